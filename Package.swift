@@ -1,0 +1,49 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+let package = Package(
+  name: "journalhook",
+  products: [
+    .executable(name: "journalhook", targets: ["journalhook"]),
+    .library(name: "Systemd", targets: ["Systemd"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+  ],
+  targets: [
+    .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .target(name: "CSpawn"),
+    .target(name: "Systemd", dependencies: ["CSystemd"]),
+    .target(name: "JournalHookCore", dependencies: ["Systemd"]),
+    .target(name: "JournalHookDaemon", dependencies: ["JournalHookCore", "Systemd", "CSystemd", "CSQLite", "CSpawn"]),
+    .executableTarget(
+      name: "journalhook",
+      dependencies: [
+        "JournalHookDaemon", "JournalHookCore", "Systemd",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    .testTarget(name: "SystemdTests", dependencies: ["Systemd", "CSystemd"]),
+    .testTarget(name: "JournalHookCoreTests", dependencies: ["JournalHookCore", "Systemd"]),
+    .testTarget(
+      name: "JournalHookDaemonTests", dependencies: ["JournalHookDaemon", "JournalHookCore", "Systemd", "CSQLite"]),
+    .testTarget(name: "CommandTests"),
+    .testTarget(name: "SystemTests"),
+  ],
+  swiftLanguageModes: [.v6]
+)
+
+// The same strict rules for every Swift target: unsafe code is marked, imports say what they export, a warning is an error.
+for target in package.targets where target.type != .system && target.name != "CSpawn" {
+  target.swiftSettings = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+    .enableUpcomingFeature("ImmutableWeakCaptures"),
+    .treatAllWarnings(as: .error),
+  ]
+  // Tests call C freely; the macros of Swift Testing are not written for strict memory safety.
+  if target.type != .test { target.swiftSettings?.append(.strictMemorySafety()) }
+}
