@@ -24,7 +24,8 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .testTarget(name: "SystemdTests", dependencies: ["Systemd", "CSystemd"]),
-    .testTarget(name: "JournalHookCoreTests", dependencies: ["JournalHookCore", "Systemd"]),
+    .testTarget(
+      name: "JournalHookCoreTests", dependencies: ["JournalHookCore", "Systemd"], exclude: ["Fixtures"]),
     .testTarget(
       name: "JournalHookDaemonTests", dependencies: ["JournalHookDaemon", "JournalHookCore", "Systemd", "CSQLite"]),
     .testTarget(name: "CommandTests"),

@@ -1,0 +1,66 @@
+/// What the tracker knows about one unit.
+package struct UnitState: Sendable, Equatable {
+  /// Where the unit is in its life, as far as it was told.
+  package enum Phase: String, Sendable {
+    /// Nothing is known about this invocation's start.
+    case unknown
+    case starting
+    case up
+    case down
+  }
+
+  package var phase = Phase.unknown
+  /// The last invocation that was seen.
+  package var invocation: String?
+  /// When the last entry about the unit came, in microseconds since the boot.
+  package var lastSeen: UInt64 = 0
+
+  /// A stop job is open.
+  package var isStopping = false
+  /// Its number, where the manager tells it.
+  package var stopJob: UInt32?
+  /// A `stopped` that waits for the stop job's UNIT_STOPPED, which tells whether it is a restart.
+  package var pending: LifecycleEvent?
+  /// The `failed` of the same entry, while it is not clear whether the unit had been up (so that there is a `stopped`) or
+  /// its start has failed.
+  package var pendingFailure: LifecycleEvent?
+
+  /// The restart job that has taken the unit down.
+  package var restartJob: UInt32?
+  /// A restart job without a number (before systemd 240) has taken the unit down.
+  package var isRestarting = false
+  /// The last `stopped` was told with `restart`, and nothing has answered it yet.
+  package var owesRestart = false
+  /// A `stopped` was told since the last `started`.
+  package var wentDown = false
+  /// systemd has scheduled an automatic restart.
+  package var isAutoRestart = false
+  package var nRestarts: UInt32?
+
+  /// `failed` was told for this invocation.
+  package var failedTold = false
+  /// UNIT_SUCCESS came while the unit was starting: a oneshot has run to completion, or its start was stopped.
+  package var succeededWhileStarting = false
+  package var skippedTold = false
+  package var startLimitHit = false
+  package var gaveUpTold = false
+  package var exitCode: String?
+  package var exitStatus: String?
+
+  package init() {}
+
+  /// Forgets what belonged to the last invocation.
+  mutating func begin(_ invocation: String?) {
+    self.invocation = invocation
+    phase = .unknown
+    failedTold = false
+    succeededWhileStarting = false
+    isStopping = false
+    stopJob = nil
+    exitCode = nil
+    exitStatus = nil
+  }
+
+  /// Whether nothing is open, so that forgetting the unit can at worst make its next entry a first one.
+  var isSettled: Bool { phase == .down && pending == nil && !owesRestart && !isAutoRestart }
+}

@@ -1,0 +1,105 @@
+internal import CSystemd
+internal import Glibc
+
+/// A connection to the service manager's D-Bus interface.
+///
+/// It is used in two ways: its signals are a nudge to look at the journal now, which journald's own notification tells up to
+/// 250 ms later; and the manager is asked for the state of units. The corresponding C object is `sd_bus`.
+@safe public final class Bus: @unchecked Sendable {
+  private let handle: OpaquePointer
+  private var slot: OpaquePointer?
+  private var onMessage: (@Sendable () -> Void)?
+  private var onDisconnect: (@Sendable () -> Void)?
+
+  /// Connects to the system's manager through its private socket, without a bus in between.
+  ///
+  /// Only root may. Signals arrive there without a subscription, and it answers before dbus.service is up, when a call on the
+  /// system bus would hang (systemd's dbus.c, `bus_init_private`).
+  public static func privateSystemManager() throws(SystemError) -> Bus {
+    let path = "/run/systemd/private"
+    var handle: OpaquePointer?
+    try SystemError.check(unsafe sd_bus_new(&handle), "make a bus connection")
+    guard let handle = unsafe handle else { throw SystemError(code: ENOMEM, operation: "make a bus connection") }
+    let bus = unsafe Bus(handle)
+    try SystemError.check(unsafe sd_bus_set_address(handle, "unix:path=\(path)"), "connect to", path: path)
+    try SystemError.check(unsafe sd_bus_start(handle), "connect to", path: path)
+    return bus
+  }
+
+  /// Connects to the system bus and subscribes to the manager's signals, without waiting for either.
+  public static func systemBus() throws(SystemError) -> Bus {
+    var handle: OpaquePointer?
+    try SystemError.check(unsafe sd_bus_open_system(&handle), "connect to the system bus")
+    guard let handle = unsafe handle else { throw SystemError(code: ENOMEM, operation: "connect to the system bus") }
+    let bus = unsafe Bus(handle)
+    try bus.subscribe()
+    return bus
+  }
+
+  /// Connects to the user's bus and subscribes to the user manager's signals.
+  public static func userBus() throws(SystemError) -> Bus {
+    var handle: OpaquePointer?
+    try SystemError.check(unsafe sd_bus_open_user(&handle), "connect to the user's bus")
+    guard let handle = unsafe handle else { throw SystemError(code: ENOMEM, operation: "connect to the user's bus") }
+    let bus = unsafe Bus(handle)
+    try bus.subscribe()
+    return bus
+  }
+
+  private init(_ handle: OpaquePointer) { unsafe self.handle = handle }
+
+  deinit {
+    unsafe sd_bus_detach_event(handle)
+    unsafe sd_bus_slot_unref(slot)
+    unsafe sd_bus_close_unref(handle)
+  }
+
+  private func subscribe() throws(SystemError) {
+    var message: OpaquePointer?
+    defer { unsafe sd_bus_message_unref(message) }
+    try SystemError.check(
+      unsafe sd_bus_message_new_method_call(
+        handle, &message, Bus.managerName, Bus.managerPath, Bus.managerInterface, "Subscribe"),
+      "subscribe to the service manager")
+    try SystemError.check(
+      unsafe sd_bus_call_async(handle, nil, message, { _, _, _ in 0 }, nil, 0), "subscribe to the service manager")
+    let rule = "type='signal',sender='org.freedesktop.systemd1'"
+    try SystemError.check(
+      unsafe sd_bus_add_match_async(handle, nil, rule, { _, _, _ in 0 }, { _, _, _ in 0 }, nil),
+      "subscribe to the service manager")
+  }
+
+  /// Takes its turn in the loop; calls back for each message that arrives, and once when the connection is gone.
+  public func attach(
+    to loop: EventLoop, onMessage: @escaping @Sendable () -> Void, onDisconnect: @escaping @Sendable () -> Void
+  ) throws(SystemError) {
+    self.onMessage = onMessage
+    self.onDisconnect = onDisconnect
+    let context = unsafe Unmanaged.passUnretained(self).toOpaque()
+    try SystemError.check(
+      unsafe sd_bus_add_filter(
+        handle, &slot,
+        { message, context, _ in
+          guard let context = unsafe context else { return 0 }
+          let bus = unsafe Unmanaged<Bus>.fromOpaque(context).takeUnretainedValue()
+          if unsafe sd_bus_message_is_signal(message, "org.freedesktop.DBus.Local", "Disconnected") > 0 {
+            bus.onDisconnect?()
+          } else {
+            bus.onMessage?()
+          }
+          return 0
+        }, context), "listen on the bus")
+    try SystemError.check(unsafe sd_bus_set_exit_on_disconnect(handle, 0), "listen on the bus")
+    try unsafe loop.attach(handle)
+  }
+
+  private static let managerName = "org.freedesktop.systemd1"
+  private static let managerPath = "/org/freedesktop/systemd1"
+  private static let managerInterface = "org.freedesktop.systemd1.Manager"
+}
+
+extension EventLoop {
+  fileprivate func attach(_ bus: OpaquePointer) throws(SystemError) {
+    try SystemError.check(unsafe sd_bus_attach_event(bus, rawHandle, 0), "attach the bus to the event loop")
+  }
+}

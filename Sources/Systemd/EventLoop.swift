@@ -1,0 +1,170 @@
+internal import CSystemd
+internal import Glibc
+internal import Synchronization
+
+/// sd-event as the loop of one thread, and as the executor of the actors that live on it.
+///
+/// Everything that the process waits for is a source of this loop: descriptors, timers, signals, children. An actor whose
+/// `unownedExecutor` is the loop runs its jobs between the sources' events on the thread that called `run()`, so callbacks
+/// may enter it with `assumeIsolated`. No other thread is ever started. The corresponding C object is `sd_event`;
+/// see sd-event(3).
+@safe public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
+  private let handle: OpaquePointer
+  /// The thread that made the loop, and the only one that may run it.
+  private let thread = pthread_self()
+  /// Jobs that wait for the loop, and whether the eventfd has been told of them.
+  private let inbox = Mutex<[UnownedJob]>([])
+  private let wakeUp: CInt
+  private var wakeUpSource: EventSource?
+
+  /// Makes a loop for the calling thread.
+  public init() throws(SystemError) {
+    var handle: OpaquePointer?
+    try SystemError.check(unsafe sd_event_new(&handle), "make an event loop")
+    guard let handle = unsafe handle else { throw SystemError(code: ENOMEM, operation: "make an event loop") }
+    unsafe self.handle = handle
+    wakeUp = eventfd(0, CInt(EFD_CLOEXEC) | CInt(EFD_NONBLOCK))
+    guard wakeUp >= 0 else { throw .last("make an eventfd") }
+    wakeUpSource = try watch(wakeUp, for: .input) { [unowned self] _ in self.runJobs() }
+  }
+
+  deinit {
+    unsafe sd_event_unref(handle)
+    close(wakeUp)
+  }
+
+  /// Runs until `exit(_:)`, and returns its code.
+  public func run() throws(SystemError) -> CInt {
+    try SystemError.check(unsafe sd_event_loop(handle), "run the event loop")
+  }
+
+  /// Waits for at most so many microseconds for one event and deals with it; for tests and for bounded waits.
+  @discardableResult
+  public func runOnce(timeout: UInt64 = .max) throws(SystemError) -> Bool {
+    try SystemError.check(unsafe sd_event_run(handle, timeout), "run the event loop") > 0
+  }
+
+  /// Ends `run()`.
+  public func exit(_ code: CInt) { _ = unsafe sd_event_exit(handle, code) }
+
+  /// The loop's clock: microseconds of CLOCK_MONOTONIC at the start of this round.
+  public func now() -> UInt64 {
+    var time: UInt64 = 0
+    return unsafe sd_event_now(handle, CLOCK_MONOTONIC, &time) >= 0 ? time : 0
+  }
+
+  /// Sends the service manager's watchdog its signs of life while the loop runs.
+  public func sendWatchdogNotifications() throws(SystemError) {
+    try SystemError.check(unsafe sd_event_set_watchdog(handle, 1), "answer the watchdog")
+  }
+
+  /// For other parts of libsystemd that attach themselves to the loop.
+  var rawHandle: OpaquePointer { unsafe handle }
+
+  // MARK: Sources
+
+  /// What to wait for on a descriptor: epoll's events.
+  public struct Readiness: OptionSet, Sendable {
+    public let rawValue: UInt32
+    /// Takes epoll's bits.
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+    /// There is something to read.
+    public static let input = Readiness(rawValue: EPOLLIN.rawValue)
+    /// There is room to write.
+    public static let output = Readiness(rawValue: EPOLLOUT.rawValue)
+    /// The other end is gone.
+    public static let hangUp = Readiness(rawValue: EPOLLHUP.rawValue)
+  }
+
+  /// When a source's turn comes, among those that are ready in one round.
+  public enum Priority: Int64, Sendable {
+    case important = -100
+    case normal = 0
+    case idle = 100
+  }
+
+  /// Calls back when the descriptor is ready; the descriptor stays the caller's.
+  public func watch(
+    _ descriptor: CInt, for readiness: Readiness, priority: Priority = .normal,
+    _ action: @escaping @Sendable (Readiness) -> Void
+  ) throws(SystemError) -> EventSource {
+    let source = EventSource { action(Readiness(rawValue: UInt32(truncatingIfNeeded: $0))) }
+    try unsafe source.attach(priority) { (source, context) in
+      unsafe sd_event_add_io(
+        handle, source, descriptor, readiness.rawValue, { _, _, events, context in unsafe EventSource.call(context, Int64(events)) },
+        context)
+    }
+    return source
+  }
+
+  /// Calls back once when CLOCK_MONOTONIC reaches the time, in microseconds, at most `accuracy` microseconds later.
+  public func schedule(
+    at time: UInt64, accuracy: UInt64 = 1000, _ action: @escaping @Sendable () -> Void
+  ) throws(SystemError) -> EventSource {
+    let source = EventSource { _ in action() }
+    try unsafe source.attach(.normal) { (source, context) in
+      unsafe sd_event_add_time(
+        handle, source, CLOCK_MONOTONIC, time, accuracy, { _, _, context in unsafe EventSource.call(context, 0) }, context)
+    }
+    return source
+  }
+
+  /// Calls back for each arrival of a signal, which is blocked from now on.
+  public func watch(signal: CInt, _ action: @escaping @Sendable () -> Void) throws(SystemError) -> EventSource {
+    EventLoop.block([signal])
+    let source = EventSource { _ in action() }
+    try unsafe source.attach(.normal) { (source, context) in
+      unsafe sd_event_add_signal(
+        handle, source, signal, { _, _, context in unsafe EventSource.call(context, Int64(0)) }, context)
+    }
+    return source
+  }
+
+  /// Calls back in the next round.
+  public func schedule(_ action: @escaping @Sendable () -> Void) throws(SystemError) -> EventSource {
+    let source = EventSource { _ in action() }
+    try unsafe source.attach(.normal) { (source, context) in
+      unsafe sd_event_add_defer(handle, source, { _, context in unsafe EventSource.call(context, 0) }, context)
+    }
+    return source
+  }
+
+  /// Blocks signals in this thread.
+  public static func block(_ signals: [CInt]) {
+    var set = sigset_t()
+    unsafe sigemptyset(&set)
+    for signal in signals { unsafe sigaddset(&set, signal) }
+    unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+  }
+
+  // MARK: Executor
+
+  public func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    let isFirst = inbox.withLock { jobs in
+      jobs.append(job)
+      return jobs.count == 1
+    }
+    if isFirst { _ = eventfd_write(wakeUp, 1) }
+  }
+
+  public func checkIsolated() {
+    precondition(isOnThread, "called from outside of the event loop's thread")
+  }
+
+  public func isIsolatingCurrentContext() -> Bool? { isOnThread }
+
+  private var isOnThread: Bool { pthread_equal(thread, pthread_self()) != 0 }
+
+  private func runJobs() {
+    var count: UInt64 = 0
+    _ = unsafe eventfd_read(wakeUp, &count)
+    let jobs = inbox.withLock { jobs in
+      defer { jobs = [] }
+      return jobs
+    }
+    for job in jobs {
+      unsafe job.runSynchronously(isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
+    }
+  }
+}

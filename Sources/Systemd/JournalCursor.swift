@@ -1,0 +1,47 @@
+/// The place of one entry in the journal.
+///
+/// libsystemd gives it as text: `s` is the sequence number id and `i` the sequence number, `b` the boot, `m` the monotonic
+/// and `t` the wall-clock time, `x` a hash of the entry (sd_journal_get_cursor(3); format in systemd's sd-journal.c).
+public struct JournalCursor: Sendable, Hashable, CustomStringConvertible {
+  /// The text as libsystemd gave it.
+  public let description: String
+  /// The boot of the entry: 32 hexadecimal digits.
+  public let boot: String
+  /// Microseconds since that boot.
+  public let monotonic: UInt64
+  /// Wall-clock time in microseconds since 1970.
+  public let realtime: UInt64
+  private let hash: UInt64
+
+  /// Reads a cursor's text; nil when it is none.
+  public init?(_ text: String) {
+    var boot: String?
+    var monotonic: UInt64?
+    var realtime: UInt64?
+    var hash: UInt64?
+    for part in text.split(separator: ";") {
+      let value = String(part.dropFirst(2))
+      switch part.prefix(2) {
+      case "b=": boot = value.utf8.count == 32 ? value : nil
+      case "m=": monotonic = UInt64(value, radix: 16)
+      case "t=": realtime = UInt64(value, radix: 16)
+      case "x=": hash = UInt64(value, radix: 16)
+      default: break
+      }
+    }
+    guard let boot, let monotonic, let realtime, let hash else { return nil }
+    self.description = text
+    self.boot = boot
+    self.monotonic = monotonic
+    self.realtime = realtime
+    self.hash = hash
+  }
+
+  /// Whether both name the same entry, even if it was moved in between.
+  ///
+  /// Flushing the journal from /run to /var gives entries new sequence numbers, and `sd_journal_test_cursor` then says that
+  /// the entry is another. Boot, times and hash stay.
+  public func namesSameEntry(as other: JournalCursor) -> Bool {
+    boot == other.boot && monotonic == other.monotonic && realtime == other.realtime && hash == other.hash
+  }
+}

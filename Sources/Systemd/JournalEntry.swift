@@ -1,0 +1,49 @@
+/// One entry of the journal, copied out of it.
+public struct JournalEntry: Sendable {
+  /// A field and its value; values may be any bytes.
+  public struct Field: Sendable, Equatable {
+    /// The name, `MESSAGE` say.
+    public let name: String
+    /// The bytes behind the first `=`.
+    public let bytes: [UInt8]
+
+    /// Makes a field of a name and bytes.
+    public init(name: String, bytes: [UInt8]) {
+      self.name = name
+      self.bytes = bytes
+    }
+
+    /// The value as text; bytes that are no UTF-8 are replaced.
+    public var text: String { String(decoding: bytes, as: UTF8.self) }
+  }
+
+  /// The fields in the journal's order. A field may occur more than once.
+  public let fields: [Field]
+  /// Where the entry is.
+  public let cursor: String
+  /// Wall-clock time of reception in microseconds since 1970.
+  public let realtime: UInt64
+  /// Time of reception in microseconds since its boot.
+  public let monotonic: UInt64
+  /// The boot id: 32 hexadecimal digits.
+  public let boot: String
+
+  /// Makes an entry of its parts.
+  public init(fields: [Field], cursor: String, realtime: UInt64, monotonic: UInt64, boot: String) {
+    self.fields = fields
+    self.cursor = cursor
+    self.realtime = realtime
+    self.monotonic = monotonic
+    self.boot = boot
+  }
+
+  /// The value of the first field of that name.
+  public subscript(name: String) -> String? {
+    fields.first { $0.name == name }?.text
+  }
+
+  /// How often a field occurs.
+  public func count(of name: String) -> Int {
+    fields.count { $0.name == name }
+  }
+}

@@ -1,0 +1,52 @@
+import Glibc
+import JournalHookCore
+import Systemd
+import Testing
+
+/// Real journals of two systemd releases against the events that they contain.
+@Suite struct RecordingTests {
+  @Test(arguments: ["v247", "v252"])
+  func recordingTellsItsEvents(_ name: String) throws {
+    let decoder = EntryDecoder(trust: .anySystem)
+    var tracker = LifecycleTracker()
+    var lines: [String] = []
+    var isMarked = false
+    for entry in entries(ofExport: try fixture("\(name).export")) {
+      if entry["SYSLOG_IDENTIFIER"] == "mark", let mark = entry["MESSAGE"] {
+        lines += tracker.flushAll().map(summary)
+        lines.append("## \(mark)")
+        isMarked = true
+      }
+      guard let said = decoder.decode(entry) else { continue }
+      let events = tracker.process(said)
+      if isMarked { lines += events.map(summary) }
+    }
+    lines += tracker.flushAll().map(summary)
+    let expected = String(decoding: try fixture("\(name).events"), as: UTF8.self)
+    #expect(lines == expected.split(separator: "\n").map(String.init))
+  }
+
+  private func summary(_ event: LifecycleEvent) -> String {
+    var words = [event.unit, event.kind.rawValue]
+    if let result = event.result, event.kind != .reloadFailed { words.append(result) }
+    if event.restart == true { words.append("restart") }
+    if event.auto == true, event.kind == .started { words.append("auto") }
+    return words.joined(separator: " ")
+  }
+}
+
+/// The bytes of a file in this target's Fixtures folder.
+func fixture(_ name: String, file: String = #filePath) throws -> [UInt8] {
+  let folder = file.split(separator: "/").dropLast().joined(separator: "/")
+  let descriptor = open("/\(folder)/Fixtures/\(name)", O_RDONLY)
+  try #require(descriptor >= 0, "no fixture \(name)")
+  defer { close(descriptor) }
+  var bytes: [UInt8] = []
+  var buffer = [UInt8](repeating: 0, count: 65536)
+  while true {
+    let count = read(descriptor, &buffer, buffer.count)
+    guard count > 0 else { break }
+    bytes += buffer[..<count]
+  }
+  return bytes
+}
