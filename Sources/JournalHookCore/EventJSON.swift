@@ -1,0 +1,34 @@
+internal import Systemd
+
+extension LifecycleEvent {
+  /// The event as the contract's JSON object; absent values are left out.
+  package var json: JSONObject {
+    var object = JSONObject()
+    object.add("id", id)
+    object.add("event", kind.rawValue)
+    object.add("unit", unit)
+    object.add("result", result)
+    object.add("restart", restart)
+    object.add("invocation", invocation)
+    if let job {
+      var inner = JSONObject()
+      inner.add("id", job.id)
+      inner.add("type", job.type)
+      inner.add("result", job.result)
+      object.add("job", inner)
+    }
+    object.add("exit_code", exitCode)
+    object.add("exit_status", exitStatus)
+    object.add("n_restarts", nRestarts)
+    object.add("auto", auto)
+    object.add("message", message)
+    object.add("time", Timestamp(microseconds: realtime).iso8601UTC)
+    object.add("boot", boot)
+    object.add("machine", machine)
+    object.add("hostname", hostname)
+    object.add("manager", manager.name)
+    object.add("source", source.rawValue)
+    object.add("cursor", cursor)
+    return object
+  }
+}

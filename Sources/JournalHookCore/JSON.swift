@@ -1,0 +1,58 @@
+/// Writes one JSON object on one line; keys keep the order in which they were added.
+package struct JSONObject: Sendable {
+  private var members: [String] = []
+
+  package init() {}
+
+  /// Adds a text; nothing when it is nil.
+  package mutating func add(_ key: String, _ value: String?) {
+    if let value { members.append("\(JSONObject.quote(key)):\(JSONObject.quote(value))") }
+  }
+
+  /// Adds a number; nothing when it is nil.
+  package mutating func add(_ key: String, _ value: (some BinaryInteger)?) {
+    if let value { members.append("\(JSONObject.quote(key)):\(value)") }
+  }
+
+  /// Adds a truth value; nothing when it is nil.
+  package mutating func add(_ key: String, _ value: Bool?) {
+    if let value { members.append("\(JSONObject.quote(key)):\(value)") }
+  }
+
+  /// Adds an object; nothing when it is nil.
+  package mutating func add(_ key: String, _ value: JSONObject?) {
+    if let value { members.append("\(JSONObject.quote(key)):\(value.text)") }
+  }
+
+  /// Adds a list of objects.
+  package mutating func add(_ key: String, _ values: [JSONObject]) {
+    members.append("\(JSONObject.quote(key)):[\(values.map(\.text).joined(separator: ","))]")
+  }
+
+  /// Adds a list of texts.
+  package mutating func add(_ key: String, _ values: [String]) {
+    members.append("\(JSONObject.quote(key)):[\(values.map(JSONObject.quote).joined(separator: ","))]")
+  }
+
+  /// The object.
+  package var text: String { "{\(members.joined(separator: ","))}" }
+
+  /// A text as a JSON string (RFC 8259): quotes, backslashes and control characters escaped.
+  static func quote(_ text: String) -> String {
+    var result = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"": result += "\\\""
+      case "\\": result += "\\\\"
+      case "\n": result += "\\n"
+      case "\r": result += "\\r"
+      case "\t": result += "\\t"
+      case "\u{0}"..<"\u{20}", "\u{7F}":
+        let digits = String(scalar.value, radix: 16)
+        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result + "\""
+  }
+}

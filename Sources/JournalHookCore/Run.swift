@@ -1,0 +1,64 @@
+/// One hook answering one event: at most once, and what became of it.
+package struct Run: Sendable, Equatable {
+  /// What has become of a run. The raw values are the contract's words.
+  package enum State: String, Sendable, CaseIterable {
+    case pending, running, succeeded, failed
+    case timedOut = "timed-out"
+    case interrupted, skipped, superseded
+    case rateLimited = "rate-limited"
+    case stale, refused
+
+    /// Whether the run has an outcome that stands. An interrupted run is run again.
+    package var isFinal: Bool {
+      switch self {
+      case .pending, .running, .interrupted: false
+      default: true
+      }
+    }
+  }
+
+  /// How a run came to be.
+  package enum Mode: String, Sendable {
+    /// The event was seen as it happened.
+    case live
+    /// The event is from while nobody followed.
+    case catchUp = "catch-up"
+    /// Asked for by `replay`.
+    case replay
+    /// Asked for by `fire`.
+    case fire
+  }
+
+  /// Its number in the ledger.
+  package var id: Int64
+  /// The hook's name.
+  package var hook: String
+  package var event: LifecycleEvent
+  package var mode: Mode
+  /// 1 for the first try.
+  package var attempt: Int
+
+  package init(id: Int64, hook: String, event: LifecycleEvent, mode: Mode, attempt: Int) {
+    self.id = id
+    self.hook = hook
+    self.event = event
+    self.mode = mode
+    self.attempt = attempt
+  }
+}
+
+/// A unit's turn: where an event leaves it, up or down.
+package enum Turn: Sendable, Equatable {
+  case up, down
+}
+
+extension LifecycleEvent.Kind {
+  /// The turn that a unit takes with the event; nil for events that leave it where it is.
+  package var turn: Turn? {
+    switch self {
+    case .started: .up
+    case .stopped, .failed, .gaveUp: .down
+    default: nil
+    }
+  }
+}

@@ -1,0 +1,154 @@
+internal import CSQLite
+
+/// A failed call of SQLite.
+package struct SQLiteError: Error, CustomStringConvertible {
+  /// SQLite's extended result code.
+  package let code: Int32
+  package let operation: String
+  package let path: String
+  package let message: String
+
+  package var description: String { "\(operation) \(path): \(message)" }
+
+  /// Whether the database file itself is damaged, or none at all.
+  package var isCorruption: Bool { [SQLITE_CORRUPT, SQLITE_NOTADB].contains(code & 0xFF) }
+
+  /// Whether the file or its folder cannot be written.
+  package var isReadOnly: Bool { [SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_PERM].contains(code & 0xFF) }
+}
+
+/// A value in a database.
+package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
+  case null
+  case integer(Int64)
+  case text(String)
+
+  package init(nilLiteral: ()) { self = .null }
+  package init(_ text: String?) { self = if let text { .text(text) } else { .null } }
+  package init(_ number: (some BinaryInteger)?) { self = if let number { .integer(Int64(clamping: number)) } else { .null } }
+
+  package var text: String? { if case .text(let text) = self { text } else { nil } }
+  package var integer: Int64? { if case .integer(let number) = self { number } else { nil } }
+}
+
+/// One connection to one SQLite database, for one thread.
+@safe package final class SQLiteDatabase {
+  private let handle: OpaquePointer
+  package let path: String
+  private var statements: [String: OpaquePointer] = unsafe [:]
+
+  /// Opens a database file, made if it does not exist and may be written.
+  package init(path: String, readOnly: Bool = false) throws(SQLiteError) {
+    var handle: OpaquePointer?
+    let flags = (readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) | SQLITE_OPEN_NOMUTEX
+    let code = unsafe sqlite3_open_v2(path, &handle, flags, nil)
+    guard code == SQLITE_OK, let handle = unsafe handle else {
+      let message = unsafe handle.map { unsafe String(cString: sqlite3_errmsg($0)) } ?? "out of memory"
+      unsafe sqlite3_close(handle)
+      throw SQLiteError(code: code, operation: "open the ledger", path: path, message: message)
+    }
+    unsafe self.handle = handle
+    self.path = path
+    unsafe sqlite3_extended_result_codes(handle, 1)
+    // Another process of ours holds the write lock for microseconds.
+    unsafe sqlite3_busy_timeout(handle, 5000)
+  }
+
+  deinit {
+    for unsafe statement in unsafe statements.values { unsafe sqlite3_finalize(statement) }
+    unsafe sqlite3_close_v2(handle)
+  }
+
+  /// Runs statements that return nothing and take no values.
+  package func execute(_ script: String) throws(SQLiteError) {
+    try check(unsafe sqlite3_exec(handle, script, nil, nil, nil), "change the ledger")
+  }
+
+  /// Runs one statement with values for its `?`s, and returns its rows.
+  @discardableResult
+  package func query(_ sql: String, _ values: SQLiteValue...) throws(SQLiteError) -> [[SQLiteValue]] {
+    try query(sql, values)
+  }
+
+  @discardableResult
+  package func query(_ sql: String, _ values: [SQLiteValue]) throws(SQLiteError) -> [[SQLiteValue]] {
+    let statement = try unsafe prepare(sql)
+    defer {
+      unsafe sqlite3_reset(statement)
+      unsafe sqlite3_clear_bindings(statement)
+    }
+    for (index, value) in values.enumerated() { try unsafe bind(value, to: statement, at: Int32(index + 1)) }
+    var rows: [[SQLiteValue]] = []
+    while true {
+      switch unsafe sqlite3_step(statement) {
+      case SQLITE_ROW:
+        let count = unsafe sqlite3_column_count(statement)
+        rows.append((0..<count).map { unsafe SQLiteDatabase.column($0, of: statement) })
+      case SQLITE_DONE: return rows
+      case let code: throw failure(code, "use the ledger")
+      }
+    }
+  }
+
+  /// The number of rows that the last statement changed.
+  package var changes: Int { Int(unsafe sqlite3_changes(handle)) }
+
+  /// The number of the last row that was added.
+  package var lastRow: Int64 { unsafe sqlite3_last_insert_rowid(handle) }
+
+  /// Does all or nothing. Takes the write lock at the start, so that what is read inside is still true when it is written.
+  package func transaction<Value>(_ body: () throws(SQLiteError) -> Value) throws(SQLiteError) -> Value {
+    try query("BEGIN IMMEDIATE")
+    do {
+      let value = try body()
+      try query("COMMIT")
+      return value
+    } catch {
+      _ = try? query("ROLLBACK")
+      throw error
+    }
+  }
+
+  private func prepare(_ sql: String) throws(SQLiteError) -> OpaquePointer {
+    if let statement = unsafe statements[sql] { return unsafe statement }
+    var statement: OpaquePointer?
+    try check(
+      unsafe sqlite3_prepare_v3(handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil), "use the ledger")
+    guard let statement = unsafe statement else { throw failure(SQLITE_MISUSE, "use the ledger") }
+    unsafe statements[sql] = statement
+    return unsafe statement
+  }
+
+  private func bind(_ value: SQLiteValue, to statement: OpaquePointer, at index: Int32) throws(SQLiteError) {
+    // SQLITE_TRANSIENT, a cast that Swift does not import: SQLite makes a copy of the text.
+    let transient = unsafe unsafeBitCast(-1, to: sqlite3_destructor_type.self)
+    let code =
+      switch value {
+      case .null: unsafe sqlite3_bind_null(statement, index)
+      case .integer(let number): unsafe sqlite3_bind_int64(statement, index, number)
+      case .text(let text): unsafe sqlite3_bind_text(statement, index, text, Int32(text.utf8.count), transient)
+      }
+    try check(code, "use the ledger")
+  }
+
+  private static func column(_ index: Int32, of statement: OpaquePointer) -> SQLiteValue {
+    switch unsafe sqlite3_column_type(statement, index) {
+    case SQLITE_NULL: return .null
+    case SQLITE_INTEGER: return .integer(unsafe sqlite3_column_int64(statement, index))
+    default:
+      guard let bytes = unsafe sqlite3_column_text(statement, index) else { return .null }
+      let count = Int(unsafe sqlite3_column_bytes(statement, index))
+      return .text(unsafe String(decoding: UnsafeBufferPointer(start: bytes, count: count), as: UTF8.self))
+    }
+  }
+
+  private func check(_ code: Int32, _ operation: String) throws(SQLiteError) {
+    guard code == SQLITE_OK else { throw failure(code, operation) }
+  }
+
+  private func failure(_ code: Int32, _ operation: String) -> SQLiteError {
+    SQLiteError(
+      code: unsafe sqlite3_extended_errcode(handle) != SQLITE_OK ? unsafe sqlite3_extended_errcode(handle) : code,
+      operation: operation, path: path, message: unsafe String(cString: sqlite3_errmsg(handle)))
+  }
+}
