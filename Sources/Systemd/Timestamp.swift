@@ -1,0 +1,71 @@
+/// A point in time, in microseconds since 1970, as in the journal.
+public struct Timestamp: Sendable, Hashable {
+  /// Microseconds since 1 January 1970, 00:00 UTC.
+  public var microseconds: UInt64
+
+  /// Creates a timestamp from microseconds since 1970.
+  public init(microseconds: UInt64) {
+    self.microseconds = microseconds
+  }
+
+  /// Reads a timestamp in the syntax of systemd.time(7), which is also that of journalctl's `--since=`:
+  /// `2026-11-22 18:00:05.25`, `18:00`, `yesterday`, `-2h`, `2h 30min ago`, `@1700000000`, with `UTC` or a time zone;
+  /// and the forms of RFC 3339.
+  ///
+  /// - Parameter now: The time to which relative times and times without a date refer.
+  public init(parsing text: String, now: Timestamp) throws(TimeSyntaxError) {
+    do throws(TimeSpanParser.Failure) {
+      self = try TimestampParser(now: now).parse(text)
+    } catch {
+      throw TimeSyntaxError(kind: error == .malformed ? .timestamp : .timestampOutOfRange, input: text)
+    }
+  }
+
+  private var seconds: Int { Int(microseconds / 1_000_000) }
+  private var fraction: String { padded(Int(microseconds % 1_000_000), 6) }
+
+  /// The time in UTC: `2026-11-22T19:50:14.123456Z`.
+  public var iso8601UTC: String {
+    dateAndTime(CalendarTime(secondsAsUTC: seconds)) + ".\(fraction)Z"
+  }
+
+  /// The time in this process's time zone: `2026-11-22T20:50:14.123456+01:00`.
+  public var rfc3339Local: String {
+    let local = TimeZoneRules.local(isDST: nil).local(atSeconds: seconds)
+    let minutes = abs(local.offset) / 60
+    let sign = local.offset < 0 ? "-" : "+"
+    return dateAndTime(local.time) + ".\(fraction)\(sign)\(padded(minutes / 60, 2)):\(padded(minutes % 60, 2))"
+  }
+
+  /// The time in this process's time zone as `journalctl` shows it: `Nov 22 19:50:14`.
+  public var shortLocal: String {
+    let time = TimeZoneRules.local(isDST: nil).local(atSeconds: seconds).time
+    return CalendarTime.monthNames[time.month - 1].prefix(3) + " \(padded(time.day, 2)) \(timeOfDay(time))"
+  }
+
+  /// The time in this process's time zone as `journalctl -o short-precise` shows it: `Nov 22 19:50:14.123456`.
+  public var shortPreciseLocal: String { "\(shortLocal).\(fraction)" }
+
+  private func dateAndTime(_ time: CalendarTime) -> String {
+    "\(padded(time.year, 4))-\(padded(time.month, 2))-\(padded(time.day, 2))T\(timeOfDay(time))"
+  }
+
+  private func timeOfDay(_ time: CalendarTime) -> String {
+    "\(padded(time.hour, 2)):\(padded(time.minute, 2)):\(padded(time.second, 2))"
+  }
+
+  private func padded(_ number: Int, _ width: Int) -> String {
+    let digits = String(number)
+    return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+  }
+}
+
+extension Timestamp: Comparable {
+  /// Whether the first time is earlier.
+  public static func < (first: Timestamp, second: Timestamp) -> Bool { first.microseconds < second.microseconds }
+}
+
+extension Timestamp: CustomStringConvertible {
+  /// The time in UTC.
+  public var description: String { iso8601UTC }
+}

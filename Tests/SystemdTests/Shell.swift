@@ -1,0 +1,26 @@
+import Glibc
+
+/// What a command prints on its standard output, and how it ended.
+func run(_ command: [String], timeZone: String? = nil) -> (output: String, succeeded: Bool) {
+  let quoted = command.map {
+    "'" + $0.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+  }
+  let environment = timeZone.map { "TZ='\($0)' " } ?? ""
+  guard let pipe = popen(environment + "LC_ALL=C.UTF-8 " + quoted.joined(separator: " ") + " 2>/dev/null", "re") else {
+    return ("", false)
+  }
+  var bytes: [UInt8] = []
+  while case let byte = getc(pipe), byte != EOF { bytes.append(UInt8(truncatingIfNeeded: byte)) }
+  let succeeded = pclose(pipe) == 0
+  return (String(decoding: bytes, as: UTF8.self), succeeded)
+}
+
+/// The value behind a label such as `UNIX seconds:` in the output of systemd-analyze.
+func value(of label: String, in output: String) -> String? {
+  for line in output.split(separator: "\n") {
+    let parts = line.split(separator: ":", maxSplits: 1)
+    guard parts.count == 2, parts[0].drop(while: { $0 == " " }) == label else { continue }
+    return String(parts[1].drop { $0 == " " })
+  }
+  return nil
+}
