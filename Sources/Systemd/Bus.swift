@@ -8,8 +8,8 @@ internal import Glibc
 @safe public final class Bus: @unchecked Sendable {
   private let handle: OpaquePointer
   private var slot: OpaquePointer?
-  private var onMessage: (@Sendable () -> Void)?
-  private var onDisconnect: (@Sendable () -> Void)?
+  private var onMessage: (() -> Void)?
+  private var onDisconnect: (() -> Void)?
 
   /// Connects to the system's manager through its private socket, without a bus in between.
   ///
@@ -71,7 +71,7 @@ internal import Glibc
 
   /// Takes its turn in the loop; calls back for each message that arrives, and once when the connection is gone.
   public func attach(
-    to loop: EventLoop, onMessage: @escaping @Sendable () -> Void, onDisconnect: @escaping @Sendable () -> Void
+    to loop: EventLoop, onMessage: @escaping () -> Void, onDisconnect: @escaping () -> Void
   ) throws(SystemError) {
     self.onMessage = onMessage
     self.onDisconnect = onDisconnect

@@ -86,7 +86,7 @@ internal import Synchronization
   /// Calls back when the descriptor is ready; the descriptor stays the caller's.
   public func watch(
     _ descriptor: CInt, for readiness: Readiness, priority: Priority = .normal,
-    _ action: @escaping @Sendable (Readiness) -> Void
+    _ action: @escaping (Readiness) -> Void
   ) throws(SystemError) -> EventSource {
     let source = EventSource { action(Readiness(rawValue: UInt32(truncatingIfNeeded: $0))) }
     try unsafe source.attach(priority) { (source, context) in
@@ -99,7 +99,7 @@ internal import Synchronization
 
   /// Calls back once when CLOCK_MONOTONIC reaches the time, in microseconds, at most `accuracy` microseconds later.
   public func schedule(
-    at time: UInt64, accuracy: UInt64 = 1000, _ action: @escaping @Sendable () -> Void
+    at time: UInt64, accuracy: UInt64 = 1000, _ action: @escaping () -> Void
   ) throws(SystemError) -> EventSource {
     let source = EventSource { _ in action() }
     try unsafe source.attach(.normal) { (source, context) in
@@ -110,7 +110,7 @@ internal import Synchronization
   }
 
   /// Calls back for each arrival of a signal, which is blocked from now on.
-  public func watch(signal: CInt, _ action: @escaping @Sendable () -> Void) throws(SystemError) -> EventSource {
+  public func watch(signal: CInt, _ action: @escaping () -> Void) throws(SystemError) -> EventSource {
     EventLoop.block([signal])
     let source = EventSource { _ in action() }
     try unsafe source.attach(.normal) { (source, context) in
@@ -121,7 +121,7 @@ internal import Synchronization
   }
 
   /// Calls back in the next round.
-  public func schedule(_ action: @escaping @Sendable () -> Void) throws(SystemError) -> EventSource {
+  public func schedule(_ action: @escaping () -> Void) throws(SystemError) -> EventSource {
     let source = EventSource { _ in action() }
     try unsafe source.attach(.normal) { (source, context) in
       unsafe sd_event_add_defer(handle, source, { _, context in unsafe EventSource.call(context, 0) }, context)

@@ -1,0 +1,88 @@
+internal import Glibc
+package import Systemd
+
+/// Says when to look at the journal.
+///
+/// journald's own notification comes up to 250 ms after an entry is readable. A signal of the service manager on the bus comes
+/// within a millisecond of the same change, but before journald has stored what the manager wrote; so it is answered by
+/// looking at once, and again after 1, 2, 4 … 64 ms. Without a bus everything works as well, only slower.
+package final class JournalWatch {
+  private let loop: EventLoop
+  private let look: () -> Void
+  private var journalSource: EventSource?
+  private var timer: EventSource?
+  private var delay: UInt64 = 0
+  private var bus: Bus?
+  private var reconnectTimer: EventSource?
+  private var reconnectDelay = firstReconnect
+
+  private static let firstDelay: UInt64 = 1000
+  private static let lastDelay: UInt64 = 64_000
+  /// How often to look where the journal's descriptor does not tell every change (network file systems).
+  private static let pollInterval: UInt64 = 1_000_000
+  private static let firstReconnect: UInt64 = 100_000
+  private static let lastReconnect: UInt64 = 10_000_000
+
+  package init(loop: EventLoop, look: @escaping () -> Void) {
+    self.loop = loop
+    self.look = look
+  }
+
+  /// Watches the journal's descriptor from now on, instead of an earlier one.
+  package func watch(journal descriptor: CInt, isReliable: Bool) throws(SystemError) {
+    journalSource?.cancel()
+    journalSource = try loop.watch(descriptor, for: .input) { [unowned self] _ in look() }
+    if !isReliable { try poll() }
+  }
+
+  /// Stops watching a journal that is about to be closed.
+  package func forgetJournal() {
+    journalSource?.cancel()
+    journalSource = nil
+  }
+
+  private func poll() throws(SystemError) {
+    timer = try loop.schedule(at: loop.now() + JournalWatch.pollInterval) { [unowned self] in
+      look()
+      try? poll()
+    }
+  }
+
+  /// Listens to this machine's service manager; again after a pause whenever the connection is lost or refused.
+  package func listenToManager() {
+    do {
+      let bus = try geteuid() == 0 ? Bus.privateSystemManager() : Bus.systemBus()
+      try bus.attach(
+        to: loop, onMessage: { [unowned self] in nudge() }, onDisconnect: { [unowned self] in reconnect() })
+      self.bus = bus
+      reconnectTimer = nil
+      reconnectDelay = JournalWatch.firstReconnect
+    } catch {
+      reconnect()
+    }
+  }
+
+  private func reconnect() {
+    bus = nil
+    reconnectTimer = try? loop.schedule(at: loop.now() + reconnectDelay) { [unowned self] in
+      listenToManager()
+      // What was told in between was told to nobody.
+      look()
+    }
+    reconnectDelay = min(reconnectDelay * 2, JournalWatch.lastReconnect)
+  }
+
+  private func nudge() {
+    delay = JournalWatch.firstDelay
+    look()
+    scheduleLook()
+  }
+
+  private func scheduleLook() {
+    timer = try? loop.schedule(at: loop.now() + delay, accuracy: 100) { [unowned self] in
+      delay *= 2
+      look()
+      if delay <= JournalWatch.lastDelay { scheduleLook() } else { timer = nil }
+    }
+  }
+}

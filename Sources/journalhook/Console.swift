@@ -1,0 +1,55 @@
+internal import Glibc
+
+/// Standard output and standard error.
+enum Console {
+  /// Whether standard output is a terminal that may be coloured (no-color.org).
+  static let hasColor = isatty(STDOUT_FILENO) == 1 && !noColor && terminalName != "dumb"
+
+  /// Whether long work may show its progress on standard error.
+  static let showsProgress = isatty(STDERR_FILENO) == 1 && terminalName != "dumb"
+
+  private static var noColor: Bool { unsafe getenv("NO_COLOR") != nil }
+
+  private static var terminalName: String {
+    unsafe getenv("TERM").map { unsafe String(cString: $0) } ?? "dumb"
+  }
+
+  /// What a text means, as a colour.
+  enum Color: String {
+    case bold = "1"
+    case dim = "2"
+    case red = "31"
+    case green = "32"
+    case yellow = "33"
+  }
+
+  /// The text in a colour, on terminals that have them.
+  static func paint(_ text: String, _ color: Color?) -> String {
+    guard hasColor, let color else { return text }
+    return "\u{1B}[\(color.rawValue)m\(text)\u{1B}[0m"
+  }
+
+  /// Writes a line to standard output. A reader that has gone away (`| head`) ends the process quietly.
+  static func print(_ line: String) { write(line + "\n", to: STDOUT_FILENO) }
+
+  /// Writes a message to standard error.
+  static func warn(_ message: String) { write("journalhook: \(message)\n", to: STDERR_FILENO) }
+
+  /// Writes text to standard error as it is.
+  static func progress(_ text: String) { write(text, to: STDERR_FILENO) }
+
+  private static func write(_ text: String, to descriptor: CInt) {
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+      let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count > 0 {
+        rest = rest.dropFirst(count)
+      } else if errno == EAGAIN {
+        var poll = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        _ = unsafe Glibc.poll(&poll, 1, -1)
+      } else if errno != EINTR {
+        exit(errno == EPIPE ? 0 : 1)
+      }
+    }
+  }
+}
