@@ -46,7 +46,7 @@ package struct EventReader: ~Copyable {
     for folder in ["/var/log/journal", "/run/log/journal"] {
       let path = "\(folder)/\(machine)/system.journal"
       if unsafe access(path, R_OK) != 0, errno == EACCES {
-        throw SystemError(code: EACCES, operation: "read the journal", path: path)
+        throw SystemError("read the journal", path: path, code: EACCES)
       }
     }
   }

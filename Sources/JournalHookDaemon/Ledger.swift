@@ -76,7 +76,7 @@ package final class Ledger {
       if unsafe mkdir(path.hasPrefix("/") ? made : String(made.dropFirst()), 0o711) != 0, errno != EEXIST {
         throw LedgerError(
           kind: .unusable,
-          description: "Cannot make the state directory \(path): \(SystemError.last("mkdir").reason). Make it, or name "
+          description: "Cannot make the state directory \(path): \(SystemError("mkdir").reason). Make it, or name "
             + "another one with --state-dir.")
       }
     }
@@ -149,11 +149,11 @@ package struct LedgerLock: ~Copyable {
     guard descriptor >= 0 else {
       throw LedgerError(
         kind: .unusable,
-        description: "\(SystemError.last("Cannot open", path: path)). Check that the state directory is writable, or name "
+        description: "\(SystemError("Cannot open", path: path)). Check that the state directory is writable, or name "
           + "another one with --state-dir.")
     }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      let reason = SystemError.last("Cannot lock", path: path)
+      let reason = SystemError("Cannot lock", path: path)
       var buffer = [UInt8](repeating: 0, count: 32)
       let count = max(0, unsafe read(descriptor, &buffer, buffer.count))
       let holder = String(decoding: buffer[..<count], as: UTF8.self).filter(\.isNumber)

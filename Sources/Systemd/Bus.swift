@@ -19,7 +19,7 @@ internal import Glibc
     let path = "/run/systemd/private"
     var handle: OpaquePointer?
     try SystemError.check(unsafe sd_bus_new(&handle), "make a bus connection")
-    guard let handle = unsafe handle else { throw SystemError(code: ENOMEM, operation: "make a bus connection") }
+    guard let handle = unsafe handle else { throw SystemError("make a bus connection", code: ENOMEM) }
     let bus = unsafe Bus(handle)
     try SystemError.check(unsafe sd_bus_set_address(handle, "unix:path=\(path)"), "connect to", path: path)
     try SystemError.check(unsafe sd_bus_start(handle), "connect to", path: path)
@@ -30,7 +30,7 @@ internal import Glibc
   public static func systemBus() throws(SystemError) -> Bus {
     var handle: OpaquePointer?
     try SystemError.check(unsafe sd_bus_open_system(&handle), "connect to the system bus")
-    guard let handle = unsafe handle else { throw SystemError(code: ENOMEM, operation: "connect to the system bus") }
+    guard let handle = unsafe handle else { throw SystemError("connect to the system bus", code: ENOMEM) }
     let bus = unsafe Bus(handle)
     try bus.subscribe()
     return bus
@@ -40,7 +40,7 @@ internal import Glibc
   public static func userBus() throws(SystemError) -> Bus {
     var handle: OpaquePointer?
     try SystemError.check(unsafe sd_bus_open_user(&handle), "connect to the user's bus")
-    guard let handle = unsafe handle else { throw SystemError(code: ENOMEM, operation: "connect to the user's bus") }
+    guard let handle = unsafe handle else { throw SystemError("connect to the user's bus", code: ENOMEM) }
     let bus = unsafe Bus(handle)
     try bus.subscribe()
     return bus

@@ -21,10 +21,10 @@ internal import Synchronization
   public init() throws(SystemError) {
     var handle: OpaquePointer?
     try SystemError.check(unsafe sd_event_new(&handle), "make an event loop")
-    guard let handle = unsafe handle else { throw SystemError(code: ENOMEM, operation: "make an event loop") }
+    guard let handle = unsafe handle else { throw SystemError("make an event loop", code: ENOMEM) }
     unsafe self.handle = handle
     wakeUp = eventfd(0, CInt(EFD_CLOEXEC) | CInt(EFD_NONBLOCK))
-    guard wakeUp >= 0 else { throw .last("make an eventfd") }
+    guard wakeUp >= 0 else { throw SystemError("make an eventfd") }
     wakeUpSource = try watch(wakeUp, for: .input) { [unowned self] _ in self.runJobs() }
   }
 

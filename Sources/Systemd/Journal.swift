@@ -53,7 +53,7 @@ internal import Glibc
         }
       }
     }
-    guard let handle = unsafe handle else { throw SystemError(code: EINVAL, operation: "open the journal") }
+    guard let handle = unsafe handle else { throw SystemError("open the journal", code: EINVAL) }
     unsafe self.handle = handle
   }
 
@@ -67,7 +67,7 @@ internal import Glibc
       let status = unsafe glob(pattern, 0, nil, &found)
       guard status == 0 else {
         throw SystemError(
-          code: status == GLOB_NOMATCH ? ENOENT : EACCES, operation: "find journal files by", path: pattern)
+          "find journal files by", path: pattern, code: status == GLOB_NOMATCH ? ENOENT : EACCES)
       }
       for index in 0..<Int(unsafe found.gl_pathc) {
         if let path = unsafe found.gl_pathv[index] { paths.append(unsafe String(cString: path)) }
@@ -163,7 +163,7 @@ internal import Glibc
   public func cursor() throws(SystemError) -> String {
     var text: UnsafeMutablePointer<CChar>?
     try SystemError.check(unsafe sd_journal_get_cursor(handle, &text), "get the journal's cursor")
-    guard let text = unsafe text else { throw SystemError(code: ENOMEM, operation: "get the journal's cursor") }
+    guard let text = unsafe text else { throw SystemError("get the journal's cursor", code: ENOMEM) }
     defer { unsafe free(text) }
     return unsafe String(cString: text)
   }

@@ -1,44 +1,50 @@
-internal import Glibc
+public import Glibc
 
-/// A failed call of the C library, the kernel or libsystemd.
+/// A system call or a call of libsystemd that failed: what was done, to what, and the `errno` of it.
 ///
-/// libsystemd returns negative errno values, the C library sets `errno`: both end here, so that every failure is told the
-/// same way.
-public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// The errno value, positive.
-  public let code: CInt
-  /// What was tried, in words or by the name of the C function.
+/// This is the one place where an `errno` becomes an error.
+public struct SystemError: Error, Hashable, Sendable {
+  /// The `errno` value, positive.
+  public let code: Int32
+  /// What was attempted, in words or as the name of the call: "open", "start the scope".
   public let operation: String
-  /// The file, unit or other object that it was tried on.
+  /// The file it concerned.
   public let path: String?
 
-  /// Describes a failure with a known errno value, given positive or negative.
-  public init(code: CInt, operation: String, path: String? = nil) {
-    self.code = code.magnitude > CInt.max ? CInt.max : CInt(code.magnitude)
+  /// Makes an error of the `errno` of the call that has just failed, or of a given code.
+  ///
+  /// libsystemd returns negative codes; both signs are taken.
+  public init(_ operation: String, path: String? = nil, code: Int32 = errno) {
     self.operation = operation
     self.path = path
+    self.code = code < 0 ? 0 &- code : code
   }
 
-  /// Describes the failure that the calling thread's `errno` tells.
-  public static func last(_ operation: String, path: String? = nil) -> SystemError {
-    SystemError(code: errno, operation: operation, path: path)
-  }
-
-  /// strerror's text for the code.
-  public var reason: String {
-    unsafe String(cString: strerror(code))
-  }
-
-  public var description: String {
-    if let path { "\(operation) \(path): \(reason)" } else { "\(operation): \(reason)" }
-  }
-
-  /// Passes on the result of a libsystemd call, or throws when it is a negative errno value.
+  /// Returns the result of a call of libsystemd, or throws what its negative result means.
   @discardableResult
-  static func check(
-    _ result: CInt, _ operation: @autoclosure () -> String, path: String? = nil
-  ) throws(SystemError) -> CInt {
-    guard result >= 0 else { throw SystemError(code: result, operation: operation(), path: path) }
+  public static func check(_ result: Int32, _ operation: String, path: String? = nil) throws(SystemError) -> Int32 {
+    if result < 0 { throw SystemError(operation, path: path, code: result) }
     return result
+  }
+
+  /// Returns the result of a system call, or throws what `errno` means if the result is -1.
+  @discardableResult
+  public static func checkErrno(_ result: Int32, _ operation: String, path: String? = nil) throws(SystemError) -> Int32
+  {
+    if result == -1 { throw SystemError(operation, path: path) }
+    return result
+  }
+}
+
+extension SystemError: CustomStringConvertible {
+  /// The system's own words for the code.
+  ///
+  /// The corresponding C function is `strerror`.
+  public var reason: String { unsafe String(cString: strerror(code)) }
+
+  /// A sentence for people: "open /etc/x: No such file or directory".
+  public var description: String {
+    let subject = path.map { "\(operation) \($0)" } ?? operation
+    return "\(subject): \(reason)"
   }
 }
