@@ -52,7 +52,7 @@ package struct RunMachine: Sendable {
 
   private let timeout: UInt64?
   private let grace: UInt64?
-  private let successExitStatus: Set<Int32>
+  private let successExitStatus: ExitStatusSet
   private var phase = Phase.running
   private var mainHasEnded = false
   private var timedOut = false
@@ -61,7 +61,8 @@ package struct RunMachine: Sendable {
   /// - Parameters:
   ///   - timeout: microseconds until TERM; nil for infinity.
   ///   - grace: microseconds from TERM to KILL; nil for infinity.
-  package init(timeout: UInt64?, grace: UInt64?, successExitStatus: Set<Int32> = [0]) {
+  ///   - successExitStatus: what counts as success besides status 0.
+  package init(timeout: UInt64?, grace: UInt64?, successExitStatus: ExitStatusSet = ExitStatusSet()) {
     self.timeout = timeout
     self.grace = grace
     self.successExitStatus = successExitStatus
@@ -132,9 +133,12 @@ package struct RunMachine: Sendable {
   private func outcome(of exit: Exit) -> Outcome {
     if cutOff { return Outcome(state: .interrupted, exit: exit, reason: "journalhook ended") }
     if timedOut { return Outcome(state: .timedOut, exit: exit) }
-    if case .exited(let status) = exit, successExitStatus.contains(status) {
-      return Outcome(state: .succeeded, exit: exit)
-    }
-    return Outcome(state: .failed, exit: exit)
+    let isSuccess =
+      switch exit {
+      case .exited(0): true
+      case .exited(let status): successExitStatus.contains(.status(UInt8(truncatingIfNeeded: status)))
+      case .killed(let signal), .dumped(let signal): successExitStatus.contains(.signal(signal))
+      }
+    return Outcome(state: isSuccess ? .succeeded : .failed, exit: exit)
   }
 }

@@ -1,29 +1,5 @@
 package import JournalHookCore
 
-/// A run that an event leads to, before it has a number.
-package struct PlannedRun: Sendable {
-  package var event: LifecycleEvent
-  package var hook: String
-  package var mode: Run.Mode
-  /// `pending`, or what became of it at once (`stale`, `skipped`, …).
-  package var state: Run.State
-  package var reason: String?
-  /// Waits for the end of the backlog, and is superseded if the unit takes another turn until then (`CatchUp=latest`).
-  package var isHeld = false
-
-  package init(
-    event: LifecycleEvent, hook: String, mode: Run.Mode, state: Run.State = .pending, reason: String? = nil,
-    isHeld: Bool = false
-  ) {
-    self.event = event
-    self.hook = hook
-    self.mode = mode
-    self.state = state
-    self.reason = reason
-    self.isHeld = isHeld
-  }
-}
-
 /// Runs and their attempts.
 extension Ledger {
   /// Writes down runs that are not there yet, and returns those that are now to be done, inside the caller's transaction.

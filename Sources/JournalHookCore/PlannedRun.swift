@@ -1,0 +1,45 @@
+/// A run that an event leads to, before it has a number.
+package struct PlannedRun: Sendable, Equatable {
+  package var event: LifecycleEvent
+  package var hook: String
+  package var mode: Run.Mode
+  /// `pending`, or what became of it at once (`stale`, `skipped`, …).
+  package var state: Run.State
+  package var reason: String?
+  /// Waits for the end of the backlog, and is superseded if the unit takes another turn until then (`CatchUp=latest`).
+  package var isHeld = false
+
+  package init(
+    event: LifecycleEvent, hook: String, mode: Run.Mode, state: Run.State = .pending, reason: String? = nil,
+    isHeld: Bool = false
+  ) {
+    self.event = event
+    self.hook = hook
+    self.mode = mode
+    self.state = state
+    self.reason = reason
+    self.isHeld = isHeld
+  }
+
+  /// The run that an event leads to by a hook; nil when the hook is not for it.
+  ///
+  /// - Parameters:
+  ///   - mode: `catchUp` for an event from while nobody followed.
+  ///   - isOfEarlierBoot: the event's machine has booted since.
+  package init?(_ event: LifecycleEvent, hook: Hook, mode: Run.Mode, isOfEarlierBoot: Bool) {
+    guard hook.definition.match.matches(event) else { return nil }
+    self.init(event: event, hook: hook.name, mode: mode)
+    if isOfEarlierBoot, !hook.definition.previousBoots {
+      state = .stale
+      reason = "the event is of an earlier boot, and the hook does not say PreviousBoots=yes"
+    } else if mode == .catchUp {
+      switch hook.definition.catchUp {
+      case .all: break
+      case .latest: isHeld = true
+      case .none:
+        state = .skipped
+        reason = "the event is from while nobody followed, and the hook says CatchUp=none"
+      }
+    }
+  }
+}

@@ -1,0 +1,78 @@
+internal import Glibc
+internal import JournalHookCore
+internal import Systemd
+
+/// A run whose process exists, or of which something is left.
+final class ActiveRun {
+  let run: Run
+  let lane: RunQueue.Lane
+  var machine: RunMachine
+  var container: RunContainer?
+  private(set) var output: RunOutput?
+  var timer: EventSource?
+  var emptinessTimer: EventSource?
+  var exitSource: EventSource?
+  private var process: SpawnedProcess?
+  private var hasEnded = false
+
+  init(run: Run, lane: RunQueue.Lane, definition: HookDefinition, container: RunContainer?) {
+    self.run = run
+    self.lane = lane
+    self.container = container
+    machine = RunMachine(
+      timeout: definition.timeout.isInfinite ? nil : definition.timeout.microseconds,
+      grace: definition.grace.isInfinite ? nil : definition.grace.microseconds,
+      successExitStatus: definition.successExitStatus)
+  }
+
+  /// The descriptor that becomes readable when the main process ends.
+  var pidfd: CInt { process?.pidfd.rawValue ?? -1 }
+
+  /// The main process's number, while nobody has waited for it.
+  var livingMain: pid_t? { hasEnded ? nil : process?.pid }
+
+  /// Creates the process.
+  func spawn(
+    _ program: borrowing TrustedFile, hook: LoadedHook, ledger: Ledger, loop: EventLoop, reporter: Reporter
+  ) throws {
+    let stateDirectory = try RunEnvironment.stateDirectory(of: run.hook, in: ledger.stateDirectory)
+    let input = try RunEnvironment.standardInput(for: run.event)
+    let cgroup = try container?.openProcesses()
+    let run = run
+    let executable = program.descriptor.rawValue
+    let cgroupDescriptor = cgroup?.rawValue
+    output = try RunOutput(loop: loop, report: { reporter.output(run, $0) }) { writing in
+      var request = SpawnRequest(
+        executable: executable, arguments: hook.arguments(for: run.event), standardInput: input.rawValue,
+        standardOutput: writing, standardError: writing)
+      request.environment = RunEnvironment.variables(for: run, hookPath: hook.path, stateDirectory: stateDirectory)
+      request.cgroup = cgroupDescriptor
+      process = try JournalHookDaemon.spawn(request)
+    }
+    if let pid = process?.pid { container?.adopt(main: pid) }
+  }
+
+  /// Waits for the main process, which has ended; nil when it has not.
+  func reap() -> RunMachine.Exit? {
+    guard let process, !hasEnded else { return nil }
+    var status: CInt = 0
+    guard unsafe waitpid(process.pid, &status, WNOHANG) == process.pid else { return nil }
+    hasEnded = true
+    exitSource = nil
+    let signal = status & 0x7F
+    if signal == 0 { return .exited((status >> 8) & 0xFF) }
+    return status & 0x80 != 0 ? .dumped(signal) : .killed(signal)
+  }
+
+  /// Whether nothing of it is alive.
+  func isEmpty() -> Bool { container?.isEmpty() ?? true }
+
+  /// Gives up what it holds.
+  func close() {
+    output?.close()
+    output = nil
+    timer = nil
+    emptinessTimer = nil
+    exitSource = nil
+  }
+}

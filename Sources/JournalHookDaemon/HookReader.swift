@@ -1,0 +1,203 @@
+internal import Glibc
+internal import JournalHookCore
+internal import Systemd
+
+/// Reads all hook directories once.
+struct HookReader {
+  /// More than any definition needs; of a large program only the beginning is looked at.
+  private static let definitionLimit = 64 * 1024
+
+  private let directories: [String]
+  private let previous: [String: LoadedHook]
+  private(set) var entries: [HookStore.Entry] = []
+  private(set) var directoryProblems: [Diagnostic] = []
+  private(set) var linkedFolders: Set<String> = []
+
+  /// A file name and the directory that it counts in.
+  private struct Place {
+    var name: String
+    var folder: String
+    var path: String { "\(folder)/\(name)" }
+  }
+
+  /// - Parameter previous: the hooks as they were; a broken definition keeps what it said.
+  init(directories: [String], previous: [String: LoadedHook]) {
+    self.directories = directories
+    self.previous = previous
+  }
+
+  mutating func read() {
+    var places: [String: Place] = [:]
+    var dropIns: [String: [String: Place]] = [:]
+    for folder in directories {
+      do {
+        let directory = try TrustedDirectory.open(folder)
+        note(directory.path, asFolderOf: folder)
+        for name in try directory.names() {
+          if name.hasSuffix(".d"), let inner = try? directory.openDirectory(name).names() {
+            for file in inner where HookFileNames.isDropIn(file) && dropIns[name]?[file] == nil {
+              dropIns[name, default: [:]][file] = Place(name: file, folder: "\(folder)/\(name)")
+            }
+          } else if !HookFileNames.isIgnored(name), places[name] == nil {
+            places[name] = Place(name: name, folder: folder)
+          }
+        }
+      } catch {
+        // Of the directories that are looked at by default most do not exist.
+        if error.problem == .notFound { continue }
+        directoryProblems.append(
+          Diagnostic(file: folder, line: 1, severity: .error, message: "directory refused: \(error)"))
+      }
+    }
+    for place in places.values.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }) {
+      read(place, dropIns: dropIns)
+    }
+    refuseDoubleNames()
+  }
+
+  private mutating func read(_ place: Place, dropIns: [String: [String: Place]]) {
+    let name = HookFileNames.hookName(ofFile: place.name)
+    let inFolders = dropIns[HookFileNames.dropInFolder(ofHook: name)] ?? [:]
+    var entry = HookStore.Entry(name: name, path: place.path, status: .broken, diagnostics: [])
+    do {
+      let directory = try TrustedDirectory.open(place.folder)
+      if directory.isMask(place.name) {
+        entry.status = .masked
+        entries.append(entry)
+        return
+      }
+      let file = try directory.openFile(place.name)
+      note(file.path, asFileIn: place.folder)
+      let kind: HookKind =
+        place.name.hasSuffix(HookFileNames.definitionSuffix)
+        ? .definitionFile : file.isExecutable ? .executable : .plainFile
+      let contents = try file.contents(limit: HookReader.definitionLimit, isDefinition: kind == .definitionFile)
+      let merged = try inFolders.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }.compactMap {
+        (_, place) throws(TrustError) in try readDropIn(place)
+      }
+      switch loadHook(name: name, path: place.path, kind: kind, contents: contents, dropIns: merged) {
+      case .program: return
+      case .masked: entry.status = .masked
+      case .broken(let diagnostics):
+        entry.diagnostics = diagnostics
+        // An executable's new body must not run under its old definition; a definition file has no body.
+        if kind == .definitionFile, let last = previous[name], last.hook.path == place.path {
+          entry.status = .lastGood(last)
+        }
+      case .hook(let hook, let diagnostics):
+        entry.diagnostics = diagnostics
+        entry.status = .active(try resolve(hook))
+      }
+    } catch let error as TrustError {
+      // A folder or a device beside the hooks is somebody's mistake, a missing file was just removed.
+      if case .notFound = error.problem, error.path == place.path { return }
+      if case .notRegularFile = error.problem, isFolder(place) { return }
+      entry.status = error.isRefusal ? .refused : .broken
+      entry.diagnostics.append(
+        Diagnostic(file: place.path, line: 1, severity: .error, message: "refused: \(error)"))
+    } catch let error as HookError {
+      entry.status = error.isRefusal ? .refused : .broken
+      entry.diagnostics.append(
+        Diagnostic(file: place.path, line: 1, severity: .error, message: error.description))
+    } catch {}
+    entries.append(entry)
+  }
+
+  private mutating func readDropIn(_ place: Place) throws(TrustError) -> HookDropIn? {
+    let directory = try TrustedDirectory.open(place.folder)
+    if directory.isMask(place.name) { return nil }
+    let file = try directory.openFile(place.name)
+    note(file.path, asFileIn: place.folder)
+    return HookDropIn(path: place.path, contents: try file.contents(limit: HookReader.definitionLimit, isDefinition: true))
+  }
+
+  // MARK: Programs
+
+  /// Finds and checks the program of a hook: the file itself, or what `Exec=` names.
+  private mutating func resolve(_ hook: Hook) throws(HookError) -> LoadedHook {
+    let path = try programPath(of: hook)
+    do throws(TrustError) {
+      let file = try HookReader.openProgram(path)
+      note(file.path, asFileIn: String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
+      try file.checkInterpreter()
+      return LoadedHook(hook: hook, programPath: path, programIdentity: file.identity)
+    } catch {
+      let what = hook.definition.exec == nil ? "refused" : "Exec="
+      throw HookError(description: "\(what): \(error)", isRefusal: error.isRefusal)
+    }
+  }
+
+  private func programPath(of hook: Hook) throws(HookError) -> String {
+    guard let program = hook.definition.exec?.program else { return hook.path }
+    if program.hasPrefix("/") { return program }
+    for folder in directories + RunEnvironment.searchPath.split(separator: ":").map(String.init) {
+      let path = "\(folder)/\(program)"
+      guard unsafe access(path, F_OK) == 0 else { continue }
+      // As with hooks: who masks a program hides those behind it.
+      if directories.contains(folder), let directory = try? TrustedDirectory.open(folder), directory.isMask(program) { break }
+      return path
+    }
+    throw HookError(
+      description: "Exec=: there is no program '\(program)' in the hook directories or in PATH "
+        + "(\(RunEnvironment.searchPath))", isRefusal: false)
+  }
+
+  /// Opens a program under the rules, and checks that it can be executed.
+  static func openProgram(_ path: String) throws(TrustError) -> TrustedFile {
+    let file = try open(path)
+    guard file.isExecutable else { throw TrustError(path: path, component: path, problem: .notExecutable) }
+    return file
+  }
+
+  private static func open(_ path: String) throws(TrustError) -> TrustedFile {
+    do throws(TrustError) {
+      return try TrustedFile.open(path)
+    } catch {
+      // Programs may be executable and unreadable.
+      guard case .unreadable(EACCES) = error.problem else { throw error }
+      return try TrustedFile.open(path, for: .executing)
+    }
+  }
+
+  // MARK: Names
+
+  /// Two hooks of one name could not be told apart in the ledger.
+  private mutating func refuseDoubleNames() {
+    let names = Dictionary(grouping: entries.indices, by: { entries[$0].name }).filter { $0.value.count > 1 }
+    for (name, indices) in names {
+      for index in indices where entries[index].status != .masked {
+        let other = indices.first { $0 != index }.map { entries[$0].path } ?? ""
+        entries[index].status = .broken
+        entries[index].diagnostics.append(
+          Diagnostic(
+            file: entries[index].path, line: 1, severity: .error,
+            message: "two files are named '\(name)': the other one is \(other); rename one of them"))
+      }
+    }
+  }
+
+  private func isFolder(_ place: Place) -> Bool {
+    var status = stat()
+    return unsafe stat(place.path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
+  private mutating func note(_ path: String, asFolderOf folder: String) {
+    if path != folder { linkedFolders.insert(path) }
+  }
+
+  private mutating func note(_ path: String, asFileIn folder: String) {
+    guard let slash = path.lastIndex(of: "/") else { return }
+    let real = String(path[..<slash])
+    if real != folder, !real.isEmpty { linkedFolders.insert(real) }
+  }
+}
+
+extension TrustedFile {
+  /// A definition file's whole text, or the beginning of a program.
+  func contents(limit: Int, isDefinition: Bool) throws(TrustError) -> [UInt8] {
+    if isDefinition { return try readAll(limit: limit) }
+    do { return try descriptor.read(limit: limit) } catch {
+      throw TrustError(path: path, component: path, problem: .unreadable(error.code))
+    }
+  }
+}

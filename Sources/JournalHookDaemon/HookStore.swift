@@ -1,0 +1,120 @@
+internal import Glibc
+package import JournalHookCore
+package import Systemd
+
+/// A hook with the program that it runs, both checked.
+package struct LoadedHook: Sendable, Equatable {
+  package var hook: Hook
+  /// The program's path, as it is opened again for each run.
+  package var programPath: String
+  /// What the program's file was when the hook was loaded.
+  package var programIdentity: FileIdentity
+
+  package var name: String { hook.name }
+  package var definition: HookDefinition { hook.definition }
+
+  /// The program's arguments for an event, beginning with its path.
+  func arguments(for event: LifecycleEvent) -> [String] {
+    [programPath] + (hook.definition.exec.map { Array($0.expand(for: event).dropFirst()) } ?? [])
+  }
+}
+
+/// Why a run cannot begin: something about its hook.
+package struct HookError: Error, CustomStringConvertible {
+  package let description: String
+  /// Whether a rule forbids it, rather than a failure.
+  package let isRefusal: Bool
+}
+
+/// The hooks of some directories, as they are now.
+package final class HookStore {
+  /// What there is to say of one file in the hook directories.
+  package struct Entry: Sendable, Equatable {
+    package enum Status: Sendable, Equatable {
+      case active(LoadedHook)
+      /// The file is broken; what it said before still holds.
+      case lastGood(LoadedHook)
+      case masked
+      case broken
+      case refused
+    }
+
+    package var name: String
+    package var path: String
+    package var status: Status
+    package var diagnostics: [Diagnostic]
+
+    /// The hook that answers events, if there is one.
+    package var loaded: LoadedHook? {
+      switch status {
+      case .active(let hook), .lastGood(let hook): hook
+      case .masked, .broken, .refused: nil
+      }
+    }
+  }
+
+  package let directories: [String]
+  /// All files that are hooks or ought to be, by name.
+  package private(set) var entries: [Entry] = []
+  /// What is wrong with the directories themselves.
+  package private(set) var directoryProblems: [Diagnostic] = []
+  private var byName: [String: LoadedHook] = [:]
+  /// Folders outside of the hook directories that files were found in through links.
+  private(set) var linkedFolders: Set<String> = []
+
+  /// The system's hook directories; the first that has a file of a name wins.
+  package static let systemDirectories = [
+    "/etc/journalhook/hooks.d", "/run/journalhook/hooks.d", "/usr/local/lib/journalhook/hooks.d",
+    "/usr/lib/journalhook/hooks.d",
+  ]
+
+  package init(directories: [String]) { self.directories = directories }
+
+  /// The hooks that answer events, by file name.
+  package var hooks: [LoadedHook] { entries.compactMap(\.loaded) }
+
+  /// All that is wrong, in the order of the files.
+  package var diagnostics: [Diagnostic] { directoryProblems + entries.flatMap(\.diagnostics) }
+
+  package func hook(named name: String) -> LoadedHook? { byName[name] }
+
+  /// Reads the directories anew.
+  package func load() {
+    var reader = HookReader(directories: directories, previous: byName)
+    reader.read()
+    entries = reader.entries
+    directoryProblems = reader.directoryProblems
+    linkedFolders = reader.linkedFolders
+    byName = Dictionary(hooks.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// Opens a hook's program for a run: what was checked when the hook was loaded, or nothing.
+  func open(_ name: String) throws(HookError) -> (LoadedHook, TrustedFile) {
+    // The program may just have been replaced, and inotify not have told yet: then its definition is read anew, too.
+    for isSecondTry in [false, true] {
+      guard let hook = byName[name] else { break }
+      do {
+        let file = try HookReader.openProgram(hook.programPath)
+        if file.identity == hook.programIdentity { return (hook, file) }
+      } catch {
+        if isSecondTry { throw HookError(description: "\(error)", isRefusal: error.isRefusal) }
+      }
+      load()
+    }
+    guard let entry = entries.first(where: { $0.name == name }) else {
+      throw HookError(description: "the hook is no longer there", isRefusal: true)
+    }
+    let reason = entry.diagnostics.first { $0.severity == .error }?.description
+    throw HookError(description: reason ?? "the hook is masked or is being changed", isRefusal: true)
+  }
+}
+
+extension TrustError {
+  /// Whether the file is there, but must not be used.
+  var isRefusal: Bool {
+    switch problem {
+    case .notFound, .unreadable, .notFolder: false
+    default: true
+    }
+  }
+}

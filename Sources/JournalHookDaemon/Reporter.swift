@@ -1,0 +1,126 @@
+internal import JournalHookCore
+package import Systemd
+
+/// The ids of what journalhook itself says in the journal, by which it can be found: `journalctl MESSAGE_ID=…`.
+package enum MessageID: String, Sendable {
+  /// An attempt of a run begins.
+  case runStarted = "2fb84b17d0e6496c9e8bfa8cfb6d16e8"
+  /// A run has succeeded.
+  case runSucceeded = "6bdf131afedd43f686de27f54c6ce083"
+  /// A run has failed, timed out or could not be started.
+  case runFailed = "b32fbb01bd234572a6ce49bba36eb84d"
+  /// A run was cut off by journalhook's own end, and will be done again.
+  case runInterrupted = "4f50b9d0e2c64b6ab212b5a4ecc6f5a3"
+  /// A run will not be done: it is stale, superseded, skipped, …
+  case runDropped = "32b95a8e5bff40adb2fc0bf9a3462d37"
+  /// A hook file cannot be used.
+  case hookProblem = "18f400ff688b4de7b29fb86fd31ac7d1"
+  /// Following begins.
+  case following = "d1165d4871b840da8b7461e7fb4bef1b"
+  /// Entries of the journal may have been missed.
+  case gap = "bb76af92a6714a0a9a17e8847ede1ef5"
+  /// Something that journalhook needs does not work.
+  case trouble = "6c4808531e874a6188b61fc7bcee030c"
+}
+
+/// Where what journalhook does is told: in the journal, and on a terminal besides.
+package final class Reporter {
+  /// Shows a line to the person at the terminal; nil when there is none.
+  private let show: ((String) -> Void)?
+
+  /// - Parameter show: for a terminal; without one everything goes to the journal only.
+  package init(show: ((String) -> Void)? = nil) { self.show = show }
+
+  /// Whether somebody is watching.
+  var hasTerminal: Bool { show != nil }
+
+  /// Says something about journalhook itself.
+  package func say(_ message: String, _ id: MessageID, priority: JournalWriter.Priority) {
+    JournalWriter.send(
+      message, priority: priority,
+      fields: [(name: "MESSAGE_ID", value: id.rawValue), (name: "SYSLOG_IDENTIFIER", value: "journalhook")])
+    show?(message)
+  }
+
+  /// Shows an event; the journal has it already.
+  func event(_ event: LifecycleEvent) {
+    guard let show else { return }
+    let result = event.result.map { " \($0)" } ?? ""
+    let restart = event.restart == true ? " restart" : ""
+    show("\(Timestamp(microseconds: event.realtime).shortPreciseLocal) \(event.unit) \(event.kind.rawValue)\(result)\(restart)")
+  }
+
+  /// An attempt begins.
+  func started(_ run: Run) {
+    let again = run.attempt > 1 ? ", attempt \(run.attempt)" : ""
+    tell(
+      run, "Hook \(run.hook) starts: \(run.event.unit) \(run.event.kind.rawValue) (run \(run.id)\(again)).", .runStarted,
+      .info)
+  }
+
+  /// An attempt has an outcome.
+  func ended(_ run: Run, _ outcome: RunMachine.Outcome) {
+    let subject = "Hook \(run.hook)"
+    let suffix = "\(run.event.unit) \(run.event.kind.rawValue) (run \(run.id))"
+    let reason = outcome.reason.map { ": \($0)" } ?? ""
+    let exit =
+      switch outcome.exit {
+      case .exited(let status): ", status \(status)"
+      case .killed(let signal), .dumped(let signal): ", killed by signal \(signal)"
+      case nil: ""
+      }
+    let state = (name: "JOURNALHOOK_STATE", value: outcome.state.rawValue)
+    switch outcome.state {
+    case .succeeded: tell(run, "\(subject) succeeded: \(suffix).", .runSucceeded, .info, [state])
+    case .failed: tell(run, "\(subject) failed\(exit)\(reason): \(suffix).", .runFailed, .error, [state])
+    case .timedOut:
+      tell(run, "\(subject) timed out and was ended\(exit): \(suffix).", .runFailed, .error, [state])
+    case .interrupted:
+      tell(run, "\(subject) was interrupted\(reason); it will be run again: \(suffix).", .runInterrupted, .warning, [state])
+    default:
+      tell(run, "\(subject) is not run, \(outcome.state.rawValue)\(reason): \(suffix).", .runDropped, .notice, [state])
+    }
+  }
+
+  /// A line that a run's processes have printed. A prefix `<3>` gives its priority (sd-daemon(3)).
+  func output(_ run: Run, _ line: [UInt8]) {
+    var text = line[...]
+    var priority = UInt8(ascii: "6")
+    if text.count >= 3, text[0] == UInt8(ascii: "<"), text[2] == UInt8(ascii: ">"),
+      (UInt8(ascii: "0")...UInt8(ascii: "7")).contains(text[1])
+    {
+      priority = text[1]
+      text = text.dropFirst(3)
+    }
+    var lines: [[UInt8]] = [Array("MESSAGE=".utf8) + text, Array("PRIORITY=".utf8) + [priority]]
+    lines += Reporter.fields(of: run).map { Array("\($0.name)=\($0.value)".utf8) }
+    JournalWriter.send(&lines)
+    show?("\(run.hook)[\(run.id)]: \(String(decoding: text, as: UTF8.self))")
+  }
+
+  private func tell(
+    _ run: Run, _ message: String, _ id: MessageID, _ priority: JournalWriter.Priority,
+    _ extra: [(name: String, value: String)] = []
+  ) {
+    JournalWriter.send(
+      message, priority: priority,
+      fields: [(name: "MESSAGE_ID", value: id.rawValue)] + Reporter.fields(of: run) + extra)
+    show?(message)
+  }
+
+  private static func fields(of run: Run) -> [(name: String, value: String)] {
+    var fields = [
+      (name: "SYSLOG_IDENTIFIER", value: run.hook),
+      (name: "JOURNALHOOK_RUN_ID", value: String(run.id)),
+      (name: "JOURNALHOOK_HOOK", value: run.hook),
+      (name: "JOURNALHOOK_UNIT", value: run.event.unit),
+      (name: "JOURNALHOOK_EVENT", value: run.event.kind.rawValue),
+      (name: "JOURNALHOOK_ATTEMPT", value: String(run.attempt)),
+      (name: "JOURNALHOOK_MODE", value: run.mode.rawValue),
+      // With it `journalctl -u UNIT` shows an entry of root's beside the unit's own (systemd's logs-show.c).
+      (name: "OBJECT_SYSTEMD_UNIT", value: run.event.unit),
+    ]
+    if let cursor = run.event.cursor { fields.append((name: "JOURNALHOOK_CURSOR", value: cursor)) }
+    return fields
+  }
+}

@@ -1,0 +1,76 @@
+internal import JournalHookCore
+internal import Glibc
+internal import Systemd
+
+/// What a script is given: the contract's variables, and the event as JSON on standard input.
+enum RunEnvironment {
+  static let searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+  static func variables(for run: Run, hookPath: String, stateDirectory: String) -> [(String, String)] {
+    let event = run.event
+    var variables = base()
+    func add(_ name: String, _ value: String?) {
+      if let value { variables.append(("JOURNALHOOK_\(name)", value)) }
+    }
+    add("EVENT", event.kind.rawValue)
+    add("UNIT", event.unit)
+    add("RESULT", event.result)
+    add("RESTART", event.restart == true ? "1" : "0")
+    add("AUTO", event.auto == true ? "1" : "0")
+    add("INVOCATION", event.invocation)
+    add("JOB_ID", event.job?.id.map(String.init))
+    add("JOB_TYPE", event.job?.type)
+    add("EXIT_CODE", event.exitCode)
+    add("EXIT_STATUS", event.exitStatus)
+    add("MESSAGE", event.message)
+    add("TIME", Timestamp(microseconds: event.realtime).iso8601UTC)
+    add("SOURCE", event.source.rawValue)
+    add("CURSOR", event.cursor)
+    add("BOOT", event.boot)
+    add("MACHINE", event.machine)
+    add("HOSTNAME", event.hostname)
+    add("MANAGER", event.manager.name)
+    add("HOOK", run.hook)
+    add("HOOK_PATH", hookPath)
+    add("RUN_ID", String(run.id))
+    add("ATTEMPT", String(run.attempt))
+    add("MODE", run.mode.rawValue)
+    add("STATE_DIRECTORY", stateDirectory)
+    return variables
+  }
+
+  /// Nothing of the daemon's own environment but its language.
+  private static func base() -> [(String, String)] {
+    var variables = [("PATH", searchPath)]
+    variables.append(("LANG", unsafe getenv("LANG").map { unsafe String(cString: $0) } ?? "C.UTF-8"))
+    if let user = unsafe getpwuid(geteuid()) {
+      variables.append(("HOME", unsafe String(cString: user.pointee.pw_dir)))
+      variables.append(("USER", unsafe String(cString: user.pointee.pw_name)))
+    }
+    return variables
+  }
+
+  /// A pipe that holds the event and ends behind it, so that nobody needs to write on while the script reads.
+  static func standardInput(for event: LifecycleEvent) throws(SystemError) -> OwnedDescriptor {
+    let pipe = try Pipe()
+    let bytes = Array((event.json.text + "\n").utf8)
+    if bytes.count > Pipe.defaultCapacity { try pipe.reserve(bytes.count) }
+    guard unsafe write(pipe.writing.rawValue, bytes, bytes.count) == bytes.count else {
+      throw SystemError("hand over the event", code: errno)
+    }
+    return try pipe.reading.duplicate()
+  }
+
+  /// The private folder of a hook, which lasts; made when it is not there.
+  static func stateDirectory(of hook: String, in ledger: String) throws(SystemError) -> String {
+    let folder = "\(ledger)/hooks"
+    let path = "\(folder)/\(hook)"
+    if unsafe mkdir(path, 0o700) != 0 {
+      if errno == ENOENT { _ = unsafe mkdir(folder, 0o711) }
+      guard unsafe mkdir(path, 0o700) == 0 || errno == EEXIST else {
+        throw SystemError("make the hook's state directory", path: path)
+      }
+    }
+    return path
+  }
+}

@@ -1,0 +1,227 @@
+internal import Glibc
+package import JournalHookCore
+package import Systemd
+
+/// Does runs: takes them from the queue when their turn comes, creates their processes, and writes down what became of them.
+package final class RunExecutor {
+  /// Whose runs these are in the ledger: `follow`, or one `replay`.
+  let owner: String
+  private let loop: EventLoop
+  private let ledger: Ledger
+  private let hooks: HookStore
+  private let reporter: Reporter
+  private let containment: Containment
+  private var queue: RunQueue
+  private var waiting: [Int64: Run] = [:]
+  private var active: [Int64: ActiveRun] = [:]
+  /// Writes that the ledger has refused (a full disk, say), to be tried again in their order.
+  private var unwritten: [() throws -> Void] = []
+  private var retryTimer: EventSource?
+  private var isDraining = false
+
+  /// Called when a run has its outcome.
+  var onOutcome: ((Run, RunMachine.Outcome) -> Void)?
+  /// Called when there is room for more runs, or nothing is left to do.
+  var onProgress: (() -> Void)?
+
+  private static let ledgerRetryInterval: UInt64 = 1_000_000
+
+  init(
+    owner: String, loop: EventLoop, ledger: Ledger, hooks: HookStore, reporter: Reporter, containment: Containment,
+    jobs: Int
+  ) {
+    self.owner = owner
+    self.loop = loop
+    self.ledger = ledger
+    self.hooks = hooks
+    self.reporter = reporter
+    self.containment = containment
+    queue = RunQueue(limit: jobs)
+  }
+
+  /// The number of runs that wait for their turn.
+  var waitingCount: Int { queue.waiting }
+
+  /// Whether nothing waits, runs or is left of what ran.
+  var isIdle: Bool { queue.waiting == 0 && active.isEmpty && unwritten.isEmpty }
+
+  /// Whether nothing runs and nothing is left of what ran.
+  var isQuiet: Bool { active.isEmpty && unwritten.isEmpty }
+
+  /// Takes runs that are in the ledger.
+  func add(_ runs: [Run]) {
+    for run in runs where waiting[run.id] == nil && active[run.id] == nil {
+      waiting[run.id] = run
+      queue.enqueue(run.id, in: lane(of: run))
+    }
+    startNext()
+  }
+
+  private func lane(of run: Run) -> RunQueue.Lane {
+    let isParallel = hooks.hook(named: run.hook)?.definition.parallel ?? false
+    return RunQueue.Lane(machine: run.event.machine, unit: run.event.unit, hook: isParallel ? run.hook : nil)
+  }
+
+  // MARK: Ends
+
+  /// Starts no more runs; those under way go on.
+  func drain() { isDraining = true }
+
+  /// Ends the runs under way; they will be run again.
+  func interruptAll() {
+    for run in active.values { perform(run.machine.interrupt(), for: run) }
+  }
+
+  // MARK: Starting
+
+  private func startNext() {
+    while !isDraining, unwritten.isEmpty, let (id, lane) = queue.next() {
+      guard let run = waiting.removeValue(forKey: id) else {
+        queue.finished(lane)
+        continue
+      }
+      start(run, lane)
+    }
+  }
+
+  private func start(_ run: Run, _ lane: RunQueue.Lane) {
+    let hook: LoadedHook
+    let program: TrustedFile
+    do {
+      (hook, program) = try hooks.open(run.hook)
+    } catch {
+      let outcome = RunMachine.Outcome(state: error.isRefusal ? .refused : .failed, reason: error.description)
+      write { [ledger] in try ledger.record(outcome, of: run, now: Clock.now().microseconds) }
+      finish(run, lane, outcome)
+      return
+    }
+    var container: RunContainer?
+    do {
+      container = try containment.makeContainer(runID: String(run.id), attempt: run.attempt)
+      try ledger.begin(run, container: container?.path, now: Clock.now().microseconds)
+    } catch {
+      // Not begun: it keeps its place, and is tried again when the ledger or the cgroup can be written again.
+      _ = container?.remove()
+      reporter.say("Cannot begin run \(run.id) of \(run.hook), trying again: \(error).", .trouble, priority: .error)
+      waiting[run.id] = run
+      queue.putBack(run.id, in: lane)
+      write { [ledger] in try ledger.checkWritable() }
+      retryLater()
+      return
+    }
+    let active = ActiveRun(run: run, lane: lane, definition: hook.definition, container: container)
+    self.active[run.id] = active
+    reporter.started(run)
+    do {
+      try active.spawn(program, hook: hook, ledger: ledger, loop: loop, reporter: reporter)
+      active.exitSource = try loop.watch(active.pidfd, for: .input, priority: .important) { [unowned self] _ in
+        mainEnded(active)
+      }
+      perform(active.machine.spawned(), for: active)
+    } catch {
+      perform(active.machine.spawnFailed("\(error)"), for: active)
+    }
+  }
+
+  // MARK: The machine's actions
+
+  private func perform(_ actions: [RunMachine.Action], for run: ActiveRun) {
+    for action in actions {
+      switch action {
+      case .terminate:
+        run.container?.terminate()
+        pollEmptiness(of: run, delay: 1000)
+      case .kill:
+        run.container?.kill()
+        pollEmptiness(of: run, delay: 1000)
+      case .startTimer(let delay):
+        run.timer = try? loop.schedule(at: loop.now() &+ delay) { [unowned self] in
+          perform(run.machine.timerElapsed(), for: run)
+        }
+      case .record(let outcome):
+        run.output?.drain()
+        let record = run.run
+        write { [ledger] in try ledger.record(outcome, of: record, now: Clock.now().microseconds) }
+        finish(run.run, run.lane, outcome)
+      case .release: release(run)
+      }
+    }
+  }
+
+  private func mainEnded(_ run: ActiveRun) {
+    guard let exit = run.reap() else { return }
+    perform(run.machine.mainEnded(exit, treeIsEmpty: run.isEmpty()), for: run)
+  }
+
+  /// Asks again and again, ever more seldom, whether anything is left: nothing tells it for all kinds of containers, and it
+  /// is only asked while something is being ended.
+  private func pollEmptiness(of run: ActiveRun, delay: UInt64) {
+    run.emptinessTimer = try? loop.schedule(at: loop.now() + delay) { [unowned self] in
+      run.emptinessTimer = nil
+      run.container?.reap(sparing: Set(active.values.compactMap(\.livingMain)))
+      if run.isEmpty() {
+        perform(run.machine.treeEmptied(), for: run)
+      }
+      if !run.machine.isDone { pollEmptiness(of: run, delay: min(delay * 2, 50_000)) }
+    }
+  }
+
+  private func release(_ run: ActiveRun) {
+    run.close()
+    if let container = run.container, !container.remove() {
+      // A process that has just ended still shows for a moment.
+      run.emptinessTimer = try? loop.schedule(at: loop.now() + 20_000) { [unowned self] in release(run) }
+      return
+    }
+    active[run.run.id] = nil
+    let record = run.run
+    write { [ledger] in try ledger.release(record) }
+    startNext()
+    onProgress?()
+  }
+
+  private func finish(_ run: Run, _ lane: RunQueue.Lane, _ outcome: RunMachine.Outcome) {
+    reporter.ended(run, outcome)
+    queue.finished(lane)
+    onOutcome?(run, outcome)
+    // In a turn of its own: a chain of runs that all fail at once must not become a chain of calls.
+    startSource = try? loop.schedule { [unowned self] in
+      startSource = nil
+      startNext()
+      onProgress?()
+    }
+  }
+  private var startSource: EventSource?
+
+  // MARK: Writing
+
+  /// Writes to the ledger; what it refuses is kept, and no run starts until it was written.
+  private func write(_ body: @escaping () throws -> Void) {
+    unwritten.append(body)
+    if unwritten.count == 1 { writeAll() }
+  }
+
+  private func writeAll() {
+    while let body = unwritten.first {
+      do {
+        try body()
+        unwritten.removeFirst()
+      } catch {
+        if retryTimer == nil { reporter.say("\(error). Runs wait until it can be written.", .trouble, priority: .error) }
+        retryLater()
+        return
+      }
+    }
+  }
+
+  private func retryLater() {
+    retryTimer = try? loop.schedule(at: loop.now() + RunExecutor.ledgerRetryInterval) { [unowned self] in
+      writeAll()
+      if unwritten.isEmpty {
+        retryTimer = nil
+        startNext()
+        onProgress?()
+      }
+    }
+  }
+}
