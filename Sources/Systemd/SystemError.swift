@@ -1,0 +1,50 @@
+public import Glibc
+
+/// A system call or a call of libsystemd that failed: what was done, to what, and the `errno` of it.
+///
+/// This is the one place where an `errno` becomes an error.
+public struct SystemError: Error, Hashable, Sendable {
+  /// The `errno` value, positive.
+  public let code: Int32
+  /// What was attempted, in words or as the name of the call: "open", "start the scope".
+  public let operation: String
+  /// The file it concerned.
+  public let path: String?
+
+  /// Makes an error of the `errno` of the call that has just failed, or of a given code.
+  ///
+  /// libsystemd returns negative codes; both signs are taken.
+  public init(_ operation: String, path: String? = nil, code: Int32 = errno) {
+    self.operation = operation
+    self.path = path
+    self.code = code < 0 ? 0 &- code : code
+  }
+
+  /// Returns the result of a call of libsystemd, or throws what its negative result means.
+  @discardableResult
+  public static func check(_ result: Int32, _ operation: String, path: String? = nil) throws(SystemError) -> Int32 {
+    if result < 0 { throw SystemError(operation, path: path, code: result) }
+    return result
+  }
+
+  /// Returns the result of a system call, or throws what `errno` means if the result is -1.
+  @discardableResult
+  public static func checkErrno(_ result: Int32, _ operation: String, path: String? = nil) throws(SystemError) -> Int32
+  {
+    if result == -1 { throw SystemError(operation, path: path) }
+    return result
+  }
+}
+
+extension SystemError: CustomStringConvertible {
+  /// The system's own words for the code.
+  ///
+  /// The corresponding C function is `strerror`.
+  public var reason: String { unsafe String(cString: strerror(code)) }
+
+  /// A sentence for people: "open /etc/x: No such file or directory".
+  public var description: String {
+    let subject = path.map { "\(operation) \($0)" } ?? operation
+    return "\(subject): \(reason)"
+  }
+}
