@@ -1,1 +1,176 @@
+#define _GNU_SOURCE
 #include "CSpawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+// On 32-bit systems the plain names take 16-bit ids.
+#ifdef SYS_setgroups32
+#define SETGROUPS SYS_setgroups32
+#define SETRESGID SYS_setresgid32
+#define SETRESUID SYS_setresuid32
+#else
+#define SETGROUPS SYS_setgroups
+#define SETRESGID SYS_setresgid
+#define SETRESUID SYS_setresuid
+#endif
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+#ifndef CLONE_PIDFD
+#define CLONE_PIDFD 0x1000
+#endif
+
+enum { STACK_SIZE = 64 * 1024, GUARD_SIZE = 64 * 1024, FIRST_FREE = 10, KERNEL_SIGNALS = 64 };
+
+struct child {
+  const struct cspawn_request *request;
+  struct cspawn_result *result;
+};
+
+static _Noreturn void fail(struct child *child, enum cspawn_step step) {
+  child->result->error = errno;
+  child->result->step = step;
+  _exit(127);
+}
+
+// An ELF file is done with its descriptor once it runs. All else (a script, a format of binfmt_misc) is opened again
+// through /dev/fd/N by its interpreter, so that descriptor has to survive. So has one that we may not read.
+static bool is_elf(int fd) {
+  char magic[4];
+  return pread(fd, magic, sizeof magic, 0) == sizeof magic && memcmp(magic, "\177ELF", sizeof magic) == 0;
+}
+
+// Kernels before 5.9 have no close_range. No descriptor is above the soft limit that held when it was made.
+static void close_from(unsigned first, rlim_t limit) {
+  if (syscall(SYS_close_range, first, ~0U, 0) == 0) return;
+  for (rlim_t fd = first; fd < limit; fd++) close((int)fd);
+}
+
+// Runs in the parent's memory while the parent's thread waits: it must not allocate, lock or return.
+static int run_child(void *argument) {
+  struct child *child = argument;
+  const struct cspawn_request *request = child->request;
+
+  // 1. The parent's handlers must never run here. All signals are still blocked; the mask is opened as the last thing.
+  //    Zeroes mean SIG_DFL whatever the layout of the kernel's struct is; the raw call also reaches the C library's own
+  //    two signals. Ignored ones have to be reset too, as they would stay ignored beyond exec.
+  const uint64_t default_action[8] = {0};
+  for (int number = 1; number <= KERNEL_SIGNALS; number++)
+    syscall(SYS_rt_sigaction, number, default_action, NULL, KERNEL_SIGNALS / 8);
+
+  // 2. A session of its own: no terminal, and the terminal's Ctrl-C is for the daemon only.
+  if (setsid() < 0) fail(child, CSPAWN_SESSION);
+
+  // 3. Into the cgroup with the parent's rights, and before anything of the hook's could fork. "0" is the writer.
+  if (request->cgroup_procs >= 0 && write(request->cgroup_procs, "0", 1) != 1) fail(child, CSPAWN_CGROUP);
+
+  // 4. Descriptors. The sources may be any number, also 0 to 3, and may be equal; so all first move out of the way.
+  //    The copies are closed again by 9.
+  int sources[4] = {request->stdio[0], request->stdio[1], request->stdio[2], request->executable};
+  for (int i = 0; i < 4; i++)
+    if ((sources[i] = fcntl(sources[i], F_DUPFD_CLOEXEC, FIRST_FREE)) < 0) fail(child, CSPAWN_STDIO);
+  int directory = request->directory;
+  if (directory >= 0 && (directory = fcntl(directory, F_DUPFD_CLOEXEC, FIRST_FREE)) < 0) fail(child, CSPAWN_STDIO);
+  bool elf = is_elf(request->executable);
+  for (int i = 0; i < 4; i++)
+    if (dup3(sources[i], i, i == CSPAWN_SCRIPT_DESCRIPTOR && elf ? O_CLOEXEC : 0) < 0) fail(child, CSPAWN_STDIO);
+
+  umask(request->umask);
+
+  // 5. A better priority and higher limits need the rights that 6 gives up.
+  if (request->set_nice && setpriority(PRIO_PROCESS, 0, request->nice) < 0) fail(child, CSPAWN_NICE);
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) fail(child, CSPAWN_LIMITS);
+  rlim_t inherited = limit.rlim_cur;
+  if (request->descriptors > 0) {
+    limit.rlim_cur = request->descriptors < limit.rlim_max ? request->descriptors : limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0) fail(child, CSPAWN_LIMITS);
+  }
+
+  // 6. Ids, the user last, as it gives up the right to the others. Raw calls: the C library's would signal every thread
+  //    of the parent, whose memory and thread list these are.
+  if (request->set_ids) {
+    if (syscall(SETGROUPS, request->group_count, request->groups) < 0) fail(child, CSPAWN_GROUPS);
+    if (syscall(SETRESGID, request->gid, request->gid, request->gid) < 0) fail(child, CSPAWN_GROUP);
+    if (syscall(SETRESUID, request->uid, request->uid, request->uid) < 0) fail(child, CSPAWN_USER);
+  }
+
+  // 7. The folder as that user: it has to be reachable for them.
+  if (directory >= 0 && fchdir(directory) < 0) fail(child, CSPAWN_DIRECTORY);
+
+  // 8. After the ids, of which it would not stop a change, but which it must not outlive either.
+  if (request->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail(child, CSPAWN_PRIVILEGES);
+
+  // 9. Nothing else is inherited, whether it was marked close-on-exec or not.
+  close_from(CSPAWN_SCRIPT_DESCRIPTOR + 1, inherited);
+
+  // 10. From here on a signal ends the process, which is then a run that was killed.
+  const uint64_t none = 0;
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, KERNEL_SIGNALS / 8);
+
+  syscall(SYS_execveat, CSPAWN_SCRIPT_DESCRIPTOR, "", request->argv, request->envp, AT_EMPTY_PATH);
+  fail(child, CSPAWN_EXECUTE);
+}
+
+int cspawn(const struct cspawn_request *request, struct cspawn_result *result) {
+  *result = (struct cspawn_result){.pid = -1, .pidfd = -1};
+  // The child's own stack, with a guard below it: on the parent's it would overwrite what the parent returns to.
+  char *stack = mmap(NULL, GUARD_SIZE + STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  if (stack == MAP_FAILED || mprotect(stack, GUARD_SIZE, PROT_NONE) < 0) {
+    *result = (struct cspawn_result){.pid = -1, .pidfd = -1, .step = CSPAWN_CLONE, .error = errno};
+    if (stack != MAP_FAILED) munmap(stack, GUARD_SIZE + STACK_SIZE);
+    return -1;
+  }
+
+  struct child child = {.request = request, .result = result};
+  const uint64_t all = ~(uint64_t)0;
+  uint64_t previous;
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &previous, KERNEL_SIGNALS / 8);
+  // A change of ids marks the memory, which is also ours, as not to be dumped or traced.
+  int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+
+  // Sharing the memory makes this independent of our size; waiting until the exec makes it safe, and its error known.
+  int pidfd = -1;
+  pid_t pid = clone(run_child, stack + GUARD_SIZE + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &child, &pidfd);
+  if (pid < 0) {
+    result->error = errno;
+    result->step = CSPAWN_CLONE;
+  }
+  if (request->set_ids && dumpable == 1) prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &previous, NULL, KERNEL_SIGNALS / 8);
+  munmap(stack, GUARD_SIZE + STACK_SIZE);
+
+  if (result->step == CSPAWN_NONE) {
+    result->pid = pid;
+    result->pidfd = pidfd;
+    return 0;
+  }
+  if (pid > 0) {
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
+    close(pidfd);
+  }
+  return -1;
+}
+
+int cspawn_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+
+int cspawn_pidfd_signal(int pidfd, int signal) { return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0); }
+
+int cspawn_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }

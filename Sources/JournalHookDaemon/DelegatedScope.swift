@@ -1,0 +1,109 @@
+import CSystemd
+import Glibc
+package import Systemd
+
+/// A scope of its own for a daemon that was started by hand, which has no cgroup to divide: in a login's scope it would
+/// be meddling with what systemd manages.
+package enum DelegatedScope {
+  /// Asks the manager for `journalhook-PID.scope` with Delegate=yes, and waits until we are in it.
+  ///
+  /// Over the manager's private socket, which is there before the bus is, and which nobody but its owner may use.
+  package static func enter(timeoutMilliseconds: Int = 3000) throws(SystemError) -> CgroupRoot {
+    let unit = "journalhook-\(getpid()).scope"
+    let socket: String
+    if geteuid() == 0 {
+      socket = "/run/systemd/private"
+    } else if let folder = unsafe getenv("XDG_RUNTIME_DIR") {
+      socket = unsafe String(cString: folder) + "/systemd/private"
+    } else {
+      throw SystemError("find the manager of this user", path: "$XDG_RUNTIME_DIR", code: ENOENT)
+    }
+    do {
+      try start(unit, socket: socket, collect: true, timeoutMilliseconds)
+    } catch  where error.code != ENOENT && error.code != ECONNREFUSED && error.code != ETIMEDOUT {
+      // Before version 236 the manager knows no CollectMode=.
+      try start(unit, socket: socket, collect: false, timeoutMilliseconds)
+    }
+    // The answer says that the job is queued. It moves us within milliseconds.
+    for _ in 0..<max(1, timeoutMilliseconds / 5) {
+      if let root = CgroupRoot.current(), root.name.hasSuffix("/" + unit) { return root }
+      _ = poll(nil, 0, 5)
+    }
+    throw SystemError("wait for the scope", path: unit, code: ETIMEDOUT)
+  }
+
+  private static func start(_ unit: String, socket: String, collect: Bool, _ timeoutMilliseconds: Int)
+    throws(SystemError)
+  {
+    var bus: OpaquePointer?
+    try SystemError.check(unsafe sd_bus_new(&bus), "make a bus connection")
+    defer { unsafe sd_bus_close_unref(bus) }
+    try SystemError.check(unsafe sd_bus_set_address(bus, "unix:path=" + socket), "connect", path: socket)
+    try SystemError.check(unsafe sd_bus_start(bus), "connect", path: socket)
+
+    var message: OpaquePointer?
+    // The peer is the manager itself: there is no name to send to.
+    try SystemError.check(
+      unsafe sd_bus_message_new_method_call(
+        bus, &message, nil, "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager", "StartTransientUnit"),
+      "ask for a scope")
+    defer { unsafe sd_bus_message_unref(message) }
+    var body = unsafe Body(message: message)
+    // "ssa(sv)a(sa(sv))": name, mode, properties, auxiliary units
+    body.append(unit)
+    body.append("fail")
+    body.container("a", "(sv)") { body in
+      body.property("Description", "s") { $0.append("journalhook, started by hand") }
+      body.property("Delegate", "b") { $0.append(true) }
+      if collect { body.property("CollectMode", "s") { $0.append("inactive-or-failed") } }
+      body.property("PIDs", "au") { body in
+        body.container("a", "u") { $0.append(UInt32(getpid())) }
+      }
+    }
+    body.container("a", "(sa(sv))") { _ in }
+    try SystemError.check(body.result, "ask for a scope", path: unit)
+    let limit = UInt64(timeoutMilliseconds) * 1000
+    try SystemError.check(unsafe sd_bus_call(bus, message, limit, nil, nil), "ask for a scope", path: unit)
+  }
+}
+
+/// Writes the arguments of a call, and keeps the first error.
+@safe private struct Body {
+  private let message: OpaquePointer?
+  private(set) var result: Int32 = 0
+
+  init(message: OpaquePointer?) { unsafe self.message = unsafe message }
+
+  mutating func append(_ text: String) {
+    note(unsafe text.withCString { unsafe sd_bus_message_append_basic(message, Self.type("s"), $0) })
+  }
+
+  mutating func append(_ flag: Bool) {
+    var value: Int32 = flag ? 1 : 0
+    note(unsafe sd_bus_message_append_basic(message, Self.type("b"), &value))
+  }
+
+  mutating func append(_ number: UInt32) {
+    var value = number
+    note(unsafe sd_bus_message_append_basic(message, Self.type("u"), &value))
+  }
+
+  mutating func container(_ type: Unicode.Scalar, _ contents: String, _ body: (inout Body) -> Void) {
+    note(unsafe sd_bus_message_open_container(message, Self.type(type), contents))
+    body(&self)
+    note(unsafe sd_bus_message_close_container(message))
+  }
+
+  mutating func property(_ name: String, _ type: String, _ value: (inout Body) -> Void) {
+    container("r", "sv") { body in
+      body.append(name)
+      body.container("v", type, value)
+    }
+  }
+
+  private mutating func note(_ next: Int32) {
+    if result >= 0 && next < 0 { result = next }
+  }
+
+  private static func type(_ letter: Unicode.Scalar) -> CChar { CChar(truncatingIfNeeded: letter.value) }
+}

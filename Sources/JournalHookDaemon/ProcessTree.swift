@@ -1,0 +1,132 @@
+import CSpawn
+import Glibc
+import Systemd
+
+/// The processes of one run where it has no cgroup: its main process, what descends from it, and the orphans among those,
+/// which the kernel makes our children as we are a "child subreaper".
+///
+/// An orphan belongs to the run if it was seen below its main process before, or is in that one's session, or has the
+/// run's id in its environment. One that escaped all three belongs to no run that can be told: see `endStrays`.
+package struct ProcessTree: Sendable {
+  package static let marker = "JOURNALHOOK_RUN_ID"
+
+  private static let roundLimit = 200
+
+  private struct Identity: Hashable {
+    let pid: ProcessID
+    let started: UInt64
+
+    init(_ entry: ProcessTable.Entry) {
+      pid = entry.pid
+      started = entry.started
+    }
+  }
+
+  package let runID: String
+  private var main: Identity?
+  private var seen: Set<Identity> = []
+  /// Whether it was begun by an earlier daemon, so that its orphans are not our children.
+  private let isRestored: Bool
+
+  package init(runID: String, isRestored: Bool = false) {
+    self.runID = runID
+    self.isRestored = isRestored
+  }
+
+  /// Tells the main process, right after it was spawned.
+  package mutating func adopt(main pid: ProcessID) {
+    main = ProcessTable.Entry(pid: pid).map(Identity.init)
+  }
+
+  /// To be called once, before the first run: from then on no orphan gets away to init.
+  package static func becomeSubreaper() -> Bool {
+    cspawn_become_subreaper() == 0
+  }
+
+  /// Whether nothing of it is alive; what has ended and only waits to be reaped does not count.
+  package mutating func isEmpty() -> Bool {
+    members().isEmpty
+  }
+
+  /// Sends a signal to all of it.
+  package mutating func signal(_ signal: Int32) {
+    var done: Set<Identity> = []
+    // As with a cgroup: some rounds for what is forked meanwhile, but no race without an end.
+    for _ in 0..<3 {
+      let new = members().filter { done.insert(Identity($0)).inserted }
+      if new.isEmpty { return }
+      for member in new { Self.send(signal, to: member) }
+    }
+  }
+
+  /// Ends all of it: stops it, until nothing is left that could fork, and then kills it.
+  package mutating func kill() {
+    var stopped: Set<Identity> = []
+    // A process that was stopped forks no more; so each round finds fewer, and the last none. Only of one that is not
+    // ours to stop, as its program is setuid, there may always be more.
+    for _ in 0..<Self.roundLimit {
+      let new = members().filter { stopped.insert(Identity($0)).inserted }
+      if new.isEmpty { break }
+      for member in new { Self.send(SIGSTOP, to: member) }
+    }
+    for member in members() { Self.send(SIGKILL, to: member) }
+  }
+
+  /// Collects what has ended and has no parent but us.
+  ///
+  /// - Parameter spared: the processes that others wait for.
+  package static func reap(sparing spared: Set<ProcessID>) {
+    let own = getpid()
+    for entry in ProcessTable.current().entries
+    where entry.isZombie && entry.parent == own && !spared.contains(entry.pid) {
+      var status: Int32 = 0
+      _ = unsafe waitpid(entry.pid, &status, WNOHANG)
+    }
+  }
+
+  /// Kills orphans that no run owns up to, with what is below them: to be called when no run is under way.
+  ///
+  /// - Parameter spared: children of ours that are none of a run's.
+  package static func endStrays(sparing spared: Set<ProcessID>) {
+    var stopped: Set<Identity> = []
+    let own = getpid()
+    for round in 0..<Self.roundLimit {
+      let table = ProcessTable.current()
+      let roots = table.entries.filter { $0.parent == own && !$0.isZombie && !spared.contains($0.pid) }
+      let all = table.trees(of: roots).filter { !$0.isZombie }
+      let new = all.filter { stopped.insert(Identity($0)).inserted }
+      if new.isEmpty || round == Self.roundLimit - 1 {
+        for entry in all { send(SIGKILL, to: entry) }
+        return
+      }
+      for entry in new { send(SIGSTOP, to: entry) }
+    }
+  }
+
+  private mutating func members() -> [ProcessTable.Entry] {
+    let table = ProcessTable.current()
+    let members = table.trees(of: table.entries.filter { isRoot($0) }).filter { !$0.isZombie }
+    // Those that have ended are forgotten; their numbers may come back.
+    seen = Set(members.map(Identity.init))
+    return members
+  }
+
+  private func isRoot(_ entry: ProcessTable.Entry) -> Bool {
+    let identity = Identity(entry)
+    if identity == main || seen.contains(identity) { return true }
+    // Only orphans can be without a parent in the run. Those of an earlier daemon went to init or another subreaper.
+    guard isRestored ? entry.pid != getpid() : entry.parent == getpid(), !entry.isZombie else { return false }
+    // A session is a number too, which may have gone on to another run: then the environment tells.
+    if let id = entry.environmentValue(Self.marker) { return id == runID }
+    return !isRestored && entry.session == main?.pid
+  }
+
+  private static func send(_ signal: Int32, to entry: ProcessTable.Entry) {
+    let number = cspawn_pidfd_open(entry.pid)
+    guard number >= 0 else { return }
+    let pidfd = OwnedDescriptor(number)
+    // The descriptor holds on to one process; if it is the one that was found, it stays so.
+    guard ProcessTable.Entry(pid: entry.pid)?.started == entry.started else { return }
+    _ = cspawn_pidfd_signal(pidfd.rawValue, signal)
+  }
+}

@@ -1,0 +1,109 @@
+import CSpawn
+import Glibc
+package import Systemd
+
+/// What holds all processes of one run together, so that they can be ended together.
+///
+/// Nothing here waits. `kill` has done its work when it returns, but the kernel takes a moment to end the processes.
+package struct RunContainer: Sendable {
+  private enum Kind: Sendable {
+    case cgroup(RunCgroup)
+    case tree(ProcessTree)
+  }
+
+  private static let treePrefix = "tree:"
+  private var kind: Kind
+
+  package init(_ cgroup: RunCgroup) { kind = .cgroup(cgroup) }
+  package init(_ tree: ProcessTree) { kind = .tree(tree) }
+
+  /// Takes up what an earlier daemon has left behind, by its `path`.
+  package init(restoring path: String) throws(SystemError) {
+    if path.hasPrefix(Self.treePrefix) {
+      let id = String(path.dropFirst(Self.treePrefix.count))
+      // An empty one would fit too many.
+      if id.isEmpty { throw SystemError("restore a run", path: path, code: EINVAL) }
+      kind = .tree(ProcessTree(runID: id, isRestored: true))
+    } else {
+      kind = .cgroup(try RunCgroup(restoring: path))
+    }
+  }
+
+  /// What to keep in the ledger: the folder of the cgroup, or "tree:" and the run's id.
+  package var path: String {
+    switch kind {
+    case .cgroup(let cgroup): cgroup.path
+    case .tree(let tree): Self.treePrefix + tree.runID
+    }
+  }
+
+  /// For `SpawnRequest.cgroup`; nil where there is none.
+  package func openProcesses() throws(SystemError) -> OwnedDescriptor? {
+    guard case .cgroup(let cgroup) = kind else { return nil }
+    return try cgroup.openProcesses()
+  }
+
+  /// The file to watch by inotify (IN_MODIFY): then `isEmpty` may have changed. Without one, it is to be asked by a timer.
+  package var eventsPath: String? {
+    guard case .cgroup(let cgroup) = kind else { return nil }
+    return cgroup.eventsPath
+  }
+
+  /// Tells the main process, right after it was spawned.
+  package mutating func adopt(main pid: ProcessID) {
+    guard case .tree(var tree) = kind else { return }
+    tree.adopt(main: pid)
+    kind = .tree(tree)
+  }
+
+  /// Whether nothing of the run is alive.
+  package mutating func isEmpty() -> Bool {
+    switch kind {
+    case .cgroup(let cgroup): return !cgroup.isPopulated
+    case .tree(var tree):
+      defer { kind = .tree(tree) }
+      return tree.isEmpty()
+    }
+  }
+
+  /// Asks all of it to end: SIGTERM, and SIGCONT, as what is stopped would not notice.
+  package mutating func terminate() {
+    signal(SIGTERM)
+    signal(SIGCONT)
+  }
+
+  /// Sends a signal to all of it.
+  package mutating func signal(_ signal: Int32) {
+    switch kind {
+    case .cgroup(let cgroup): cgroup.signal(signal)
+    case .tree(var tree):
+      tree.signal(signal)
+      kind = .tree(tree)
+    }
+  }
+
+  /// Ends all of it, whatever it is doing.
+  package mutating func kill() {
+    switch kind {
+    case .cgroup(let cgroup): cgroup.kill()
+    case .tree(var tree):
+      tree.kill()
+      kind = .tree(tree)
+    }
+  }
+
+  /// Collects the orphans that have ended, where they are ours to collect.
+  ///
+  /// - Parameter spared: the main processes, which have their own ends.
+  package func reap(sparing spared: Set<ProcessID>) {
+    if case .tree = kind { ProcessTree.reap(sparing: spared) }
+  }
+
+  /// Removes what the kernel keeps for the run.
+  ///
+  /// - Returns: false if that has to be tried again, as processes are still ending.
+  package func remove() -> Bool {
+    guard case .cgroup(let cgroup) = kind else { return true }
+    return cgroup.remove()
+  }
+}

@@ -1,0 +1,84 @@
+import Glibc
+import Systemd
+
+/// Why a file is not trusted: which part of its path, what is wrong with it, and what to do.
+package struct TrustError: Error, Hashable, Sendable {
+  package enum Problem: Hashable, Sendable {
+    case notAbsolute
+    case notFound
+    /// A system call failed otherwise, as with EACCES.
+    case unreadable(Int32)
+    case owner(UInt32)
+    case writable(mode: UInt32)
+    case setID(mode: UInt32)
+    case notFolder
+    case notRegularFile
+    case notExecutable
+    case tooManyLinks
+    case tooLarge(limit: Int)
+  }
+
+  /// The path that was asked for.
+  package let path: String
+  /// The part of it, or of what its links lead to, that is at fault.
+  package let component: String
+  package let problem: Problem
+
+  package init(path: String, component: String, problem: Problem) {
+    self.path = path
+    self.component = component
+    self.problem = problem
+  }
+
+  init(path: String, component: String, _ error: SystemError) {
+    let problem: Problem =
+      switch error.code {
+      case ENOENT: .notFound
+      case ENOTDIR: .notFolder
+      case ELOOP: .tooManyLinks
+      default: .unreadable(error.code)
+      }
+    self.init(path: path, component: component, problem: problem)
+  }
+
+  /// A command or an advice that puts it right; nil where there is nothing better than what the problem says.
+  package var remedy: String? {
+    switch problem {
+    case .owner: "chown \(geteuid() == 0 ? "root:root" : "root") \(component)"
+    case .writable: "chmod go-w \(component)"
+    case .setID: "chmod ug-s \(component)"
+    case .notExecutable: "chmod +x \(component)"
+    case .unreadable(EACCES): "let the user that journalhook runs as read it"
+    case .notAbsolute: "write the path from the root on"
+    case .notFound, .unreadable, .notFolder, .notRegularFile, .tooManyLinks, .tooLarge: nil
+    }
+  }
+}
+
+extension TrustError: CustomStringConvertible {
+  private var fault: String {
+    switch problem {
+    case .notAbsolute: "is not an absolute path"
+    case .notFound: "does not exist"
+    case .unreadable(let code): "cannot be opened: \(SystemError("", code: code).reason)"
+    case .owner(let uid): "is owned by uid \(uid), and not by \(geteuid() == 0 ? "root" : "root or uid \(geteuid())")"
+    case .writable(let mode): "is writable by others (mode \(Self.octal(mode)))"
+    case .setID(let mode): "is setuid or setgid (mode \(Self.octal(mode)))"
+    case .notFolder: "is not a folder"
+    case .notRegularFile: "is not a regular file"
+    case .notExecutable: "is not executable"
+    case .tooManyLinks: "leads through too many symbolic links"
+    case .tooLarge(let limit): "is larger than \(limit) bytes"
+    }
+  }
+
+  package var description: String {
+    let subject = component == path ? path : "\(path): \(component)"
+    return "\(subject) \(fault)" + (remedy.map { "; remedy: \($0)" } ?? "")
+  }
+
+  private static func octal(_ mode: UInt32) -> String {
+    let digits = String(mode & 0o7777, radix: 8)
+    return String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+  }
+}
