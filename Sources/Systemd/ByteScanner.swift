@@ -7,6 +7,8 @@ struct ByteScanner {
   var isAtEnd: Bool { rest.isEmpty }
   var peek: UInt8? { rest.first }
 
+  mutating func next() -> UInt8? { rest.popFirst() }
+
   /// Skips a text if it comes next, and says so.
   mutating func skip(_ text: some Collection<UInt8>) -> Bool {
     guard rest.starts(with: text) else { return false }

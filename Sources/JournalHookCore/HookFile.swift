@@ -1,0 +1,65 @@
+import Systemd
+
+/// What became of a file in a hook directory.
+package enum HookLoadResult: Sendable, Hashable {
+  /// A hook, with warnings if there are some.
+  case hook(Hook, [Diagnostic])
+  /// A file without a definition: no hook; if it can be executed, a program for `Exec=`.
+  case program
+  /// An empty file (or a link to /dev/null): hides the files of that name in the directories behind.
+  case masked
+  /// A definition that cannot be used.
+  case broken([Diagnostic])
+
+  /// What there is to say about the file.
+  package var diagnostics: [Diagnostic] {
+    switch self {
+    case .hook(_, let diagnostics), .broken(let diagnostics): diagnostics
+    case .program, .masked: []
+    }
+  }
+}
+
+/// A drop-in of a hook.
+package struct HookDropIn: Sendable, Hashable {
+  package var path: String
+  package var contents: [UInt8]
+
+  package init(path: String, contents: [UInt8]) {
+    self.path = path
+    self.contents = contents
+  }
+}
+
+/// Reads a hook from the contents of its file and of its drop-ins.
+///
+/// - Parameters:
+///   - name: The hook's name: the file's without `.hook`.
+///   - path: Where the file is; diagnostics name it.
+///   - dropIns: In the order in which they are merged.
+package func loadHook(
+  name: String, path: String, kind: HookKind, contents: [UInt8], dropIns: [HookDropIn] = []
+) -> HookLoadResult {
+  guard !contents.isEmpty else { return .masked }
+  let content: UnitFile
+  switch kind {
+  case .definitionFile:
+    content = UnitFile(parsing: contents)
+  case .executable, .plainFile:
+    guard let lines = LeadingComment.definition(in: contents) else { return .program }
+    content = UnitFile(lines: lines)
+    if kind == .plainFile {
+      let line = content.sections.first?.line ?? 1
+      let message = "the file has a hook's definition, but is not executable (chmod +x, or name it \(name).hook)"
+      return .broken([Diagnostic(file: path, line: line, severity: .error, message: message)])
+    }
+  }
+
+  var parser = HookParser(kind: kind)
+  parser.add(content, file: path)
+  for dropIn in dropIns { parser.add(UnitFile(parsing: dropIn.contents), file: dropIn.path) }
+  parser.finish(content, file: path)
+  if parser.hasErrors { return .broken(parser.diagnostics) }
+  let hook = Hook(name: name, path: path, kind: kind, definition: parser.definition, dropIns: dropIns.map(\.path))
+  return .hook(hook, parser.diagnostics)
+}

@@ -1,0 +1,39 @@
+/// The name among `candidates` that was probably meant by `name`, if one is near.
+func nearestName(to name: String, among candidates: some Sequence<String>) -> String? {
+  let wanted = Array(name.lowercased().utf8)
+  var best: (name: String, distance: Int)?
+  for candidate in candidates {
+    let letters = Array(candidate.lowercased().utf8)
+    // What has only its end missing is near, however long the end: Timeout, TimeoutSec.
+    let isBeginning = wanted.count >= 4 && (letters.starts(with: wanted) || wanted.starts(with: letters))
+    let distance = isBeginning ? 1 : editDistance(wanted, letters)
+    if distance < best?.distance ?? Int.max { best = (candidate, distance) }
+  }
+  guard let best, best.distance <= max(2, wanted.count / 3) else { return nil }
+  return best.name
+}
+
+/// `; did you mean X?` if there is a near name, else nothing.
+func suggestion(for name: String, among candidates: some Sequence<String>, suffix: String = "") -> String {
+  nearestName(to: name, among: candidates).map { "; did you mean \($0)\(suffix)?" } ?? ""
+}
+
+/// How many letters have to be inserted, removed, replaced or swapped with their neighbour.
+private func editDistance(_ first: [UInt8], _ second: [UInt8]) -> Int {
+  // A key is short; a text of any length may stand in its place.
+  guard first.count <= 64, second.count <= 64 else { return .max }
+  var rows = [Array(0...second.count)]
+  for i in 1..<(first.count + 1) {
+    var row = [i]
+    for j in 1..<(second.count + 1) {
+      var distance = min(rows[i - 1][j] + 1, row[j - 1] + 1)
+      distance = min(distance, rows[i - 1][j - 1] + (first[i - 1] == second[j - 1] ? 0 : 1))
+      if i > 1, j > 1, first[i - 1] == second[j - 2], first[i - 2] == second[j - 1] {
+        distance = min(distance, rows[i - 2][j - 2] + 1)
+      }
+      row.append(distance)
+    }
+    rows.append(row)
+  }
+  return rows[first.count][second.count]
+}

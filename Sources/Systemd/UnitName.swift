@@ -1,0 +1,69 @@
+/// The name of a unit, taken apart as systemd.unit(5) describes it.
+public struct UnitName: Sendable, Hashable {
+  /// The whole name: `getty@tty1.service`.
+  public let text: String
+
+  /// Takes a name as it is.
+  public init(_ text: String) {
+    self.text = text
+  }
+
+  /// The suffixes of the types of units.
+  public static let suffixes: Set<String> = [
+    "service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope",
+    "snapshot",
+  ]
+
+  /// The type of the unit (`service`), if the name ends with one.
+  public var suffix: String? {
+    guard let dot = text.lastIndex(of: ".") else { return nil }
+    let suffix = String(text[text.index(after: dot)...])
+    return Self.suffixes.contains(suffix) ? suffix : nil
+  }
+
+  /// The name without its suffix: `getty@tty1`.
+  public var withoutSuffix: String {
+    suffix.map { String(text.dropLast($0.count + 1)) } ?? text
+  }
+
+  /// What stands before the `@` of a template or instance, else the name without its suffix: `getty`.
+  public var prefix: String { String(withoutSuffix.prefix { $0 != "@" }) }
+
+  /// What stands between the `@` and the suffix (`tty1`): empty for a template, nil for other units.
+  public var instance: String? {
+    let name = withoutSuffix
+    return name.firstIndex(of: "@").map { String(name[name.index(after: $0)...]) }
+  }
+
+  /// Whether this is the name of a template, `getty@.service`, which is no unit itself.
+  public var isTemplate: Bool { instance == "" }
+
+  /// The text that systemd-escape(1) made into a part of a name: `-` stands for `/`, `\x2d` for `-`.
+  public static func unescape(_ text: String) -> String {
+    let escaped = Array(text.utf8)
+    var bytes: [UInt8] = []
+    var index = 0
+    while index < escaped.count {
+      if escaped[index] == UInt8(ascii: "-") {
+        bytes.append(UInt8(ascii: "/"))
+      } else if escaped[index] == UInt8(ascii: "\\"), index + 3 < escaped.count,
+        escaped[index + 1] == UInt8(ascii: "x"),
+        let byte = UInt8(String(decoding: escaped[(index + 2)...(index + 3)], as: UTF8.self), radix: 16)
+      {
+        bytes.append(byte)
+        index += 3
+      } else {
+        bytes.append(escaped[index])
+      }
+      index += 1
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// Whether every character may occur in the name of a unit, and something stands before the suffix.
+  public var isValid: Bool {
+    let isSpelledWell = text.utf8.allSatisfy { $0.isLetter || $0.isDigit || ":-_.\\@".utf8.contains($0) }
+    return isSpelledWell && suffix != nil && !withoutSuffix.isEmpty && !withoutSuffix.hasPrefix("@")
+      && text.utf8.count < 256
+  }
+}

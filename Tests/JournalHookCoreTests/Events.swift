@@ -1,0 +1,24 @@
+@testable import JournalHookCore
+
+/// An event for tests; they say only what matters to them.
+func event(
+  _ kind: LifecycleEvent.Kind = .stopped, _ unit: String = "maxscale.service", result: String? = nil,
+  restart: Bool? = nil, auto: Bool? = nil, exit: (code: String, status: String)? = nil, hostname: String? = nil
+) -> LifecycleEvent {
+  LifecycleEvent(
+    id: "0", kind: kind, unit: unit, result: result, restart: restart, auto: auto, exitCode: exit?.code,
+    exitStatus: exit?.status, realtime: 0, monotonic: 0, boot: "b", machine: "m", hostname: hostname)
+}
+
+/// What a file of a hook says, or what is wrong with it, as text.
+func load(
+  _ text: String, kind: HookKind = .definitionFile, dropIns: [String] = [], name: String = "h"
+) -> HookLoadResult {
+  let dropIns = dropIns.enumerated().map { HookDropIn(path: "d\($0.offset)", contents: Array($0.element.utf8)) }
+  return loadHook(name: name, path: "f", kind: kind, contents: Array(text.utf8), dropIns: dropIns)
+}
+
+/// The definition in a file of a hook that is as it should be.
+func definition(_ text: String, kind: HookKind = .definitionFile, dropIns: [String] = []) -> HookDefinition? {
+  if case .hook(let hook, _) = load(text, kind: kind, dropIns: dropIns) { hook.definition } else { nil }
+}
