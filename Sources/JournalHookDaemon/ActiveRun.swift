@@ -33,19 +33,20 @@ final class ActiveRun {
 
   /// Creates the process.
   func spawn(
-    _ program: borrowing TrustedFile, hook: LoadedHook, ledger: Ledger, loop: EventLoop, reporter: Reporter
+    _ opened: borrowing OpenedHook, ledger: Ledger, loop: EventLoop, reporter: Reporter
   ) throws {
     let stateDirectory = try RunEnvironment.stateDirectory(of: run.hook, in: ledger.stateDirectory)
     let input = try RunEnvironment.standardInput(for: run.event)
     let cgroup = try container?.openProcesses()
     let run = run
-    let executable = program.descriptor.rawValue
+    let hook = opened.hook
+    let executable = opened.program.descriptor.rawValue
     let cgroupDescriptor = cgroup?.rawValue
     output = try RunOutput(loop: loop, report: { reporter.output(run, $0) }) { writing in
       var request = SpawnRequest(
         executable: executable, arguments: hook.arguments(for: run.event), standardInput: input.rawValue,
         standardOutput: writing, standardError: writing)
-      request.environment = RunEnvironment.variables(for: run, hookPath: hook.path, stateDirectory: stateDirectory)
+      request.environment = RunEnvironment.variables(for: run, hookPath: hook.programPath, stateDirectory: stateDirectory)
       request.cgroup = cgroupDescriptor
       process = try JournalHookDaemon.spawn(request)
     }

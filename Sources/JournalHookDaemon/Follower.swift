@@ -1,5 +1,5 @@
 internal import Glibc
-package import JournalHookCore
+internal import JournalHookCore
 package import Systemd
 
 /// What `journalhook follow` is asked to do.
@@ -58,7 +58,7 @@ package actor Follower {
   private static let drainTime: UInt64 = 120_000_000
   private static let retryInterval: UInt64 = 1_000_000
 
-  package nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+  package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
   /// Opens everything that following needs, and writes down what a crash has interrupted.
   package init(_ options: FollowOptions, loop: EventLoop, reporter: sending Reporter) throws {
@@ -118,7 +118,7 @@ package actor Follower {
       // KILL at once: whoever asked them to end nicely is dead, and the next attempt must not meet them.
       for _ in 0..<100 where !container.isEmpty() {
         container.kill()
-        _ = unsafe poll(nil, 0, 10)
+        _ = Glibc.poll(nil, 0, 10)
       }
       _ = container.remove()
     }

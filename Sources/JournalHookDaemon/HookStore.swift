@@ -1,6 +1,6 @@
 internal import Glibc
 package import JournalHookCore
-package import Systemd
+internal import Systemd
 
 /// A hook with the program that it runs, both checked.
 package struct LoadedHook: Sendable, Equatable {
@@ -17,6 +17,12 @@ package struct LoadedHook: Sendable, Equatable {
   func arguments(for event: LifecycleEvent) -> [String] {
     [programPath] + (hook.definition.exec.map { Array($0.expand(for: event).dropFirst()) } ?? [])
   }
+}
+
+/// A hook whose program is open, ready to be executed.
+struct OpenedHook: ~Copyable {
+  let hook: LoadedHook
+  let program: TrustedFile
 }
 
 /// Why a run cannot begin: something about its hook.
@@ -89,13 +95,13 @@ package final class HookStore {
   }
 
   /// Opens a hook's program for a run: what was checked when the hook was loaded, or nothing.
-  func open(_ name: String) throws(HookError) -> (LoadedHook, TrustedFile) {
+  func open(_ name: String) throws(HookError) -> OpenedHook {
     // The program may just have been replaced, and inotify not have told yet: then its definition is read anew, too.
     for isSecondTry in [false, true] {
       guard let hook = byName[name] else { break }
       do {
         let file = try HookReader.openProgram(hook.programPath)
-        if file.identity == hook.programIdentity { return (hook, file) }
+        if file.identity == hook.programIdentity { return OpenedHook(hook: hook, program: file) }
       } catch {
         if isSecondTry { throw HookError(description: "\(error)", isRefusal: error.isRefusal) }
       }

@@ -34,7 +34,7 @@ final class HookWatcher {
     watches = [:]
     do throws(SystemError) {
       let descriptor = OwnedDescriptor(
-        try SystemError.checkErrno(inotify_init1(CInt(IN_CLOEXEC.rawValue | IN_NONBLOCK.rawValue)), "watch the hook directories"))
+        try SystemError.checkErrno(inotify_init1(CInt(IN_CLOEXEC) | CInt(IN_NONBLOCK)), "watch the hook directories"))
       for directory in directories {
         try add(directory, to: descriptor)
         for name in (try? listNames(of: directory)) ?? [] where name.hasSuffix(".d") {
@@ -43,7 +43,7 @@ final class HookWatcher {
       }
       for folder in linked { try addFolder(folder, to: descriptor) }
       source = try loop.watch(descriptor.rawValue, for: .input) { [unowned self] _ in read() }
-      inotify = descriptor
+      inotify = consume descriptor
       return nil
     } catch {
       poll()

@@ -86,6 +86,13 @@ extension Ledger {
     }
   }
 
+  /// What a crash has left behind is ended.
+  package func forgetContainers(owner: String) throws(SQLiteError) {
+    try database.query(
+      "UPDATE attempts SET container = NULL WHERE container IS NOT NULL AND run IN (SELECT id FROM runs WHERE owner = ?)",
+      .text(owner))
+  }
+
   /// Runs that were under way when their owner died: marks those attempts interrupted, and the runs to be done again.
   ///
   /// - Returns: how many there were. A run interrupted for the third time is failed.

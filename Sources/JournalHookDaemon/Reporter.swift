@@ -82,6 +82,12 @@ package final class Reporter {
     }
   }
 
+  /// A run is written down that will never be done.
+  func dropped(_ run: PlannedRun) {
+    let outcome = RunMachine.Outcome(state: run.state, reason: run.reason)
+    ended(Run(id: 0, hook: run.hook, event: run.event, mode: run.mode, attempt: 1), outcome)
+  }
+
   /// A line that a run's processes have printed. A prefix `<3>` gives its priority (sd-daemon(3)).
   func output(_ run: Run, _ line: [UInt8]) {
     var text = line[...]

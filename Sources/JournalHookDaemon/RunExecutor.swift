@@ -1,6 +1,6 @@
 internal import Glibc
-package import JournalHookCore
-package import Systemd
+internal import JournalHookCore
+internal import Systemd
 
 /// Does runs: takes them from the queue when their turn comes, creates their processes, and writes down what became of them.
 package final class RunExecutor {
@@ -75,7 +75,7 @@ package final class RunExecutor {
   // MARK: Starting
 
   private func startNext() {
-    while !isDraining, unwritten.isEmpty, let (id, lane) = queue.next() {
+    while !isDraining, retryTimer == nil, let (id, lane) = queue.next() {
       guard let run = waiting.removeValue(forKey: id) else {
         queue.finished(lane)
         continue
@@ -85,10 +85,9 @@ package final class RunExecutor {
   }
 
   private func start(_ run: Run, _ lane: RunQueue.Lane) {
-    let hook: LoadedHook
-    let program: TrustedFile
+    let opened: OpenedHook
     do {
-      (hook, program) = try hooks.open(run.hook)
+      opened = try hooks.open(run.hook)
     } catch {
       let outcome = RunMachine.Outcome(state: error.isRefusal ? .refused : .failed, reason: error.description)
       write { [ledger] in try ledger.record(outcome, of: run, now: Clock.now().microseconds) }
@@ -105,15 +104,14 @@ package final class RunExecutor {
       reporter.say("Cannot begin run \(run.id) of \(run.hook), trying again: \(error).", .trouble, priority: .error)
       waiting[run.id] = run
       queue.putBack(run.id, in: lane)
-      write { [ledger] in try ledger.checkWritable() }
       retryLater()
       return
     }
-    let active = ActiveRun(run: run, lane: lane, definition: hook.definition, container: container)
+    let active = ActiveRun(run: run, lane: lane, definition: opened.hook.definition, container: container)
     self.active[run.id] = active
     reporter.started(run)
     do {
-      try active.spawn(program, hook: hook, ledger: ledger, loop: loop, reporter: reporter)
+      try active.spawn(opened, ledger: ledger, loop: loop, reporter: reporter)
       active.exitSource = try loop.watch(active.pidfd, for: .input, priority: .important) { [unowned self] _ in
         mainEnded(active)
       }
@@ -207,21 +205,25 @@ package final class RunExecutor {
         try body()
         unwritten.removeFirst()
       } catch {
-        if retryTimer == nil { reporter.say("\(error). Runs wait until it can be written.", .trouble, priority: .error) }
+        if !isStuck { reporter.say("\(error). Runs wait until it can be written.", .trouble, priority: .error) }
+        isStuck = true
         retryLater()
         return
       }
     }
   }
 
+  /// No run starts until the timer has elapsed and what was refused is written.
   private func retryLater() {
     retryTimer = try? loop.schedule(at: loop.now() + RunExecutor.ledgerRetryInterval) { [unowned self] in
+      retryTimer = nil
       writeAll()
       if unwritten.isEmpty {
-        retryTimer = nil
+        isStuck = false
         startNext()
         onProgress?()
       }
     }
   }
+  private var isStuck = false
 }
