@@ -1,4 +1,6 @@
-/// A pattern of glob(7): `*`, `?`, `[a-z]`, `[!a-z]`. As in systemd, a backslash stands for itself: unit names contain some.
+/// A pattern of glob(7): `*`, `?`, `[a-z]`, `[!a-z]`.
+///
+/// As in systemd, a backslash stands for itself: unit names contain some.
 package struct Glob: Sendable, Hashable {
   private enum Element: Hashable {
     case byte(UInt8)

@@ -7,7 +7,7 @@ extension HookMatch {
     /// What the event has in this place; nil if it has nothing.
     package var actual: String?
     package var holds: Bool
-    /// The value that decided: the one that matched, or the one with `!` that excluded the event. Nil if no value matched.
+    /// The value that decided: the one that matched, or the one with `!` that excluded the event; nil if none matched.
     package var decidedBy: String?
   }
 

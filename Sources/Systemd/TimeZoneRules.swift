@@ -6,7 +6,7 @@ enum TimeZoneRules: Equatable {
   case utc
   /// Seconds east of UTC.
   case offset(Int)
-  /// The time zone of this process (`TZ`, /etc/localtime); with `isDST` if the text says which of its two times it means.
+  /// The time zone of this process (`TZ`, /etc/localtime); with `isDST` if the text says which of its times it means.
   case local(isDST: Bool?)
   /// A time zone of the system's data base, such as `Europe/Berlin`.
   case named(String)
@@ -67,7 +67,7 @@ enum TimeZoneRules: Equatable {
       abbreviation: fields.tm_zone.map { unsafe String(cString: $0) } ?? "")
   }
 
-  /// glibc knows one time zone at a time, the one that the environment names. Nothing else may look while it is another.
+  /// glibc knows one time zone at a time, the one that the environment names; nothing may look while it is another.
   private static let lock = Mutex<Void>(())
 
   private static func withZone<Result>(_ name: String?, _ body: () -> sending Result) -> sending Result {
@@ -121,7 +121,7 @@ enum TimeZoneRules: Equatable {
     return isWest ? -seconds : seconds
   }
 
-  /// Whether an abbreviation (`CET`, `CEST`) is the local zone's for summer time or for the other, within a year from now.
+  /// Whether an abbreviation (`CET`, `CEST`) is the local zone's for summer time; nil if it is not the local zone's.
   private static func isDST(abbreviation: String, near now: Int) -> Bool? {
     for month in 0..<13 {
       let local = Self.local(isDST: nil).local(atSeconds: max(0, now - month * 28 * 86400))
