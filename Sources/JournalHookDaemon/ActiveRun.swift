@@ -37,17 +37,17 @@ final class ActiveRun {
   ) throws {
     let stateDirectory = try RunEnvironment.stateDirectory(of: run.hook, in: ledger.stateDirectory)
     let input = try RunEnvironment.standardInput(for: run.event)
-    let cgroup = try container?.openProcesses()
+    let cgroup: CInt? = try container?.openProcesses()?.release()
+    defer { if let cgroup { _ = Glibc.close(cgroup) } }
     let run = run
     let hook = opened.hook
     let executable = opened.program.descriptor.rawValue
-    let cgroupDescriptor = cgroup?.rawValue
     output = try RunOutput(loop: loop, report: { reporter.output(run, $0) }) { writing in
       var request = SpawnRequest(
         executable: executable, arguments: hook.arguments(for: run.event), standardInput: input.rawValue,
         standardOutput: writing, standardError: writing)
       request.environment = RunEnvironment.variables(for: run, hookPath: hook.programPath, stateDirectory: stateDirectory)
-      request.cgroup = cgroupDescriptor
+      request.cgroup = cgroup
       process = try JournalHookDaemon.spawn(request)
     }
     if let pid = process?.pid { container?.adopt(main: pid) }
@@ -55,9 +55,9 @@ final class ActiveRun {
 
   /// Waits for the main process, which has ended; nil when it has not.
   func reap() -> RunMachine.Exit? {
-    guard let process, !hasEnded else { return nil }
+    guard let pid = livingMain else { return nil }
     var status: CInt = 0
-    guard unsafe waitpid(process.pid, &status, WNOHANG) == process.pid else { return nil }
+    guard unsafe waitpid(pid, &status, WNOHANG) == pid else { return nil }
     hasEnded = true
     exitSource = nil
     let signal = status & 0x7F

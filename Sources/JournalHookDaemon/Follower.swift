@@ -67,7 +67,7 @@ package actor Follower {
     self.reporter = reporter
     ledger = try Ledger(stateDirectory: options.stateDirectory)
     lock = try LedgerLock(stateDirectory: options.stateDirectory)
-    hooks = HookStore(directories: options.hookDirectories)
+    hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
     planner = RunPlanner(hooks: hooks, boot: try Id128.boot(), isLocal: options.selection.isLocal)
     let containment = Containment.establish()
     if case .processTrees(let reason) = containment {
@@ -92,7 +92,7 @@ package actor Follower {
 
     hookWatcher = HookWatcher(loop: loop) { [unowned self] in reloadHooks(isAsked: false) }
     loadHooks()
-    try recoverFromCrash()
+    try recoverFromCrash(ledger, owner: Follower.owner, reporter)
     try place()
 
     executor.onProgress = { [unowned self] in progress() }
@@ -110,25 +110,6 @@ package actor Follower {
   }
 
   private var status: String { "Following the journal, \(hooks.hooks.count) hooks." }
-
-  /// Ends what runs of a dead journalhook have left behind, and writes them down as interrupted.
-  private func recoverFromCrash() throws {
-    for left in try ledger.containers(owner: Follower.owner) {
-      guard var container = try? RunContainer(restoring: left.path) else { continue }
-      // KILL at once: whoever asked them to end nicely is dead, and the next attempt must not meet them.
-      for _ in 0..<100 where !container.isEmpty() {
-        container.kill()
-        _ = Glibc.poll(nil, 0, 10)
-      }
-      _ = container.remove()
-    }
-    try ledger.forgetContainers(owner: Follower.owner)
-    for run in try ledger.interruptRunning(owner: Follower.owner, now: Clock.now().microseconds) {
-      reporter.say(
-        "Run \(run.run) of hook \(run.hook) was cut off by the end of journalhook"
-          + (run.gaveUp ? " once too often: failed." : "; it will be run again."), .runInterrupted, priority: .warning)
-    }
-  }
 
   /// Finds the place in the journal to go on from.
   private func place() throws {
@@ -239,12 +220,12 @@ package actor Follower {
 
   /// Writes down what was read; false when the ledger refuses, and it is tried again later.
   private func commit() -> Bool {
-    while let batch = uncommitted.first, let reader {
+    while let batch = uncommitted.first, let tracker = reader?.tracker {
       let planned = planner.plan(batch.events)
       do {
         let runs = try ledger.commit(
           planned, events: batch.events, cursor: batch.cursor, reader: options.selection.reader, changes: batch.changes,
-          tracker: reader.tracker, owner: Follower.owner, isCatchingUp: isCatchingUp, again: options.again && isCatchingUp,
+          tracker: tracker, owner: Follower.owner, isCatchingUp: isCatchingUp, again: options.again && isCatchingUp,
           now: Clock.now().microseconds)
         uncommitted.removeFirst()
         if reporter.hasTerminal { batch.events.forEach(reporter.event) }

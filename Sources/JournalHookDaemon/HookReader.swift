@@ -20,8 +20,13 @@ struct HookReader {
     var path: String { "\(folder)/\(name)" }
   }
 
-  /// - Parameter previous: the hooks as they were; a broken definition keeps what it said.
-  init(directories: [String], previous: [String: LoadedHook]) {
+  private let requiresHost: Bool
+
+  /// - Parameters:
+  ///   - previous: the hooks as they were; a broken definition keeps what it said.
+  ///   - requiresHost: whether a hook without `Host=` is an error.
+  init(directories: [String], previous: [String: LoadedHook], requiresHost: Bool) {
+    self.requiresHost = requiresHost
     self.directories = directories
     self.previous = previous
   }
@@ -86,6 +91,10 @@ struct HookReader {
         }
       case .hook(let hook, let diagnostics):
         entry.diagnostics = diagnostics
+        if requiresHost, hook.definition.match[.host].isEmpty {
+          throw HookError(
+            description: "[Match] has no Host=, which every hook needs with --directory or --file", isRefusal: false)
+        }
         entry.status = .active(try resolve(hook))
       }
     } catch let error as TrustError {

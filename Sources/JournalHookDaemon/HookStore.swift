@@ -74,7 +74,13 @@ package final class HookStore {
     "/usr/lib/journalhook/hooks.d",
   ]
 
-  package init(directories: [String]) { self.directories = directories }
+  /// Whether every hook has to say of which hosts: where the journals of several are read.
+  private let requiresHost: Bool
+
+  package init(directories: [String], requiresHost: Bool = false) {
+    self.directories = directories
+    self.requiresHost = requiresHost
+  }
 
   /// The hooks that answer events, by file name.
   package var hooks: [LoadedHook] { entries.compactMap(\.loaded) }
@@ -86,7 +92,7 @@ package final class HookStore {
 
   /// Reads the directories anew.
   package func load() {
-    var reader = HookReader(directories: directories, previous: byName)
+    var reader = HookReader(directories: directories, previous: byName, requiresHost: requiresHost)
     reader.read()
     entries = reader.entries
     directoryProblems = reader.directoryProblems

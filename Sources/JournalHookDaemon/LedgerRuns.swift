@@ -86,6 +86,20 @@ extension Ledger {
     }
   }
 
+  /// Whose runs are not done yet.
+  func owners() throws(SQLiteError) -> [String] {
+    try database.query(
+      "SELECT DISTINCT owner FROM runs WHERE state IN ('pending', 'running', 'interrupted')"
+    ).compactMap { $0.first?.text }
+  }
+
+  /// Hands runs over that are not done yet.
+  func changeOwner(from old: String, to new: String) throws(SQLiteError) {
+    try database.query(
+      "UPDATE runs SET owner = ? WHERE owner = ? AND state IN ('pending', 'running', 'interrupted')", .text(new),
+      .text(old))
+  }
+
   /// What a crash has left behind is ended.
   package func forgetContainers(owner: String) throws(SQLiteError) {
     try database.query(

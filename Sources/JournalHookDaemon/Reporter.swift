@@ -27,9 +27,16 @@ package enum MessageID: String, Sendable {
 package final class Reporter {
   /// Shows a line to the person at the terminal; nil when there is none.
   private let show: ((String) -> Void)?
+  /// Shows what is wrong with journalhook itself, where nobody sees the journal.
+  private let warn: ((String) -> Void)?
 
-  /// - Parameter show: for a terminal; without one everything goes to the journal only.
-  package init(show: ((String) -> Void)? = nil) { self.show = show }
+  /// - Parameters:
+  ///   - show: for a terminal; without one events and runs are told to the journal only.
+  ///   - warn: where standard error is not the journal.
+  package init(show: ((String) -> Void)? = nil, warn: ((String) -> Void)? = nil) {
+    self.show = show
+    self.warn = warn
+  }
 
   /// Whether somebody is watching.
   var hasTerminal: Bool { show != nil }
@@ -39,7 +46,7 @@ package final class Reporter {
     JournalWriter.send(
       message, priority: priority,
       fields: [(name: "MESSAGE_ID", value: id.rawValue), (name: "SYSLOG_IDENTIFIER", value: "journalhook")])
-    show?(message)
+    if let show { show(message) } else { warn?(message) }
   }
 
   /// Shows an event; the journal has it already.

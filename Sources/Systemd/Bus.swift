@@ -93,6 +93,36 @@ internal import Glibc
     try unsafe loop.attach(handle)
   }
 
+  /// The LoadState of a unit: `loaded`, `not-found`, `masked`, … The manager loads it for that, if it is not.
+  ///
+  /// Waits for the answer, up to two seconds.
+  public func loadState(of unit: String) throws(SystemError) -> String {
+    var path: UnsafeMutablePointer<CChar>?
+    try SystemError.check(
+      unsafe sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path), "name the unit", path: unit)
+    defer { unsafe free(path) }
+    var message: OpaquePointer?
+    defer { unsafe sd_bus_message_unref(message) }
+    try SystemError.check(
+      unsafe sd_bus_message_new_method_call(
+        handle, &message, Bus.managerName, path, "org.freedesktop.DBus.Properties", "Get"), "ask for the unit",
+      path: unit)
+    for argument in ["org.freedesktop.systemd1.Unit", "LoadState"] {
+      try SystemError.check(
+        unsafe argument.withCString { unsafe sd_bus_message_append_basic(message, CChar(UInt8(ascii: "s")), $0) },
+        "ask for the unit", path: unit)
+    }
+    var reply: OpaquePointer?
+    defer { unsafe sd_bus_message_unref(reply) }
+    try SystemError.check(unsafe sd_bus_call(handle, message, 2_000_000, nil, &reply), "ask for the unit", path: unit)
+    try SystemError.check(
+      unsafe sd_bus_message_enter_container(reply, CChar(UInt8(ascii: "v")), "s"), "ask for the unit", path: unit)
+    var text: UnsafePointer<CChar>?
+    try SystemError.check(
+      unsafe sd_bus_message_read_basic(reply, CChar(UInt8(ascii: "s")), &text), "ask for the unit", path: unit)
+    return unsafe text.map { unsafe String(cString: $0) } ?? ""
+  }
+
   private static let managerName = "org.freedesktop.systemd1"
   private static let managerPath = "/org/freedesktop/systemd1"
   private static let managerInterface = "org.freedesktop.systemd1.Manager"

@@ -98,7 +98,9 @@ struct EventFilter {
   private let kinds: Set<LifecycleEvent.Kind>
 
   init(units: [String], kinds: [String]) {
-    self.units = units.map { Glob($0) }
+    self.units = units.map { name in
+      Glob(Glob.isPattern(name) || UnitName(name).suffix != nil ? name : name + ".service")
+    }
     self.kinds = Set(kinds.compactMap(LifecycleEvent.Kind.init))
   }
 
@@ -107,5 +109,3 @@ struct EventFilter {
       && (units.isEmpty || units.contains { $0.matches(event.unit) })
   }
 }
-
-struct Glob { var p: String; init(_ p: String) {self.p=p}; func matches(_ t: String) -> Bool { p == t } }

@@ -11,7 +11,7 @@ struct JournalHook: ParsableCommand {
       run `journalhook follow`.
       """,
     version: "journalhook \(version)",
-    subcommands: [Events.self])
+    subcommands: [Follow.self, Replay.self, Events.self, List.self, Check.self])
 
   static let version = "0.1.0"
 }

@@ -1,0 +1,68 @@
+internal import Glibc
+package import JournalHookCore
+internal import Systemd
+
+/// Checks of hook files beyond those that every load makes.
+package struct HookCheck {
+  package private(set) var diagnostics: [Diagnostic] = []
+  package private(set) var hooks: [LoadedHook] = []
+
+  /// Checks one file or one directory.
+  ///
+  /// - Parameter otherDirectories: where programs of `Exec=` are looked up besides.
+  package init(path: String, otherDirectories: [String]) throws {
+    var status = stat()
+    guard unsafe stat(path, &status) == 0 else {
+      diagnostics.append(
+        Diagnostic(file: path, line: 1, severity: .error, message: SystemError("cannot be read").description))
+      return
+    }
+    if status.st_mode & S_IFMT == S_IFDIR {
+      let store = HookStore(directories: [path] + otherDirectories.filter { $0 != path })
+      store.load()
+      let own = store.entries.filter { $0.path.hasPrefix(path + "/") }
+      diagnostics =
+        store.directoryProblems.filter { $0.file == path } + own.flatMap(\.diagnostics)
+      hooks = own.compactMap(\.loaded)
+      return
+    }
+    let slash = path.lastIndex(of: "/") ?? path.startIndex
+    let folder = String(path[..<slash]).isEmpty ? "/" : String(path[..<slash])
+    let name = String(path[path.index(after: slash)...])
+    if HookFileNames.isIgnored(name) {
+      diagnostics.append(
+        Diagnostic(
+          file: path, line: 1, severity: .warning, message: "a file of this name is ignored in a hook directory"))
+      return
+    }
+    let store = HookStore(directories: [folder] + otherDirectories.filter { $0 != folder })
+    store.load()
+    diagnostics = store.directoryProblems.filter { $0.file == folder }
+    guard let entry = store.entries.first(where: { $0.path == path }) else {
+      if diagnostics.isEmpty {
+        diagnostics.append(
+          Diagnostic(
+            file: path, line: 1, severity: .warning,
+            message: "no hook: its leading comment has no [Match] section (a program for Exec= needs none)"))
+      }
+      return
+    }
+    diagnostics += entry.diagnostics
+    hooks = [entry.loaded].compactMap { $0 }
+  }
+
+  /// Warns of units that hooks name and the service manager does not know. Without a manager there is nothing to say.
+  package static func unknownUnits(of hooks: [LoadedHook]) -> [Diagnostic] {
+    guard geteuid() == 0, let bus = try? Bus.privateSystemManager() else { return [] }
+    var diagnostics: [Diagnostic] = []
+    for hook in hooks {
+      for unit in hook.definition.match.namedUnits {
+        guard let state = try? bus.loadState(of: unit), state == "not-found" else { continue }
+        diagnostics.append(
+          Diagnostic(
+            file: hook.hook.path, line: 1, severity: .warning, message: "Unit=: the service manager knows no unit \(unit)"))
+      }
+    }
+    return diagnostics
+  }
+}

@@ -1,0 +1,33 @@
+package import JournalHookCore
+internal import Systemd
+
+/// What would be run, without touching anything.
+package final class Rehearsal {
+  private let planner: RunPlanner
+  private let hooks: HookStore
+  private let ledger: Ledger?
+  private let again: Bool
+
+  /// - Parameter stateDirectory: a ledger there is only read; there may be none.
+  package init(hooks: HookStore, stateDirectory: String, selection: JournalSelection, isReplay: Bool, again: Bool) throws {
+    self.hooks = hooks
+    self.again = again
+    ledger = try? Ledger(stateDirectory: stateDirectory, readOnly: true)
+    planner = RunPlanner(
+      hooks: hooks, boot: try Id128.boot(), isLocal: selection.isLocal, mode: isReplay ? .replay : nil)
+  }
+
+  /// The cursor where a follow would go on.
+  package func cursor(of selection: JournalSelection) -> String? {
+    (try? ledger?.cursor(of: selection.reader)) ?? nil
+  }
+
+  /// The runs that an event would lead to: what would be done, and with which command.
+  package func runs(for event: LifecycleEvent) -> [(run: PlannedRun, command: [String])] {
+    planner.plan([event]).compactMap { run in
+      let known = (try? ledger?.state(ofEvent: event.id, hook: run.hook)) ?? nil
+      if known != nil, !again { return nil }
+      return (run, hooks.hook(named: run.hook)?.arguments(for: event) ?? [])
+    }
+  }
+}

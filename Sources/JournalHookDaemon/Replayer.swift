@@ -1,0 +1,134 @@
+internal import Glibc
+internal import JournalHookCore
+package import Systemd
+
+/// What `journalhook replay` is asked to do.
+package struct ReplayOptions: Sendable {
+  package var selection: JournalSelection
+  package var stateDirectory: String
+  package var hookDirectories: [String]
+  /// The span of events, in microseconds since 1970.
+  package var since: UInt64
+  package var until: UInt64 = .max
+  package var again = false
+  package var jobs = 64
+
+  package init(selection: JournalSelection, stateDirectory: String, hookDirectories: [String], since: UInt64) {
+    self.selection = selection
+    self.stateDirectory = stateDirectory
+    self.hookDirectories = hookDirectories
+    self.since = since
+  }
+}
+
+/// How far a replay is.
+package struct ReplayProgress: Sendable, Equatable {
+  package var events = 0
+  /// Runs that the ledger did not have.
+  package var runs = 0
+  package var done = 0
+  package var failed = 0
+}
+
+/// Does the runs of a past span that are missing in the ledger, and ends. No cursor is moved.
+package actor Replayer {
+  private nonisolated let loop: EventLoop
+  private let options: ReplayOptions
+  private let ledger: Ledger
+  private let reporter: Reporter
+  private let executor: RunExecutor
+  private let planner: RunPlanner
+  private let report: (ReplayProgress) -> Void
+  private var reader: EventReader
+  private var progress = ReplayProgress()
+  private var isAtEnd = false
+  private var isDraining = false
+  private var sources: [EventSource] = []
+  private var turn: EventSource?
+  private let owner = RunOwner().name
+
+  package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+
+  package init(
+    _ options: ReplayOptions, loop: EventLoop, reporter: sending Reporter,
+    report: sending @escaping (ReplayProgress) -> Void
+  ) throws {
+    self.loop = loop
+    self.options = options
+    self.reporter = reporter
+    self.report = report
+    let reader = try JournalAccess.open(options.selection)
+    try reader.seek(realtime: options.since)
+    ledger = try Ledger(stateDirectory: options.stateDirectory)
+    let hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
+    hooks.load()
+    for diagnostic in hooks.diagnostics {
+      reporter.say("\(diagnostic)", .hookProblem, priority: diagnostic.severity == .error ? .error : .warning)
+    }
+    planner = RunPlanner(hooks: hooks, boot: try Id128.boot(), isLocal: options.selection.isLocal, mode: .replay)
+    executor = RunExecutor(
+      owner: owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: Containment.establish(),
+      jobs: options.jobs)
+    self.reader = reader
+  }
+
+  /// Begins; the loop ends with 1 if a run failed or not all was done.
+  package func start() throws {
+    EventLoop.block([SIGCHLD, SIGPIPE])
+    sources.append(try loop.watch(signal: SIGTERM) { [unowned self] in drain() })
+    sources.append(try loop.watch(signal: SIGINT) { [unowned self] in drain() })
+    try recoverFromCrash(ledger, owner: owner, reporter)
+    executor.onOutcome = { [unowned self] _, outcome in ended(outcome) }
+    executor.onProgress = { [unowned self] in goOn() }
+    executor.add(try ledger.openRuns(owner: owner, after: 0, limit: .max))
+    goOn()
+  }
+
+  private func goOn() {
+    guard turn == nil else { return }
+    turn = try? loop.schedule { [unowned self] in
+      turn = nil
+      read()
+    }
+  }
+
+  private func read() {
+    do {
+      if !isAtEnd, !isDraining, executor.waitingCount < 1000 {
+        var batch = try reader.read(limit: 256, until: options.until)
+        if batch.isAtEnd {
+          isAtEnd = true
+          batch.events += reader.flush(until: nil).events
+        }
+        let planned = planner.plan(batch.events)
+        let runs = try ledger.commit(
+          planned, events: batch.events, cursor: nil, reader: "", changes: [], tracker: reader.tracker, owner: owner,
+          isCatchingUp: false, again: options.again, now: Clock.now().microseconds)
+        progress.events += batch.events.count
+        progress.runs += runs.count
+        report(progress)
+        executor.add(runs)
+        if !isAtEnd { goOn() }
+      }
+    } catch {
+      reporter.say("\(error).", .trouble, priority: .error)
+      progress.failed += 1
+      isAtEnd = true
+    }
+    if isDraining ? executor.isQuiet : isAtEnd && executor.isIdle {
+      loop.exit(progress.failed > 0 || isDraining ? 1 : 0)
+    }
+  }
+
+  private func ended(_ outcome: RunMachine.Outcome) {
+    progress.done += 1
+    if outcome.state != .succeeded { progress.failed += 1 }
+    report(progress)
+  }
+
+  private func drain() {
+    isDraining = true
+    executor.drain()
+    goOn()
+  }
+}

@@ -1,0 +1,39 @@
+import ArgumentParser
+import JournalHookCore
+import JournalHookDaemon
+import Systemd
+
+/// `journalhook check`: all that is wrong with hooks.
+struct Check: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Checks hook files, and exits with 1 if one cannot be used.",
+    discussion: "Without a path all hook directories are checked. A unit that the service manager does not know is a warning.")
+
+  @Argument(help: "Hook files or directories to check instead.")
+  var path: [String] = []
+
+  @OptionGroup var hookOptions: HookOptions
+
+  func run() throws {
+    var diagnostics: [Diagnostic] = []
+    var hooks: [LoadedHook] = []
+    if path.isEmpty {
+      let store = HookStore(directories: try hookOptions.directories(isLocal: true))
+      store.load()
+      diagnostics = store.diagnostics
+      hooks = store.hooks
+    }
+    for path in path {
+      let checked = try HookCheck(path: absolutePath(path), otherDirectories: try hookOptions.directories(isLocal: true))
+      diagnostics += checked.diagnostics
+      hooks += checked.hooks
+    }
+    diagnostics += HookCheck.unknownUnits(of: hooks)
+    for diagnostic in diagnostics {
+      Console.print(Console.paint(diagnostic.description, diagnostic.severity == .error ? .red : .yellow))
+    }
+    let errors = diagnostics.count { $0.severity == .error }
+    if errors > 0 { throw ExitCode(1) }
+    if diagnostics.isEmpty, Console.showsProgress { Console.print("\(hooks.count) hooks, nothing wrong.") }
+  }
+}

@@ -1,0 +1,105 @@
+import ArgumentParser
+import Glibc
+import JournalHookCore
+import JournalHookDaemon
+import Systemd
+
+/// `journalhook follow`: the daemon.
+struct Follow: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Follows the journal and runs hooks, until it is stopped.",
+    discussion: """
+      Goes on where it was left; the first time from the end of the journal on. SIGTERM lets the runs under way end, for \
+      two minutes at most. SIGHUP reads the hooks anew, which happens by itself within a second of a change, too.
+      """)
+
+  @Option(
+    name: [.customShort("S"), .long], parsing: .unconditional,
+    help: "Start at this time (systemd.time(7)) instead. Runs that the ledger has as done are not repeated.")
+  var since: String?
+
+  @Flag(name: .long, help: "With --since: do runs again that the ledger has as done.")
+  var again = false
+
+  @Flag(name: .long, help: "Show what would be run, and touch nothing.")
+  var dryRun = false
+
+  @Option(name: .long, help: "How many runs may be under way at once.")
+  var jobs = 64
+
+  @OptionGroup var hookOptions: HookOptions
+  @OptionGroup var state: StateOptions
+  @OptionGroup var source: SourceOptions
+
+  func validate() throws {
+    _ = try parseTime(since, option: "--since")
+    if again, since == nil { throw ValidationError("--again needs --since.") }
+    try checkJobs(jobs)
+  }
+
+  func run() throws {
+    let directories = try hookOptions.directories(isLocal: source.selection.isLocal)
+    let since = try parseTime(since, option: "--since")
+    if dryRun { return try rehearse(directories, since: since) }
+
+    var options = FollowOptions(
+      selection: source.selection, stateDirectory: state.directory, hookDirectories: directories)
+    options.since = since?.microseconds
+    options.again = again
+    options.jobs = jobs
+    let loop = try EventLoop()
+    let follower = try Follower(options, loop: loop, reporter: Console.reporter())
+    try follower.assumeIsolated { try $0.start() }
+    let status = try loop.run()
+    _ = follower
+    if status != 0 { throw ExitCode(status) }
+  }
+
+  private func rehearse(_ directories: [String], since: Timestamp?) throws {
+    let hooks = HookStore(directories: directories, requiresHost: !source.selection.isLocal)
+    hooks.load()
+    hooks.diagnostics.forEach { Console.warn("\($0)") }
+    let rehearsal = try Rehearsal(
+      hooks: hooks, stateDirectory: state.directory, selection: source.selection, isReplay: false, again: again)
+    var reader = try JournalAccess.open(source.selection)
+    if let since {
+      try reader.seek(realtime: since.microseconds)
+    } else if let cursor = rehearsal.cursor(of: source.selection).flatMap(JournalCursor.init) {
+      _ = try reader.resume(after: cursor)
+    } else {
+      _ = try reader.seekEnd()
+    }
+    let loop = try EventLoop()
+    let tail = EventTail(loop: loop, reader: reader, isLocal: source.selection.isLocal) { event in
+      rehearsal.runs(for: event).forEach(Console.show)
+    }
+    try tail.start()
+    _ = try loop.run()
+  }
+}
+
+/// Refuses a number of jobs that makes no sense.
+func checkJobs(_ jobs: Int) throws {
+  guard jobs >= 1 else { throw ValidationError("--jobs: '\(jobs)' is not a number of runs; at least 1 is needed.") }
+}
+
+extension Console {
+  /// Tells what journalhook does: to the person at a terminal, or on standard error what is wrong, unless that is the
+  /// journal, which is told anyway.
+  static func reporter() -> Reporter {
+    if isatty(STDOUT_FILENO) == 1 { return Reporter(show: { print($0) }) }
+    let isJournal = unsafe getenv("JOURNAL_STREAM") != nil
+    return Reporter(warn: isJournal ? nil : { warn($0) })
+  }
+
+  /// Shows what a dry run would do.
+  static func show(_ planned: (run: PlannedRun, command: [String])) {
+    let event = planned.run.event
+    let time = Timestamp(microseconds: event.realtime).shortPreciseLocal
+    let what =
+      planned.run.state == .pending
+      ? "would run: \(planned.command.joined(separator: " "))"
+      : "would not run, \(planned.run.state.rawValue): \(planned.run.reason ?? "")"
+    print("\(time) \(event.unit) \(event.kind.rawValue): \(planned.run.hook): \(what)")
+  }
+}

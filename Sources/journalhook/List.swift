@@ -1,0 +1,101 @@
+import ArgumentParser
+import JournalHookCore
+import JournalHookDaemon
+import Systemd
+
+/// `journalhook list`: the hooks, their state and their last run.
+struct List: ParsableCommand {
+  static let configuration = CommandConfiguration(abstract: "Lists the hooks, their state and their last run.")
+
+  enum Format: String, ExpressibleByArgument, CaseIterable { case short, json }
+
+  @Option(name: [.customShort("o"), .long], help: "short or json (one object a line).")
+  var output = Format.short
+
+  @OptionGroup var hookOptions: HookOptions
+  @OptionGroup var state: StateOptions
+
+  func run() throws {
+    let hooks = HookStore(directories: try hookOptions.directories(isLocal: true))
+    hooks.load()
+    let ledger = try? Ledger(stateDirectory: state.directory, readOnly: true)
+    for problem in hooks.directoryProblems { Console.warn("\(problem)") }
+    let rows = hooks.entries.map { entry in
+      let last = (try? ledger?.lastRun(of: entry.name)) ?? nil
+      return Row(entry: entry, last: last)
+    }
+    if output == .json {
+      rows.forEach { Console.print($0.json.text) }
+      return
+    }
+    if rows.isEmpty {
+      Console.warn("There are no hooks in \(hooks.directories.joined(separator: ", ")).")
+    }
+    let width = rows.map(\.entry.name.count).max() ?? 0
+    for row in rows {
+      let name = row.entry.name.padding(to: width)
+      let state = Console.paint(row.state.padding(to: 7), row.isUsable ? .green : row.state == "masked" ? .dim : .red)
+      Console.print("\(name)  \(state)  \(row.lastRun.padding(to: 36))  \(row.purpose)")
+    }
+  }
+
+  private struct Row {
+    let entry: HookStore.Entry
+    let last: (state: Run.State, unit: String, time: UInt64)?
+
+    var isUsable: Bool { entry.loaded != nil }
+
+    var state: String {
+      switch entry.status {
+      case .active: "active"
+      case .lastGood: "changed"
+      case .masked: "masked"
+      case .broken: "broken"
+      case .refused: "refused"
+      }
+    }
+
+    var lastRun: String {
+      guard let last else { return "never run" }
+      return "\(last.state.rawValue) \(Timestamp(microseconds: last.time).shortLocal)"
+    }
+
+    /// What it is for; or, of a hook that cannot be used, why not.
+    var purpose: String {
+      let error = entry.diagnostics.first { $0.severity == .error }
+      if let error, !isUsable || state == "changed" { return "\(error)" }
+      guard let definition = entry.loaded?.definition else { return entry.path }
+      let units = definition.match[.unit].map(\.description).joined(separator: " ")
+      let events = definition.match[.event].map(\.description).joined(separator: " ")
+      return definition.description ?? "\(units): \(events)"
+    }
+
+    var json: JSONObject {
+      var object = JSONObject()
+      object.add("hook", entry.name)
+      object.add("state", state)
+      object.add("path", entry.path)
+      if let loaded = entry.loaded {
+        object.add("description", loaded.definition.description)
+        object.add("unit", loaded.definition.match[.unit].map(\.description))
+        object.add("event", loaded.definition.match[.event].map(\.description))
+        object.add("program", loaded.programPath)
+        object.add("drop_ins", loaded.hook.dropIns)
+      }
+      if let last {
+        var run = JSONObject()
+        run.add("state", last.state.rawValue)
+        run.add("unit", last.unit)
+        run.add("time", Timestamp(microseconds: last.time).iso8601UTC)
+        object.add("last_run", run)
+      }
+      object.add("problems", entry.diagnostics.map(\.description))
+      return object
+    }
+  }
+}
+
+extension String {
+  /// The text with blanks behind it, up to a width.
+  func padding(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+}

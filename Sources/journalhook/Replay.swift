@@ -1,0 +1,85 @@
+import ArgumentParser
+import Glibc
+import JournalHookCore
+import JournalHookDaemon
+import Systemd
+
+/// `journalhook replay`: what is missing in a past span.
+struct Replay: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Does the runs of a past span that the ledger does not have, and ends.",
+    discussion: """
+      Moves no cursor, and may be used beside follow. Exits with 1 if a run failed. Events of an earlier boot count only \
+      for hooks with PreviousBoots=yes.
+      """)
+
+  @Option(
+    name: [.customShort("S"), .long], parsing: .unconditional,
+    help: "Begin at this time, as in systemd.time(7): \"18:00\", \"-2h\", \"yesterday\".")
+  var since: String
+
+  @Option(name: [.customShort("U"), .long], parsing: .unconditional, help: "End at this time.")
+  var until: String?
+
+  @Flag(name: .long, help: "Do runs again that the ledger has as done.")
+  var again = false
+
+  @Flag(name: .long, help: "Show what would be run, and touch nothing.")
+  var dryRun = false
+
+  @Option(name: .long, help: "How many runs may be under way at once.")
+  var jobs = 64
+
+  @OptionGroup var hookOptions: HookOptions
+  @OptionGroup var state: StateOptions
+  @OptionGroup var source: SourceOptions
+
+  func validate() throws {
+    _ = try parseTime(since, option: "--since")
+    _ = try parseTime(until, option: "--until")
+    try checkJobs(jobs)
+  }
+
+  func run() throws {
+    let directories = try hookOptions.directories(isLocal: source.selection.isLocal)
+    let since = try parseTime(since, option: "--since") ?? Clock.now()
+    let until = try parseTime(until, option: "--until")?.microseconds ?? .max
+    if dryRun { return try rehearse(directories, since: since, until: until) }
+
+    var options = ReplayOptions(
+      selection: source.selection, stateDirectory: state.directory, hookDirectories: directories,
+      since: since.microseconds)
+    options.until = until
+    options.again = again
+    options.jobs = jobs
+    let loop = try EventLoop()
+    let replayer = try Replayer(options, loop: loop, reporter: Console.reporter(), report: { Replay.show($0) })
+    try replayer.assumeIsolated { try $0.start() }
+    let status = try loop.run()
+    _ = replayer
+    if Console.showsProgress { Console.progress("\n") }
+    if status != 0 { throw ExitCode(status) }
+  }
+
+  private static func show(_ progress: ReplayProgress) {
+    guard Console.showsProgress else { return }
+    let failed = progress.failed > 0 ? ", \(progress.failed) failed" : ""
+    Console.progress("\r\(progress.events) events, \(progress.done) of \(progress.runs) runs done\(failed)\u{1B}[K")
+  }
+
+  private func rehearse(_ directories: [String], since: Timestamp, until: UInt64) throws {
+    let hooks = HookStore(directories: directories, requiresHost: !source.selection.isLocal)
+    hooks.load()
+    hooks.diagnostics.forEach { Console.warn("\($0)") }
+    let rehearsal = try Rehearsal(
+      hooks: hooks, stateDirectory: state.directory, selection: source.selection, isReplay: true, again: again)
+    var reader = try JournalAccess.open(source.selection)
+    try reader.seek(realtime: since.microseconds)
+    while true {
+      var batch = try reader.read(limit: 1024, until: until)
+      if batch.isAtEnd { batch.events += reader.flush(until: nil).events }
+      for event in batch.events { rehearsal.runs(for: event).forEach(Console.show) }
+      if batch.isAtEnd { break }
+    }
+  }
+}
