@@ -46,7 +46,8 @@ final class ActiveRun {
       var request = SpawnRequest(
         executable: executable, arguments: hook.arguments(for: run.event), standardInput: input.rawValue,
         standardOutput: writing, standardError: writing)
-      request.environment = RunEnvironment.variables(for: run, hookPath: hook.programPath, stateDirectory: stateDirectory)
+      request.environment = RunEnvironment.variables(
+        for: run, hookPath: hook.programPath, stateDirectory: stateDirectory)
       request.cgroup = cgroup
       process = try JournalHookDaemon.spawn(request)
     }

@@ -1,5 +1,5 @@
-package import JournalHookCore
 internal import Glibc
+package import JournalHookCore
 package import Systemd
 
 /// Which journal is read, and whose word counts in it.

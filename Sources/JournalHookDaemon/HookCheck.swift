@@ -60,7 +60,8 @@ package struct HookCheck {
         guard let state = try? bus.loadState(of: unit), state == "not-found" else { continue }
         diagnostics.append(
           Diagnostic(
-            file: hook.hook.path, line: 1, severity: .warning, message: "Unit=: the service manager knows no unit \(unit)"))
+            file: hook.hook.path, line: 1, severity: .warning,
+            message: "Unit=: the service manager knows no unit \(unit)"))
       }
     }
     return diagnostics

@@ -117,7 +117,8 @@ struct HookReader {
     if directory.isMask(place.name) { return nil }
     let file = try directory.openFile(place.name)
     note(file.path, asFileIn: place.folder)
-    return HookDropIn(path: place.path, contents: try file.contents(limit: HookReader.definitionLimit, isDefinition: true))
+    return HookDropIn(
+      path: place.path, contents: try file.contents(limit: HookReader.definitionLimit, isDefinition: true))
   }
 
   // MARK: Programs
@@ -143,7 +144,9 @@ struct HookReader {
       let path = "\(folder)/\(program)"
       guard unsafe access(path, F_OK) == 0 else { continue }
       // As with hooks: who masks a program hides those behind it.
-      if directories.contains(folder), let directory = try? TrustedDirectory.open(folder), directory.isMask(program) { break }
+      if directories.contains(folder), let directory = try? TrustedDirectory.open(folder), directory.isMask(program) {
+        break
+      }
       return path
     }
     throw HookError(

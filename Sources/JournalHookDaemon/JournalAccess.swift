@@ -1,5 +1,5 @@
-package import JournalHookCore
 internal import Glibc
+package import JournalHookCore
 internal import Systemd
 
 /// A journal that cannot be read, in words that say what to do.
@@ -19,7 +19,8 @@ package enum JournalAccess {
         switch error.code {
         case EACCES: "Run as root, or as a member of the group systemd-journal."
         case ENOENT: "Check the name."
-        case EBADMSG, EPROTONOSUPPORT: "It is no journal file, or one of a later systemd; journalctl --verify tells more."
+        case EBADMSG, EPROTONOSUPPORT:
+          "It is no journal file, or one of a later systemd; journalctl --verify tells more."
         default: "journalctl shows whether it can read it."
         }
       throw JournalAccessError(description: "Cannot \(error). \(advice)")

@@ -45,7 +45,8 @@ package final class Ledger {
     } catch let error as SQLiteError {
       throw LedgerError(
         kind: .unusable,
-        description: "Cannot use the ledger \(path): \(error.message). Check that the folder is writable, has room and is "
+        description:
+          "Cannot use the ledger \(path): \(error.message). Check that the folder is writable, has room and is "
           + "this user's, or name another one with --state-dir.")
     }
   }
@@ -63,7 +64,8 @@ package final class Ledger {
     guard version <= Ledger.schemaVersion else {
       throw LedgerError(
         kind: .tooNew,
-        description: "The ledger \(database.path) has schema \(version); this journalhook knows \(Ledger.schemaVersion). "
+        description:
+          "The ledger \(database.path) has schema \(version); this journalhook knows \(Ledger.schemaVersion). "
           + "Install the newer journalhook again, or name another folder with --state-dir.")
     }
   }

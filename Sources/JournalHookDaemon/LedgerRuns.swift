@@ -60,7 +60,8 @@ extension Ledger {
     ]
     try database.transaction { () throws(SQLiteError) in
       try database.query(
-        "UPDATE runs SET state = ?, reason = ?, ended = ?, exit_code = ?, exit_status = ?, held = 0 WHERE id = ?", values)
+        "UPDATE runs SET state = ?, reason = ?, ended = ?, exit_code = ?, exit_status = ?, held = 0 WHERE id = ?",
+        values)
       try database.query(
         "UPDATE attempts SET state = ?, reason = ?, ended = ?, exit_code = ?, exit_status = ? WHERE run = ? AND attempt = ?",
         values + [SQLiteValue(run.attempt)])
@@ -110,7 +111,9 @@ extension Ledger {
   /// Runs that were under way when their owner died: marks those attempts interrupted, and the runs to be done again.
   ///
   /// - Returns: how many there were. A run interrupted for the third time is failed.
-  package func interruptRunning(owner: String, now: UInt64) throws(SQLiteError) -> [(run: Int64, hook: String, gaveUp: Bool)] {
+  package func interruptRunning(owner: String, now: UInt64) throws(SQLiteError) -> [(
+    run: Int64, hook: String, gaveUp: Bool
+  )] {
     try database.transaction { () throws(SQLiteError) in
       let rows = try database.query(
         "SELECT id, attempt, hook FROM runs WHERE state = 'running' AND owner = ?", .text(owner))
@@ -121,7 +124,8 @@ extension Ledger {
         try database.query(
           "UPDATE attempts SET state = 'interrupted', reason = ?, ended = ? WHERE run = ? AND attempt = ?",
           .text(reason), SQLiteValue(now), .integer(id), .integer(attempt))
-        try database.query("UPDATE runs SET state = 'interrupted', reason = ? WHERE id = ?", .text(reason), .integer(id))
+        try database.query(
+          "UPDATE runs SET state = 'interrupted', reason = ? WHERE id = ?", .text(reason), .integer(id))
         let gaveUp = try giveUpIfInterruptedTooOften(id, now: now)
         interrupted.append((id, row[2].text ?? "", gaveUp))
       }
@@ -134,7 +138,8 @@ extension Ledger {
 
   private func giveUpIfInterruptedTooOften(_ run: Int64, now: UInt64) throws(SQLiteError) -> Bool {
     let count = try database.query(
-      "SELECT count(*) FROM attempts WHERE run = ? AND state = 'interrupted'", .integer(run)).first?.first?.integer
+      "SELECT count(*) FROM attempts WHERE run = ? AND state = 'interrupted'", .integer(run)
+    ).first?.first?.integer
     guard let count, count >= Ledger.interruptionLimit else { return false }
     try database.query(
       "UPDATE runs SET state = 'failed', ended = ?, reason = ? WHERE id = ?", SQLiteValue(now),
@@ -208,7 +213,8 @@ extension Ledger {
   /// - Returns: the runs that are now to be done.
   package func commit(
     _ planned: [PlannedRun], events: [LifecycleEvent], cursor: String?, reader: String,
-    changes: Set<LifecycleTracker.Key>, tracker: LifecycleTracker, owner: String, isCatchingUp: Bool, again: Bool = false,
+    changes: Set<LifecycleTracker.Key>, tracker: LifecycleTracker, owner: String, isCatchingUp: Bool,
+    again: Bool = false,
     now: UInt64
   ) throws(SQLiteError) -> [Run] {
     try database.transaction { () throws(SQLiteError) in

@@ -9,7 +9,9 @@ package final class Rehearsal {
   private let again: Bool
 
   /// - Parameter stateDirectory: a ledger there is only read; there may be none.
-  package init(hooks: HookStore, stateDirectory: String, selection: JournalSelection, isReplay: Bool, again: Bool) throws {
+  package init(hooks: HookStore, stateDirectory: String, selection: JournalSelection, isReplay: Bool, again: Bool)
+    throws
+  {
     self.hooks = hooks
     self.again = again
     ledger = try? Ledger(stateDirectory: stateDirectory, readOnly: true)

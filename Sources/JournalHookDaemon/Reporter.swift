@@ -54,14 +54,17 @@ package final class Reporter {
     guard let show else { return }
     let result = event.result.map { " \($0)" } ?? ""
     let restart = event.restart == true ? " restart" : ""
-    show("\(Timestamp(microseconds: event.realtime).shortPreciseLocal) \(event.unit) \(event.kind.rawValue)\(result)\(restart)")
+    show(
+      "\(Timestamp(microseconds: event.realtime).shortPreciseLocal) \(event.unit) \(event.kind.rawValue)\(result)\(restart)"
+    )
   }
 
   /// An attempt begins.
   func started(_ run: Run) {
     let again = run.attempt > 1 ? ", attempt \(run.attempt)" : ""
     tell(
-      run, "Hook \(run.hook) starts: \(run.event.unit) \(run.event.kind.rawValue) (run \(run.id)\(again)).", .runStarted,
+      run, "Hook \(run.hook) starts: \(run.event.unit) \(run.event.kind.rawValue) (run \(run.id)\(again)).",
+      .runStarted,
       .info)
   }
 
@@ -83,7 +86,9 @@ package final class Reporter {
     case .timedOut:
       tell(run, "\(subject) timed out and was ended\(exit): \(suffix).", .runFailed, .error, [state])
     case .interrupted:
-      tell(run, "\(subject) was interrupted\(reason); it will be run again: \(suffix).", .runInterrupted, .warning, [state])
+      tell(
+        run, "\(subject) was interrupted\(reason); it will be run again: \(suffix).", .runInterrupted, .warning, [state]
+      )
     default:
       tell(run, "\(subject) is not run, \(outcome.state.rawValue)\(reason): \(suffix).", .runDropped, .notice, [state])
     }

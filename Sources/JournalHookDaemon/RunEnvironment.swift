@@ -1,5 +1,5 @@
-internal import JournalHookCore
 internal import Glibc
+internal import JournalHookCore
 internal import Systemd
 
 /// What a script is given: the contract's variables, and the event as JSON on standard input.

@@ -25,7 +25,9 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
 
   package init(nilLiteral: ()) { self = .null }
   package init(_ text: String?) { self = if let text { .text(text) } else { .null } }
-  package init(_ number: (some BinaryInteger)?) { self = if let number { .integer(Int64(clamping: number)) } else { .null } }
+  package init(_ number: (some BinaryInteger)?) {
+    self = if let number { .integer(Int64(clamping: number)) } else { .null }
+  }
 
   package var text: String? { if case .text(let text) = self { text } else { nil } }
   package var integer: Int64? { if case .integer(let number) = self { number } else { nil } }
@@ -55,7 +57,7 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
   }
 
   deinit {
-    for unsafe statement in unsafe statements.values { unsafe sqlite3_finalize(statement) }
+    for unsafestatement in unsafe statements.values { unsafe sqlite3_finalize(statement) }
     unsafe sqlite3_close_v2(handle)
   }
 

@@ -65,6 +65,7 @@ internal import Synchronization
 
   /// What to wait for on a descriptor: epoll's events.
   public struct Readiness: OptionSet, Sendable {
+    /// epoll's bits.
     public let rawValue: UInt32
     /// Takes epoll's bits.
     public init(rawValue: UInt32) { self.rawValue = rawValue }
@@ -91,7 +92,8 @@ internal import Synchronization
     let source = EventSource { action(Readiness(rawValue: UInt32(truncatingIfNeeded: $0))) }
     try unsafe source.attach(priority) { (source, context) in
       unsafe sd_event_add_io(
-        handle, source, descriptor, readiness.rawValue, { _, _, events, context in unsafe EventSource.call(context, Int64(events)) },
+        handle, source, descriptor, readiness.rawValue,
+        { _, _, events, context in unsafe EventSource.call(context, Int64(events)) },
         context)
     }
     return source
@@ -104,7 +106,8 @@ internal import Synchronization
     let source = EventSource { _ in action() }
     try unsafe source.attach(.normal) { (source, context) in
       unsafe sd_event_add_time(
-        handle, source, CLOCK_MONOTONIC, time, accuracy, { _, _, context in unsafe EventSource.call(context, 0) }, context)
+        handle, source, CLOCK_MONOTONIC, time, accuracy, { _, _, context in unsafe EventSource.call(context, 0) },
+        context)
     }
     return source
   }
@@ -139,6 +142,7 @@ internal import Synchronization
 
   // MARK: Executor
 
+  /// Takes a job of an actor, from any thread.
   public func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
     let isFirst = inbox.withLock { jobs in
@@ -148,10 +152,12 @@ internal import Synchronization
     if isFirst { _ = eventfd_write(wakeUp, 1) }
   }
 
+  /// Stops the program when called outside of the loop's thread.
   public func checkIsolated() {
     precondition(isOnThread, "called from outside of the event loop's thread")
   }
 
+  /// Whether the caller is on the loop's thread.
   public func isIsolatingCurrentContext() -> Bool? { isOnThread }
 
   private var isOnThread: Bool { pthread_equal(thread, pthread_self()) != 0 }

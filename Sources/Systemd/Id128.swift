@@ -23,7 +23,7 @@ extension sd_id128_t {
     var text: [UInt8] = []
     text.reserveCapacity(32)
     unsafe withUnsafeBytes(of: self) { bytes in
-      for unsafe byte in unsafe bytes {
+      for unsafebyte in unsafe bytes {
         text.append(digits[Int(byte >> 4)])
         text.append(digits[Int(byte & 15)])
       }

@@ -30,7 +30,8 @@ internal import Glibc
     switch source {
     case .system:
       try SystemError.check(
-        unsafe sd_journal_open(&handle, CInt(SD_JOURNAL_LOCAL_ONLY) | CInt(SD_JOURNAL_SYSTEM)), "open the system journal")
+        unsafe sd_journal_open(&handle, CInt(SD_JOURNAL_LOCAL_ONLY) | CInt(SD_JOURNAL_SYSTEM)),
+        "open the system journal")
     case .currentUser:
       try SystemError.check(
         unsafe sd_journal_open(&handle, CInt(SD_JOURNAL_LOCAL_ONLY) | CInt(SD_JOURNAL_CURRENT_USER)),
@@ -38,13 +39,14 @@ internal import Glibc
     case .namespace(let name):
       try SystemError.check(
         unsafe sd_journal_open_namespace(
-          &handle, name, CInt(SD_JOURNAL_LOCAL_ONLY) | CInt(SD_JOURNAL_SYSTEM)), "open the journal namespace", path: name)
+          &handle, name, CInt(SD_JOURNAL_LOCAL_ONLY) | CInt(SD_JOURNAL_SYSTEM)), "open the journal namespace",
+        path: name)
     case .directory(let path):
       try SystemError.check(unsafe sd_journal_open_directory(&handle, path, 0), "open the journal folder", path: path)
     case .files(let globs):
       let paths = try Journal.expand(globs)
       var pointers = unsafe paths.map { unsafe strdup($0) } + [nil]
-      defer { for unsafe pointer in unsafe pointers { unsafe free(pointer) } }
+      defer { for unsafepointer in unsafe pointers { unsafe free(pointer) } }
       try unsafe pointers.withUnsafeMutableBufferPointer { (buffer) throws(SystemError) in
         _ = try unsafe buffer.withMemoryRebound(to: UnsafePointer<CChar>?.self) { (buffer) throws(SystemError) in
           try SystemError.check(

@@ -7,7 +7,8 @@ import Systemd
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Checks hook files, and exits with 1 if one cannot be used.",
-    discussion: "Without a path all hook directories are checked. A unit that the service manager does not know is a warning.")
+    discussion:
+      "Without a path all hook directories are checked. A unit that the service manager does not know is a warning.")
 
   @Argument(help: "Hook files or directories to check instead.")
   var path: [String] = []
@@ -24,7 +25,8 @@ struct Check: ParsableCommand {
       hooks = store.hooks
     }
     for path in path {
-      let checked = try HookCheck(path: absolutePath(path), otherDirectories: try hookOptions.directories(isLocal: true))
+      let checked = try HookCheck(
+        path: absolutePath(path), otherDirectories: try hookOptions.directories(isLocal: true))
       diagnostics += checked.diagnostics
       hooks += checked.hooks
     }

@@ -27,7 +27,8 @@ struct HookOptions: ParsableArguments {
       var status = stat()
       guard unsafe stat(path, &status) == 0 else {
         let reason = unsafe String(cString: strerror(errno))
-        throw Failure("The hooks directory \(directory) cannot be used: \(reason). Make it, or name another one by --hooks.")
+        throw Failure(
+          "The hooks directory \(directory) cannot be used: \(reason). Make it, or name another one by --hooks.")
       }
       guard status.st_mode & S_IFMT == S_IFDIR else {
         throw Failure("--hooks \(directory) is not a directory.")
