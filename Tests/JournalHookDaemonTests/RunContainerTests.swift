@@ -102,6 +102,15 @@ extension ProcessTests {
       other.expectGone()
     }
 
+    @Test(.enabled(if: hasWritableCgroup, "needs a writable cgroup"), arguments: stubborn.indices)
+    func nothingSurvivesOnOldKernels(_ index: Int) throws {
+      let hook = stubborn[index]
+      let run = try Run(.cgroup, hook.text)
+      #expect(eventually { run.alive >= hook.processes }, "\(hook.name): \(run.alive) are up")
+      try RunCgroup(restoring: run.container.path).freezeAndKill()
+      run.expectGone()
+    }
+
     @Test(arguments: [0, 2, 5], Kind.allCases) fileprivate func aRequestIsEnoughForTheObedient(
       _ index: Int, _ kind: Kind
     ) throws {
