@@ -132,7 +132,8 @@ static int run_child(void *argument) {
 int cspawn(const struct cspawn_request *request, struct cspawn_result *result) {
   *result = (struct cspawn_result){.pid = -1, .pidfd = -1};
   // The child's own stack, with a guard below it: on the parent's it would overwrite what the parent returns to.
-  char *stack = mmap(NULL, GUARD_SIZE + STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  const int kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK;
+  char *stack = mmap(NULL, GUARD_SIZE + STACK_SIZE, PROT_READ | PROT_WRITE, kind, -1, 0);
   if (stack == MAP_FAILED || mprotect(stack, GUARD_SIZE, PROT_NONE) < 0) {
     *result = (struct cspawn_result){.pid = -1, .pidfd = -1, .step = CSPAWN_CLONE, .error = errno};
     if (stack != MAP_FAILED) munmap(stack, GUARD_SIZE + STACK_SIZE);
@@ -148,7 +149,8 @@ int cspawn(const struct cspawn_request *request, struct cspawn_result *result) {
 
   // Sharing the memory makes this independent of our size; waiting until the exec makes it safe, and its error known.
   int pidfd = -1;
-  pid_t pid = clone(run_child, stack + GUARD_SIZE + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &child, &pidfd);
+  const int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
+  pid_t pid = clone(run_child, stack + GUARD_SIZE + STACK_SIZE, flags, &child, &pidfd);
   if (pid < 0) {
     result->error = errno;
     result->step = CSPAWN_CLONE;

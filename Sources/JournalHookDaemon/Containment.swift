@@ -11,16 +11,20 @@ package enum Containment: Sendable {
   ///
   /// It may move this process to another cgroup, and waits for that, for a few seconds at most.
   package static func establish() -> Containment {
-    guard let own = CgroupRoot.current() else { return fallBack("there is no cgroup2 hierarchy (unified or hybrid)") }
-    if own.isDelegated && own.isWritable { return .cgroups(own) }
+    guard CgroupMount.current() != nil else { return fallBack("there is no cgroup2 hierarchy (unified or hybrid)") }
+    // None if ours is outside of what our cgroup namespace shows, from where a scope may bring us in.
+    let own = CgroupRoot.current()
+    if let own, own.isDelegated && own.isWritable { return .cgroups(own) }
     // A service must not leave its cgroup: systemd would take it for ended.
-    if own.name.hasSuffix(".service") && !own.holdsOthers { return fallBack("\(own.name) lacks Delegate=yes") }
+    if let own, own.name.hasSuffix(".service") && !own.holdsOthers { return fallBack("\(own.name) lacks Delegate=yes") }
     do {
       let scope = try DelegatedScope.enter()
       if scope.isWritable { return .cgroups(scope) }
       return fallBack("the scope's cgroup \(scope.path) is read-only")
     } catch {
-      return fallBack("the cgroup \(own.name) is not delegated to journalhook, and no scope is to be had: \(error)")
+      return fallBack(
+        "the cgroup \(own?.name ?? "outside of the namespace") is not delegated to journalhook, and no scope is to be had: \(error)"
+      )
     }
   }
 

@@ -2,10 +2,10 @@ import CSpawn
 import Glibc
 import Systemd
 
-/// The processes of one run where it has no cgroup: its main process, what descends from it, and the orphans among those,
+/// The processes of one run where it has no cgroup: its main processes, what descends from them, and the orphans among those,
 /// which the kernel makes our children as we are a "child subreaper".
 ///
-/// An orphan belongs to the run if it was seen below its main process before, or is in that one's session, or has the
+/// An orphan belongs to the run if it was seen below a main process before, or is in the session of one, or has the
 /// run's id in its environment. One that escaped all three belongs to no run that can be told: see `endStrays`.
 package struct ProcessTree: Sendable {
   package static let marker = "JOURNALHOOK_RUN_ID"
@@ -23,7 +23,8 @@ package struct ProcessTree: Sendable {
   }
 
   package let runID: String
-  private var main: Identity?
+  /// Those that we created ourselves.
+  private var mains: Set<Identity> = []
   private var seen: Set<Identity> = []
   /// Whether it was begun by an earlier daemon, so that its orphans are not our children.
   private let isRestored: Bool
@@ -33,9 +34,9 @@ package struct ProcessTree: Sendable {
     self.isRestored = isRestored
   }
 
-  /// Tells the main process, right after it was spawned.
-  package mutating func adopt(main pid: ProcessID) {
-    main = ProcessTable.Entry(pid: pid).map(Identity.init)
+  /// Tells of a process that belongs to it, right after it was created.
+  package mutating func adopt(_ pid: ProcessID) {
+    if let entry = ProcessTable.Entry(pid: pid) { mains.insert(Identity(entry)) }
   }
 
   /// To be called once, before the first run: from then on no orphan gets away to init.
@@ -113,12 +114,12 @@ package struct ProcessTree: Sendable {
 
   private func isRoot(_ entry: ProcessTable.Entry) -> Bool {
     let identity = Identity(entry)
-    if identity == main || seen.contains(identity) { return true }
+    if mains.contains(identity) || seen.contains(identity) { return true }
     // Only orphans can be without a parent in the run. Those of an earlier daemon went to init or another subreaper.
     guard isRestored ? entry.pid != getpid() : entry.parent == getpid(), !entry.isZombie else { return false }
     // A session is a number too, which may have gone on to another run: then the environment tells.
     if let id = entry.environmentValue(Self.marker) { return id == runID }
-    return !isRestored && entry.session == main?.pid
+    return !isRestored && mains.contains { $0.pid == entry.session }
   }
 
   private static func send(_ signal: Int32, to entry: ProcessTable.Entry) {

@@ -62,9 +62,14 @@ package struct RunCgroup: Hashable, Sendable {
 
   /// Ends all that is in it, at once, whatever it is doing.
   package func kill() {
-    if write("1", to: "cgroup.kill") { return }
-    // Before Linux 5.14, or where a process made it a threaded one. What is frozen cannot fork, and can be killed.
+    // Not before Linux 5.14, nor where a process made it a threaded one.
+    if !write("1", to: "cgroup.kill") { freezeAndKill() }
+  }
+
+  /// The same on older kernels. What is frozen cannot fork, but can be killed.
+  package func freezeAndKill() {
     _ = write("1", to: "cgroup.freeze")
+    // Freezing takes a moment, and so does ending; whatever is still listed was forked meanwhile, or is on its way out.
     for _ in 0..<100 {
       let left = processes
       if left.isEmpty { break }

@@ -37,23 +37,28 @@ package struct RunContainer: Sendable {
     }
   }
 
-  /// For `SpawnRequest.cgroup`; nil where there is none.
-  package func openProcesses() throws(SystemError) -> OwnedDescriptor? {
-    guard case .cgroup(let cgroup) = kind else { return nil }
-    return try cgroup.openProcesses()
+  /// Creates a process in it; the request's own `cgroup` does not count.
+  package mutating func spawn(_ request: SpawnRequest) throws(SpawnError) -> SpawnedProcess {
+    var request = request
+    switch kind {
+    case .cgroup(let cgroup):
+      let processes: OwnedDescriptor
+      do { processes = try cgroup.openProcesses() } catch { throw SpawnError(step: .cgroup, code: error.code) }
+      request.cgroup = processes.rawValue
+      return try JournalHookDaemon.spawn(request)
+    case .tree(var tree):
+      request.cgroup = nil
+      let process = try JournalHookDaemon.spawn(request)
+      tree.adopt(process.pid)
+      kind = .tree(tree)
+      return process
+    }
   }
 
   /// The file to watch by inotify (IN_MODIFY): then `isEmpty` may have changed. Without one, it is to be asked by a timer.
   package var eventsPath: String? {
     guard case .cgroup(let cgroup) = kind else { return nil }
     return cgroup.eventsPath
-  }
-
-  /// Tells the main process, right after it was spawned.
-  package mutating func adopt(main pid: ProcessID) {
-    guard case .tree(var tree) = kind else { return }
-    tree.adopt(main: pid)
-    kind = .tree(tree)
   }
 
   /// Whether nothing of the run is alive.

@@ -19,6 +19,11 @@ package struct SpawnError: Error, Hashable, Sendable {
   package let step: Step
   package let code: Int32
 
+  package init(step: Step, code: Int32) {
+    self.step = step
+    self.code = code
+  }
+
   /// Whether the same attempt may succeed a moment later.
   package var isTemporary: Bool {
     [EAGAIN, ENOMEM, EMFILE, ENFILE, ETXTBSY, EINTR].contains(code)

@@ -1,9 +1,9 @@
 #ifndef CSPAWN_H
 #define CSPAWN_H
 
-// Creates a process the way journalhook needs it, which neither posix_spawn nor Swift can: in its cgroup before its first
-// instruction, with its ids and limits, executing a descriptor that was checked. And the few system calls that Swift
-// cannot make itself, because they are variadic or newer than the C library of some distributions.
+// Creates a process the way journalhook needs it, which neither posix_spawn nor Swift can: in its cgroup before its
+// first instruction, with its ids and limits, executing a descriptor that was checked. And the few system calls that
+// Swift cannot make itself, because they are variadic or newer than the C library of some distributions.
 
 #include <stdbool.h>
 #include <stddef.h>
