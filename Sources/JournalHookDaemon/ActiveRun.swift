@@ -7,7 +7,7 @@ final class ActiveRun {
   let run: Run
   let lane: RunQueue.Lane
   var machine: RunMachine
-  var container: RunContainer?
+  var container: RunContainer
   private(set) var output: RunOutput?
   var timer: EventSource?
   var emptinessTimer: EventSource?
@@ -15,7 +15,7 @@ final class ActiveRun {
   private var process: SpawnedProcess?
   private var hasEnded = false
 
-  init(run: Run, lane: RunQueue.Lane, definition: HookDefinition, container: RunContainer?) {
+  init(run: Run, lane: RunQueue.Lane, definition: HookDefinition, container: RunContainer) {
     self.run = run
     self.lane = lane
     self.container = container
@@ -29,7 +29,7 @@ final class ActiveRun {
   var pidfd: CInt { process?.pidfd.rawValue ?? -1 }
 
   /// The main process's number, while nobody has waited for it.
-  var livingMain: pid_t? { hasEnded ? nil : process?.pid }
+  var livingMain: ProcessID? { hasEnded ? nil : process?.pid }
 
   /// Creates the process.
   func spawn(
@@ -37,8 +37,6 @@ final class ActiveRun {
   ) throws {
     let stateDirectory = try RunEnvironment.stateDirectory(of: run.hook, in: ledger.stateDirectory)
     let input = try RunEnvironment.standardInput(for: run.event)
-    let cgroup: CInt? = try container?.openProcesses()?.release()
-    defer { if let cgroup { _ = Glibc.close(cgroup) } }
     let run = run
     let hook = opened.hook
     let executable = opened.program.descriptor.rawValue
@@ -48,10 +46,8 @@ final class ActiveRun {
         standardOutput: writing, standardError: writing)
       request.environment = RunEnvironment.variables(
         for: run, hookPath: hook.programPath, stateDirectory: stateDirectory)
-      request.cgroup = cgroup
-      process = try JournalHookDaemon.spawn(request)
+      process = try container.spawn(request)
     }
-    if let pid = process?.pid { container?.adopt(main: pid) }
   }
 
   /// Waits for the main process, which has ended; nil when it has not.
@@ -67,7 +63,7 @@ final class ActiveRun {
   }
 
   /// Whether nothing of it is alive.
-  func isEmpty() -> Bool { container?.isEmpty() ?? true }
+  func isEmpty() -> Bool { container.isEmpty() }
 
   /// Gives up what it holds.
   func close() {

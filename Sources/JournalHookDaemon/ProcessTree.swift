@@ -26,13 +26,16 @@ package struct ProcessTree: Sendable {
   /// Those that we created ourselves.
   private var mains: Set<Identity> = []
   private var seen: Set<Identity> = []
-  /// Whether it was begun by an earlier daemon, so that its orphans are not our children.
-  private let isRestored: Bool
+  /// Of a run that an earlier daemon began, so that its orphans are not our children: the ledger's folder. Another
+  /// journalhook counts its runs from 1 as well; its runs have their state directories elsewhere.
+  private let restoredFrom: String?
 
-  package init(runID: String, isRestored: Bool = false) {
+  package init(runID: String, restoredFrom stateDirectory: String? = nil) {
     self.runID = runID
-    self.isRestored = isRestored
+    restoredFrom = stateDirectory
   }
+
+  private var isRestored: Bool { restoredFrom != nil }
 
   /// Tells of a process that belongs to it, right after it was created.
   package mutating func adopt(_ pid: ProcessID) {
@@ -118,7 +121,11 @@ package struct ProcessTree: Sendable {
     // Only orphans can be without a parent in the run. Those of an earlier daemon went to init or another subreaper.
     guard isRestored ? entry.pid != getpid() : entry.parent == getpid(), !entry.isZombie else { return false }
     // A session is a number too, which may have gone on to another run: then the environment tells.
-    if let id = entry.environmentValue(Self.marker) { return id == runID }
+    if let id = entry.environmentValue(Self.marker) {
+      guard let restoredFrom else { return id == runID }
+      return id == runID
+        && entry.environmentValue("JOURNALHOOK_STATE_DIRECTORY")?.hasPrefix("\(restoredFrom)/") == true
+    }
     return !isRestored && mains.contains { $0.pid == entry.session }
   }
 

@@ -18,12 +18,12 @@ package struct RunContainer: Sendable {
   package init(_ tree: ProcessTree) { kind = .tree(tree) }
 
   /// Takes up what an earlier daemon has left behind, by its `path`.
-  package init(restoring path: String) throws(SystemError) {
+  package init(restoring path: String, stateDirectory: String) throws(SystemError) {
     if path.hasPrefix(Self.treePrefix) {
       let id = String(path.dropFirst(Self.treePrefix.count))
       // An empty one would fit too many.
       if id.isEmpty { throw SystemError("restore a run", path: path, code: EINVAL) }
-      kind = .tree(ProcessTree(runID: id, isRestored: true))
+      kind = .tree(ProcessTree(runID: id, restoredFrom: stateDirectory))
     } else {
       kind = .cgroup(try RunCgroup(restoring: path))
     }

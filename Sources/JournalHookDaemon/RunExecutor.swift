@@ -94,13 +94,11 @@ package final class RunExecutor {
       finish(run, lane, outcome)
       return
     }
-    var container: RunContainer?
+    let container: RunContainer
     do {
-      container = try containment.makeContainer(runID: String(run.id), attempt: run.attempt)
-      try ledger.begin(run, container: container?.path, now: Clock.now().microseconds)
+      container = try makeContainer(for: run)
     } catch {
       // Not begun: it keeps its place, and is tried again when the ledger or the cgroup can be written again.
-      _ = container?.remove()
       reporter.say("Cannot begin run \(run.id) of \(run.hook), trying again: \(error).", .trouble, priority: .error)
       waiting[run.id] = run
       queue.putBack(run.id, in: lane)
@@ -121,16 +119,28 @@ package final class RunExecutor {
     }
   }
 
+  /// Makes what holds the run's processes, and writes down that it begins.
+  private func makeContainer(for run: Run) throws -> RunContainer {
+    let container = try containment.makeContainer(runID: String(run.id), attempt: run.attempt)
+    do {
+      try ledger.begin(run, container: container.path, now: Clock.now().microseconds)
+    } catch {
+      _ = container.remove()
+      throw error
+    }
+    return container
+  }
+
   // MARK: The machine's actions
 
   private func perform(_ actions: [RunMachine.Action], for run: ActiveRun) {
     for action in actions {
       switch action {
       case .terminate:
-        run.container?.terminate()
+        run.container.terminate()
         pollEmptiness(of: run, delay: 1000)
       case .kill:
-        run.container?.kill()
+        run.container.kill()
         pollEmptiness(of: run, delay: 1000)
       case .startTimer(let delay):
         run.timer = try? loop.schedule(at: loop.now() &+ delay) { [unowned self] in
@@ -156,7 +166,7 @@ package final class RunExecutor {
   private func pollEmptiness(of run: ActiveRun, delay: UInt64) {
     run.emptinessTimer = try? loop.schedule(at: loop.now() + delay) { [unowned self] in
       run.emptinessTimer = nil
-      run.container?.reap(sparing: Set(active.values.compactMap(\.livingMain)))
+      run.container.reap(sparing: Set(active.values.compactMap(\.livingMain)))
       if run.isEmpty() {
         perform(run.machine.treeEmptied(), for: run)
       }
@@ -166,12 +176,14 @@ package final class RunExecutor {
 
   private func release(_ run: ActiveRun) {
     run.close()
-    if let container = run.container, !container.remove() {
+    if !run.container.remove() {
       // A process that has just ended still shows for a moment.
       run.emptinessTimer = try? loop.schedule(at: loop.now() + 20_000) { [unowned self] in release(run) }
       return
     }
     active[run.run.id] = nil
+    // Orphans that cannot be told to belong to a run: with none under way, they are what ended ones left behind.
+    if case .processTrees = containment, active.isEmpty { ProcessTree.endStrays(sparing: []) }
     let record = run.run
     write { [ledger] in try ledger.release(record) }
     startNext()

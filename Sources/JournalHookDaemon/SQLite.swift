@@ -57,7 +57,7 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
   }
 
   deinit {
-    for unsafestatement in unsafe statements.values { unsafe sqlite3_finalize(statement) }
+    unsafe statements.values.forEach { unsafe _ = sqlite3_finalize($0) }
     unsafe sqlite3_close_v2(handle)
   }
 

@@ -23,7 +23,8 @@ extension sd_id128_t {
     var text: [UInt8] = []
     text.reserveCapacity(32)
     unsafe withUnsafeBytes(of: self) { bytes in
-      for unsafebyte in unsafe bytes {
+      for index in 0..<bytes.count {
+        let byte = unsafe bytes[index]
         text.append(digits[Int(byte >> 4)])
         text.append(digits[Int(byte & 15)])
       }

@@ -46,7 +46,7 @@ internal import Glibc
     case .files(let globs):
       let paths = try Journal.expand(globs)
       var pointers = unsafe paths.map { unsafe strdup($0) } + [nil]
-      defer { for unsafepointer in unsafe pointers { unsafe free(pointer) } }
+      defer { for index in unsafe pointers.indices { unsafe free(pointers[index]) } }
       try unsafe pointers.withUnsafeMutableBufferPointer { (buffer) throws(SystemError) in
         _ = try unsafe buffer.withMemoryRebound(to: UnsafePointer<CChar>?.self) { (buffer) throws(SystemError) in
           try SystemError.check(

@@ -47,7 +47,9 @@ private final class Run {
     let marker = "600.\(getpid())\(Self.count)"
     self.marker = marker
     container = try kind.makeContainer(id)
-    let environment = [("PATH", "/usr/bin:/bin"), (ProcessTree.marker, id)]
+    let environment = [
+      ("PATH", "/usr/bin:/bin"), (ProcessTree.marker, id), ("JOURNALHOOK_STATE_DIRECTORY", "/nonexistent/hooks/test"),
+    ]
     main = try shell(text, [marker], in: &container) { $0.environment = environment }
   }
 
@@ -136,7 +138,11 @@ extension ProcessTests {
     @Test(arguments: Kind.allCases) fileprivate func aRunIsEndedAfterACrash(_ kind: Kind) throws {
       let run = try Run(kind, "trap '' TERM; setsid sleep $1 & sleep $1")
       #expect(eventually { run.alive == 3 })
-      var restored = try RunContainer(restoring: run.container.path)
+      if kind == .tree {
+        var other = try RunContainer(restoring: run.container.path, stateDirectory: "/somewhere/else")
+        #expect(isEmpty(&other), "another ledger's run of the same number is none of ours")
+      }
+      var restored = try RunContainer(restoring: run.container.path, stateDirectory: "/nonexistent")
       #expect(restored.path == run.container.path)
       #expect(!isEmpty(&restored))
       restored.kill()
@@ -217,9 +223,9 @@ extension ProcessTests {
         "", "tree:", "/", "/etc", "/etc/journalhook-run-1", root.path, root.mount.point, root.path + "/other",
         root.path + "/journalhook-run-1/below", root.path + "/../journalhook-run-1", "journalhook-run-1",
       ] {
-        #expect(throws: SystemError.self, "\(path)") { _ = try RunContainer(restoring: path) }
+        #expect(throws: SystemError.self, "\(path)") { _ = try RunContainer(restoring: path, stateDirectory: "/nonexistent") }
       }
-      var gone = try RunContainer(restoring: root.path + "/journalhook-run-none")
+      var gone = try RunContainer(restoring: root.path + "/journalhook-run-none", stateDirectory: "/x")
       gone.kill()
       #expect(isEmpty(&gone))
       for id in ["", "a/b", "..\n", "é"] { #expect(throws: SystemError.self) { _ = try root.makeRun(id: id) } }
