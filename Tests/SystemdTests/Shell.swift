@@ -6,13 +6,16 @@ func run(_ command: [String], timeZone: String? = nil) -> (output: String, succe
     "'" + $0.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
   }
   let environment = timeZone.map { "TZ='\($0)' " } ?? ""
-  guard let pipe = popen(environment + "LC_ALL=C.UTF-8 " + quoted.joined(separator: " ") + " 2>/dev/null", "re") else {
+  guard let pipe = popen(environment + "LC_ALL=C.UTF-8 " + quoted.joined(separator: " ") + " 2>/dev/null; echo $?", "re") else {
     return ("", false)
   }
   var bytes: [UInt8] = []
   while case let byte = getc(pipe), byte != EOF { bytes.append(UInt8(truncatingIfNeeded: byte)) }
-  let succeeded = pclose(pipe) == 0
-  return (String(decoding: bytes, as: UTF8.self), succeeded)
+  // The shell prints how the command ended: other tests of this process reap every child there is, pclose's too.
+  pclose(pipe)
+  let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+  let output = lines.dropLast(2).map { $0 + "\n" }.joined()
+  return (output, lines.dropLast().last == "0")
 }
 
 /// The value behind a label such as `UNIX seconds:` in the output of systemd-analyze.
