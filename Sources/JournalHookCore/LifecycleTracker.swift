@@ -102,6 +102,7 @@ package struct LifecycleTracker: Sendable {
     var events: [LifecycleEvent] = []
     for (key, var state) in units where key.machine == machine {
       events += state.tellPending(restart: false)
+      if let failed = state.tellFailedRestart() { events.append(failed) }
       units[key] = nil
       waiting.remove(key)
       changed.insert(key)
@@ -125,7 +126,6 @@ extension UnitState {
     pending = nil
     phase = .down
     wentDown = true
-    owesRestart = restart
     stopped.restart = restart
     if let entry {
       stopped.job = entry.job
@@ -134,11 +134,33 @@ extension UnitState {
       stopped.monotonic = entry.monotonic
       stopped.cursor = entry.cursor
     }
+    unansweredRestart = restart ? stopped : nil
     defer { pendingFailure = nil }
     if let failed = pendingFailure {
       failedTold = true
       return [stopped, failed]
     }
     return [stopped]
+  }
+
+  /// The `stopped` that tells that a restart has not brought the unit up again; nil when none is owed.
+  ///
+  /// - Parameter entry: what has shown it; without one it is told as of the stop.
+  mutating func tellFailedRestart(by entry: ManagerEntry? = nil) -> LifecycleEvent? {
+    guard var stopped = unansweredRestart else { return nil }
+    unansweredRestart = nil
+    stopped.restart = false
+    stopped.source = .restartFailed
+    stopped.id = EventID.derive(
+      machine: stopped.machine, boot: stopped.boot, manager: stopped.manager, unit: stopped.unit, kind: .stopped,
+      source: .restartFailed, invocation: stopped.invocation, monotonic: stopped.monotonic)
+    if let entry {
+      stopped.job = entry.job
+      stopped.message = entry.message
+      stopped.realtime = entry.realtime
+      stopped.monotonic = entry.monotonic
+      stopped.cursor = entry.cursor
+    }
+    return stopped
   }
 }

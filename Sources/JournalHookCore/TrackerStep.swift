@@ -86,9 +86,9 @@ struct TrackerStep {
     let auto = state.isAutoRestart
     let restarted = state.wentDown && (auto || isByRestartJob)
     state.phase = .up
-    tell(.started, restart: state.owesRestart, auto: auto)
+    tell(.started, restart: state.unansweredRestart != nil, auto: auto)
     if restarted { tell(.restarted, auto: auto) }
-    state.owesRestart = false
+    state.unansweredRestart = nil
     state.restartJob = nil
     state.isRestarting = false
     state.isAutoRestart = false
@@ -249,10 +249,7 @@ struct TrackerStep {
 
   /// The restart that took the unit down will not bring it up again.
   private mutating func endRestart() {
-    if state.owesRestart {
-      state.owesRestart = false
-      tell(.stopped, restart: false, source: .restartFailed)
-    }
+    if let failed = state.tellFailedRestart(by: entry) { events.append(failed) }
     state.restartJob = nil
     state.isRestarting = false
   }
@@ -266,27 +263,27 @@ struct TrackerStep {
 
   private mutating func tell(
     _ kind: LifecycleEvent.Kind, result: String? = nil, restart: Bool? = nil, auto: Bool? = nil,
-    invocation: String?? = nil, source: LifecycleEvent.Source = .journal
+    invocation: String?? = nil
   ) {
     events.append(
-      event(kind, result: result, restart: restart, auto: auto, invocation: invocation, source: source))
+      event(kind, result: result, restart: restart, auto: auto, invocation: invocation))
   }
 
   private func event(
     _ kind: LifecycleEvent.Kind, result: String? = nil, restart: Bool? = nil, auto: Bool? = nil,
-    invocation: String?? = nil, source: LifecycleEvent.Source = .journal
+    invocation: String?? = nil
   ) -> LifecycleEvent {
     let invocation = invocation ?? entry.invocation
     let isEnd = kind == .stopped || kind == .failed
     let isAuto = kind == .restarting || auto == true
     return LifecycleEvent(
       id: EventID.derive(
-        machine: entry.machine, boot: entry.boot, manager: entry.manager, unit: entry.unit, kind: kind, source: source,
+        machine: entry.machine, boot: entry.boot, manager: entry.manager, unit: entry.unit, kind: kind, source: .journal,
         invocation: invocation, monotonic: entry.monotonic),
       kind: kind, unit: entry.unit, result: result, restart: restart, auto: auto, invocation: invocation,
       job: entry.job, exitCode: isEnd ? state.exitCode : nil, exitStatus: isEnd ? state.exitStatus : nil,
       nRestarts: isAuto ? state.nRestarts : nil, message: entry.message, realtime: entry.realtime,
       monotonic: entry.monotonic, boot: entry.boot, machine: entry.machine, hostname: entry.hostname,
-      manager: entry.manager, source: source, cursor: entry.cursor)
+      manager: entry.manager, source: .journal, cursor: entry.cursor)
   }
 }

@@ -29,8 +29,8 @@ package struct UnitState: Sendable, Equatable {
   package var restartJob: UInt32?
   /// A restart job without a number (before systemd 240) has taken the unit down.
   package var isRestarting = false
-  /// The last `stopped` was told with `restart`, and nothing has answered it yet.
-  package var owesRestart = false
+  /// The last `stopped`, if it was told with `restart` and nothing has answered it yet.
+  package var unansweredRestart: LifecycleEvent?
   /// A `stopped` was told since the last `started`.
   package var wentDown = false
   /// systemd has scheduled an automatic restart.
@@ -62,5 +62,5 @@ package struct UnitState: Sendable, Equatable {
   }
 
   /// Whether nothing is open, so that forgetting the unit can at worst make its next entry a first one.
-  var isSettled: Bool { phase == .down && pending == nil && !owesRestart && !isAutoRestart }
+  var isSettled: Bool { phase == .down && pending == nil && unansweredRestart == nil && !isAutoRestart }
 }

@@ -92,8 +92,14 @@ package final class Ledger {
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS units(
       machine TEXT NOT NULL, manager TEXT NOT NULL, unit TEXT NOT NULL,
-      state TEXT NOT NULL, pending TEXT, pending_failure TEXT, pending_since INTEGER,
+      state TEXT NOT NULL,
       PRIMARY KEY(machine, manager, unit)
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS unit_events(
+      machine TEXT NOT NULL, manager TEXT NOT NULL, unit TEXT NOT NULL,
+      role TEXT NOT NULL,
+      event_json TEXT NOT NULL, event_time INTEGER NOT NULL, event_monotonic INTEGER NOT NULL,
+      PRIMARY KEY(machine, manager, unit, role)
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS boots(machine TEXT PRIMARY KEY, boot TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS runs(
@@ -106,6 +112,7 @@ package final class Ledger {
       event_json TEXT NOT NULL,
       event_time INTEGER NOT NULL,
       event_monotonic INTEGER NOT NULL,
+      manager TEXT NOT NULL,
       mode TEXT NOT NULL,
       owner TEXT NOT NULL,
       held INTEGER NOT NULL DEFAULT 0,

@@ -1,35 +1,36 @@
 internal import JournalHookCore
-internal import Systemd
 
-/// Events in the ledger are the contract's JSON; SQLite takes them apart again.
+/// Events in the ledger are the contract's JSON with the two times as numbers; SQLite takes them apart again.
 extension Ledger {
   private static let paths = [
     "id", "event", "unit", "result", "restart", "auto", "invocation", "job.id", "job.type", "job.result", "exit_code",
     "exit_status", "n_restarts", "message", "boot", "machine", "hostname", "source", "cursor",
   ]
 
-  static let eventColumnCount = paths.count
-
-  /// SQL for the columns that `LifecycleEvent(row:…)` reads, out of a column with JSON.
-  static func eventColumns(_ column: String) -> String {
-    paths.map { "json_extract(\(column), '$.\($0)')" }.joined(separator: ", ")
-  }
+  /// SQL for the columns that `LifecycleEvent(row:)` reads.
+  static let eventColumns =
+    (["event_time", "event_monotonic", "manager"] + paths.map { "json_extract(event_json, '$.\($0)')" })
+    .joined(separator: ", ")
 }
 
 extension LifecycleEvent {
-  /// Reads an event from the columns of `Ledger.eventColumns`; nil when there is none.
-  init?(row: ArraySlice<SQLiteValue>, realtime: UInt64 = 0, monotonic: UInt64, manager: Manager = .system) {
-    let row = Array(row)
-    guard let id = row[0].text, let kind = row[1].text.flatMap(Kind.init), let unit = row[2].text,
-      let boot = row[14].text, let machine = row[15].text
+  /// Reads an event from `Ledger.eventColumns`.
+  init?(row: ArraySlice<SQLiteValue>) {
+    var row = row
+    func next() -> SQLiteValue { row.popFirst() ?? .null }
+    func number() -> UInt32? { next().integer.map { UInt32(clamping: $0) } }
+    func flag() -> Bool? { next().integer.map { $0 != 0 } }
+    guard let realtime = next().integer, let monotonic = next().integer,
+      let manager = next().text.flatMap(Manager.init(ledgerName:)), let id = next().text,
+      let kind = next().text.flatMap(Kind.init), let unit = next().text
     else { return nil }
-    let job = Job(id: row[7].integer.map { UInt32(clamping: $0) }, type: row[8].text, result: row[9].text)
     self.init(
-      id: id, kind: kind, unit: unit, result: row[3].text, restart: row[4].integer.map { $0 != 0 },
-      auto: row[5].integer.map { $0 != 0 }, invocation: row[6].text, job: job == Job() ? nil : job,
-      exitCode: row[10].text, exitStatus: row[11].text, nRestarts: row[12].integer.map { UInt32(clamping: $0) },
-      message: row[13].text, realtime: realtime, monotonic: monotonic, boot: boot, machine: machine,
-      hostname: row[16].text, manager: manager, source: row[17].text.flatMap(Source.init) ?? .journal,
-      cursor: row[18].text)
+      id: id, kind: kind, unit: unit, result: next().text, restart: flag(), auto: flag(), invocation: next().text,
+      job: Job(id: number(), type: next().text, result: next().text), exitCode: next().text, exitStatus: next().text,
+      nRestarts: number(), message: next().text, realtime: UInt64(clamping: realtime),
+      monotonic: UInt64(clamping: monotonic), boot: next().text ?? "", machine: next().text ?? "",
+      hostname: next().text, manager: manager, source: next().text.flatMap(Source.init) ?? .journal,
+      cursor: next().text)
+    if job == Job() { job = nil }
   }
 }

@@ -10,20 +10,20 @@ extension Ledger {
   /// The tracker as it was at the cursor.
   package func tracker() throws(SQLiteError) -> LifecycleTracker {
     var units: [LifecycleTracker.Key: UnitState] = [:]
-    let rows = try database.query(
-      """
-      SELECT machine, manager, unit, state, pending_since, \(Ledger.eventColumns("pending")),
-        \(Ledger.eventColumns("pending_failure")) FROM units
-      """)
-    for row in rows {
-      guard let machine = row[0].text, let manager = Manager(ledgerName: row[1].text ?? ""), let unit = row[2].text,
-        var state = UnitState(ledgerText: row[3].text ?? "")
-      else { continue }
-      let since = UInt64(clamping: row[4].integer ?? 0)
-      let width = Ledger.eventColumnCount
-      state.pending = LifecycleEvent(row: row[5..<5 + width], monotonic: since)
-      state.pendingFailure = LifecycleEvent(row: row[(5 + width)..<(5 + 2 * width)], monotonic: since)
-      units[.init(machine: machine, manager: manager, unit: unit)] = state
+    for row in try database.query("SELECT machine, manager, unit, state FROM units") {
+      guard let key = LifecycleTracker.Key(row: row), let state = UnitState(ledgerText: row[3].text ?? "") else {
+        continue
+      }
+      units[key] = state
+    }
+    for row in try database.query("SELECT machine, manager, unit, role, \(Ledger.eventColumns) FROM unit_events") {
+      guard let key = LifecycleTracker.Key(row: row), let event = LifecycleEvent(row: row[4...]) else { continue }
+      switch row[3].text {
+      case "pending": units[key]?.pending = event
+      case "pending-failure": units[key]?.pendingFailure = event
+      case "restart": units[key]?.unansweredRestart = event
+      default: continue
+      }
     }
     var boots: [String: String] = [:]
     for row in try database.query("SELECT machine, boot FROM boots") {
@@ -43,16 +43,22 @@ extension Ledger {
   func save(_ changes: Set<LifecycleTracker.Key>, of tracker: LifecycleTracker) throws(SQLiteError) {
     for key in changes {
       let name: [SQLiteValue] = [.text(key.machine), .text(key.manager.ledgerName), .text(key.unit)]
+      try database.query("DELETE FROM unit_events WHERE machine = ? AND manager = ? AND unit = ?", name)
       guard let state = tracker.units[key] else {
         try database.query("DELETE FROM units WHERE machine = ? AND manager = ? AND unit = ?", name)
         continue
       }
-      try database.query(
-        "INSERT OR REPLACE INTO units VALUES(?, ?, ?, ?, ?, ?, ?)",
-        name + [
-          .text(state.ledgerText), SQLiteValue(state.pending?.json.text), SQLiteValue(state.pendingFailure?.json.text),
-          SQLiteValue(state.pending?.monotonic),
-        ])
+      try database.query("INSERT OR REPLACE INTO units VALUES(?, ?, ?, ?)", name + [.text(state.ledgerText)])
+      let open = [
+        ("pending", state.pending), ("pending-failure", state.pendingFailure), ("restart", state.unansweredRestart),
+      ]
+      for case (let role, let event?) in open {
+        try database.query(
+          "INSERT INTO unit_events VALUES(?, ?, ?, ?, ?, ?, ?)",
+          name + [
+            .text(role), .text(event.json.text), SQLiteValue(event.realtime), SQLiteValue(event.monotonic),
+          ])
+      }
     }
     for machine in Set(changes.map(\.machine)) {
       guard let boot = tracker.boots[machine] else { continue }
@@ -63,7 +69,17 @@ extension Ledger {
   /// Forgets what the tracker knew, for a start elsewhere in the journal.
   package func forgetTracker() throws(SQLiteError) {
     try database.query("DELETE FROM units")
+    try database.query("DELETE FROM unit_events")
     try database.query("DELETE FROM boots")
+  }
+}
+
+extension LifecycleTracker.Key {
+  /// Reads a key from the columns machine, manager, unit.
+  fileprivate init?(row: [SQLiteValue]) {
+    guard let machine = row[0].text, let manager = row[1].text.flatMap(Manager.init(ledgerName:)), let unit = row[2].text
+    else { return nil }
+    self.init(machine: machine, manager: manager, unit: unit)
   }
 }
 
@@ -132,8 +148,7 @@ extension UnitState {
 
   private static var flags: [(name: String, path: WritableKeyPath<UnitState, Bool>)] {
     [
-      ("stopping", \.isStopping), ("restarting", \.isRestarting), ("owes-restart", \.owesRestart),
-      ("went-down", \.wentDown), ("auto-restart", \.isAutoRestart), ("failed-told", \.failedTold),
+      ("stopping", \.isStopping), ("restarting", \.isRestarting), ("went-down", \.wentDown), ("auto-restart", \.isAutoRestart), ("failed-told", \.failedTold),
       ("succeeded-while-starting", \.succeededWhileStarting), ("skipped-told", \.skippedTold),
       ("start-limit-hit", \.startLimitHit), ("gave-up-told", \.gaveUpTold),
     ]

@@ -12,14 +12,14 @@ extension Ledger {
       ? "(SELECT coalesce(max(again) + 1, 0) FROM runs WHERE event_id = ?1 AND hook = ?2)" : "0"
     try database.query(
       """
-      INSERT INTO runs(event_id, hook, again, unit, event, event_json, event_time, event_monotonic, mode, owner, held,
-        state, reason, created, ended)
-      VALUES(?1, ?2, \(repetition), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+      INSERT INTO runs(event_id, hook, again, unit, event, event_json, event_time, event_monotonic, manager, mode, owner,
+        held, state, reason, created, ended)
+      VALUES(?1, ?2, \(repetition), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
       ON CONFLICT DO NOTHING
       """,
       .text(event.id), .text(planned.hook), .text(event.unit), .text(event.kind.rawValue), .text(event.json.text),
       .integer(Int64(clamping: event.realtime)), .integer(Int64(clamping: event.monotonic)),
-      .text(planned.mode.rawValue), .text(owner), .integer(planned.isHeld ? 1 : 0), .text(planned.state.rawValue),
+      .text(event.manager.ledgerName), .text(planned.mode.rawValue), .text(owner), .integer(planned.isHeld ? 1 : 0), .text(planned.state.rawValue),
       SQLiteValue(planned.reason), .integer(Int64(clamping: now)),
       planned.state.isFinal ? .integer(Int64(clamping: now)) : .null)
     guard database.changes > 0, planned.state == .pending, !planned.isHeld else { return nil }
@@ -108,26 +108,35 @@ extension Ledger {
       .text(owner))
   }
 
-  /// Runs that were under way when their owner died: marks those attempts interrupted, and the runs to be done again.
-  ///
-  /// - Returns: how many there were. A run interrupted for the third time is failed.
-  package func interruptRunning(owner: String, now: UInt64) throws(SQLiteError) -> [(
-    run: Int64, hook: String, gaveUp: Bool
-  )] {
+  /// Runs that were under way when their owner died: their attempts are interrupted, and they are to be done again, unless
+  /// that has happened too often.
+  package func interruptRunning(
+    owner: String, now: UInt64
+  ) throws(SQLiteError) -> [(run: Int64, hook: String, gaveUp: Bool)] {
     try database.transaction { () throws(SQLiteError) in
+      let reason = SQLiteValue.text("journalhook was killed or crashed")
+      try database.query(
+        """
+        UPDATE attempts SET state = 'interrupted', reason = ?, ended = ? WHERE state = 'running'
+          AND run IN (SELECT id FROM runs WHERE state = 'running' AND owner = ?)
+        """, reason, SQLiteValue(now), .text(owner))
+      try database.query(
+        "UPDATE runs SET state = 'interrupted', reason = ? WHERE state = 'running' AND owner = ?", reason, .text(owner))
       let rows = try database.query(
-        "SELECT id, attempt, hook FROM runs WHERE state = 'running' AND owner = ?", .text(owner))
+        """
+        SELECT id, hook, (SELECT count(*) FROM attempts WHERE run = id AND attempts.state = 'interrupted')
+        FROM runs WHERE state = 'interrupted' AND owner = ?
+        """, .text(owner))
       var interrupted: [(run: Int64, hook: String, gaveUp: Bool)] = []
       for row in rows {
-        guard let id = row[0].integer, let attempt = row[1].integer else { continue }
-        let reason = "journalhook was killed or crashed"
-        try database.query(
-          "UPDATE attempts SET state = 'interrupted', reason = ?, ended = ? WHERE run = ? AND attempt = ?",
-          .text(reason), SQLiteValue(now), .integer(id), .integer(attempt))
-        try database.query(
-          "UPDATE runs SET state = 'interrupted', reason = ? WHERE id = ?", .text(reason), .integer(id))
-        let gaveUp = try giveUpIfInterruptedTooOften(id, now: now)
-        interrupted.append((id, row[2].text ?? "", gaveUp))
+        guard let id = row[0].integer, let hook = row[1].text, let count = row[2].integer else { continue }
+        let gaveUp = count >= Ledger.interruptionLimit
+        if gaveUp {
+          try database.query(
+            "UPDATE runs SET state = 'failed', ended = ?, reason = ? WHERE id = ?", SQLiteValue(now),
+            .text("interrupted \(count) times"), .integer(id))
+        }
+        interrupted.append((id, hook, gaveUp))
       }
       return interrupted
     }
@@ -136,34 +145,19 @@ extension Ledger {
   /// How often a run may be interrupted: the third time it is failed.
   static let interruptionLimit = 3
 
-  private func giveUpIfInterruptedTooOften(_ run: Int64, now: UInt64) throws(SQLiteError) -> Bool {
-    let count = try database.query(
-      "SELECT count(*) FROM attempts WHERE run = ? AND state = 'interrupted'", .integer(run)
-    ).first?.first?.integer
-    guard let count, count >= Ledger.interruptionLimit else { return false }
-    try database.query(
-      "UPDATE runs SET state = 'failed', ended = ?, reason = ? WHERE id = ?", SQLiteValue(now),
-      .text("interrupted \(count) times"), .integer(run))
-    return true
-  }
-
   /// Up to `limit` runs that wait to be done, oldest first, from behind a run's number on.
   package func openRuns(owner: String, after id: Int64, limit: Int) throws(SQLiteError) -> [Run] {
     try database.query(
       """
-      SELECT id, hook, mode, state, attempt, event_time, event_monotonic,
-        json_extract(event_json, '$.manager'), \(Ledger.eventColumns("event_json"))
-      FROM runs WHERE state IN ('pending', 'interrupted') AND held = 0 AND owner = ? AND id > ? ORDER BY id LIMIT ?
+      SELECT id, hook, mode, state, attempt, \(Ledger.eventColumns) FROM runs
+      WHERE state IN ('pending', 'interrupted') AND held = 0 AND owner = ? AND id > ? ORDER BY id LIMIT ?
       """, .text(owner), .integer(id), SQLiteValue(limit)
     ).compactMap { row in
       guard let id = row[0].integer, let hook = row[1].text, let mode = row[2].text.flatMap(Run.Mode.init),
-        let attempt = row[4].integer,
-        let event = LifecycleEvent(
-          row: row[8...], realtime: UInt64(clamping: row[5].integer ?? 0),
-          monotonic: UInt64(clamping: row[6].integer ?? 0))
+        let attempt = row[4].integer, let event = LifecycleEvent(row: row[5...])
       else { return nil }
-      let tried = row[3].text == Run.State.interrupted.rawValue
-      return Run(id: id, hook: hook, event: event, mode: mode, attempt: Int(attempt) + (tried ? 1 : 0))
+      let wasTried = row[3].text == Run.State.interrupted.rawValue
+      return Run(id: id, hook: hook, event: event, mode: mode, attempt: Int(attempt) + (wasTried ? 1 : 0))
     }
   }
 

@@ -1,0 +1,246 @@
+@testable import JournalHookCore
+import Testing
+
+/// What one manager said, in the order in which it said it, and the events that it tells.
+///
+/// A line of a story is `KIND [unit=…] [inv=…] [job=ID/TYPE/RESULT] [ur=RESULT] [at=MICROSECONDS] [boot=…] ["text"]`.
+@Suite struct TrackerTests {
+  struct Story: CustomTestStringConvertible {
+    var name: String
+    var said: [String]
+    var events: [String]
+    var testDescription: String { name }
+
+    init(_ name: String, _ said: [String], _ events: [String]) {
+      self.name = name
+      self.said = said
+      self.events = events
+    }
+  }
+
+  static let stories = [
+    Story(
+      "a replaced stop job never logs STOPPED",
+      [
+        "STARTED inv=a job=1/start/done", "STOPPING inv=a job=2/stop", "SUCCESS inv=a",
+        "STARTED inv=b job=3/start/done",
+      ],
+      ["started", "stopping", "stopped success", "started"]),
+    Story(
+      "a restart whose STOPPED was lost is one all the same",
+      [
+        "STARTED inv=a job=1/start/done", "STOPPING inv=a job=2/stop", "SUCCESS inv=a",
+        "STARTED inv=b job=2/start/done",
+      ],
+      ["started", "stopping", "stopped success restart", "started restart", "restarted"]),
+    Story(
+      "a canceled stop job: told after 100 ms of journal time, by another unit's entry",
+      [
+        "STARTED inv=a job=1/start/done", "STOPPING inv=a job=2/stop at=1000", "SUCCESS inv=a at=2000",
+        "STARTED unit=other inv=x job=3/start/done at=102000",
+      ],
+      ["started", "stopping", "stopped success", "other started"]),
+    Story(
+      "not before 100 ms",
+      [
+        "STARTED inv=a job=1/start/done", "STOPPING inv=a job=2/stop at=1000", "SUCCESS inv=a at=2000",
+        "STARTED unit=other inv=x job=3/start/done at=101999",
+      ],
+      ["started", "stopping", "other started", "stopped success"]),
+    Story(
+      "a restart by hand that fails owes a stop",
+      [
+        "STARTED inv=a job=1/start/done", "STOPPING inv=a job=2/stop", "SUCCESS inv=a",
+        "STOPPED inv=a job=2/restart/done",
+        "STARTING inv=b job=2/start", "EXIT inv=b", "FAILURE inv=b ur=exit-code", "FAILED inv=b job=2/start/failed",
+      ],
+      [
+        "started", "stopping", "stopped success restart", "starting", "stopped success restart-failed",
+        "failed exit-code",
+      ]),
+    Story(
+      "a restart into the start limit",
+      [
+        "STARTED inv=a job=1/start/done", "STOPPING inv=a job=2/stop", "SUCCESS inv=a",
+        "STOPPED inv=a job=2/restart/done",
+        "LIMIT inv=a", "FAILURE inv=a ur=start-limit-hit", "FAILED inv=a job=2/start/failed",
+      ],
+      ["started", "stopping", "stopped success restart", "stopped success restart-failed", "gave-up start-limit-hit"]),
+    Story(
+      "a restart that the shutdown cuts off",
+      [
+        "STARTED inv=a job=1/start/done", "STOPPING inv=a job=2/stop", "SUCCESS inv=a",
+        "STOPPED inv=a job=2/restart/done",
+        "STARTED unit=other inv=x job=1/start/done boot=2",
+      ],
+      ["started", "stopping", "stopped success restart", "stopped success restart-failed", "other started"]),
+    Story(
+      "a restart whose start job was canceled and that is stopped",
+      [
+        "STARTED inv=a job=1/start/done", "STOPPING inv=a job=2/stop", "SUCCESS inv=a",
+        "STOPPED inv=a job=2/restart/done",
+        "STARTING inv=b job=2/start", "STOPPED inv=b job=3/stop/done",
+      ],
+      ["started", "stopping", "stopped success restart", "starting", "stopped success restart-failed"]),
+    Story(
+      "a restart of a unit that is skipped then",
+      [
+        "STARTED inv=a job=1/start/done", "STOPPING inv=a job=2/stop", "SUCCESS inv=a",
+        "STOPPED inv=a job=2/restart/done",
+        "STARTED job=2/start/done \"u.service was skipped because of an unmet condition check.\"",
+      ],
+      ["started", "stopping", "stopped success restart", "stopped success restart-failed", "skipped"]),
+    Story(
+      "automatic restart from 254 on: no STOPPED",
+      [
+        "STARTED inv=a job=1/start/done", "EXIT inv=a", "FAILURE inv=a ur=signal", "SCHEDULED inv=a",
+        "STARTED inv=b job=2/start/done",
+      ],
+      ["started", "stopped signal", "failed signal", "restarting", "started auto", "restarted"]),
+    Story(
+      "an automatic restart that was cut short by a stop is no longer one",
+      [
+        "STARTED inv=a job=1/start/done", "EXIT inv=a", "FAILURE inv=a ur=signal", "SCHEDULED inv=a",
+        "STOPPED inv=a job=3/stop/done", "STARTED inv=b job=4/start/done",
+      ],
+      ["started", "stopped signal", "failed signal", "restarting", "started"]),
+    Story("first seen by its clean end", ["SUCCESS inv=a"], ["stopped success"]),
+    Story(
+      "first seen by a stop job", ["STOPPING inv=a job=2/stop", "SUCCESS inv=a", "STOPPED inv=a job=2/stop/done"],
+      ["stopping", "stopped success"]),
+    Story(
+      "first seen by the death of its main process", ["EXIT inv=a", "FAILURE inv=a ur=signal"],
+      ["stopped signal", "failed signal"]),
+    Story(
+      "first seen by a failure without a process: it was up", ["FAILURE inv=a ur=resources at=1"],
+      ["stopped resources", "failed resources"]),
+    Story(
+      "first seen by a failing start: it was not up",
+      ["FAILURE inv=a ur=resources", "FAILED inv=a job=1/start/failed"],
+      ["failed resources"]),
+    Story(
+      "a socket that is down and cannot listen",
+      [
+        "STARTED inv=a job=1/start/done", "SUCCESS inv=a", "STOPPED inv=a job=2/stop/done",
+        "FAILURE inv=b ur=resources",
+        "FAILED inv=b job=3/start/failed",
+      ],
+      ["started", "stopped success", "failed resources"]),
+    Story(
+      "a oneshot first seen at its end is finished, and was taken for a stop",
+      ["SUCCESS inv=a", "STARTED inv=a job=1/start/done"], ["stopped success", "finished success"]),
+    Story(
+      "a start that was stopped was never up",
+      ["STARTING inv=a job=1/start", "SUCCESS inv=a", "STOPPED inv=a job=2/stop/done"], ["starting"]),
+    Story(
+      "a failed dependency is told each time, though its invocation is the last run's",
+      ["FAILED inv=a job=1/start/dependency", "FAILED inv=a job=2/start/dependency at=9"],
+      ["failed dependency", "failed dependency"]),
+    Story("a collected job is nothing", ["FAILED inv=a job=1/start/collected"], []),
+    Story(
+      "a stop that timed out as a job has not stopped the unit",
+      ["STARTED inv=a job=1/start/done", "STOPPING inv=a job=2/stop", "STOPPED inv=a job=2/stop/timeout"],
+      ["started", "stopping"]),
+    Story(
+      "ExecCondition= skips a start that has begun",
+      [
+        "STARTING inv=a job=1/start", "SKIPPED inv=a",
+        "STARTED inv=a job=1/start/done \"u.service was skipped because …\"",
+      ],
+      ["starting", "skipped"]),
+    Story(
+      "a description cannot make a start look skipped",
+      ["STARTED inv=a job=1/start/done \"Started u.service - a job that was skipped because of rain.\""], ["started"]),
+    Story(
+      "a skipped start carries the last run's invocation",
+      ["STARTED inv=a job=1/start/done", "SUCCESS inv=a", "STARTED inv=a job=2/start/done \"u.service skipped, no.\""],
+      ["started", "stopped success", "skipped"]),
+    Story(
+      "start limit by hand: nothing has failed",
+      [
+        "STARTED inv=a job=1/start/done", "SUCCESS inv=a", "LIMIT inv=a", "FAILURE inv=a ur=start-limit-hit",
+        "FAILED inv=a job=2/start/failed",
+      ],
+      ["started", "stopped success", "gave-up start-limit-hit"]),
+    Story(
+      "out of memory", ["STARTED inv=a job=1/start/done", "OOM inv=a", "EXIT inv=a", "FAILURE inv=a ur=oom-kill"],
+      ["started", "oom", "stopped oom-kill", "failed oom-kill"]),
+    Story(
+      "the same names in two boots",
+      ["STARTED inv=a job=1/start/done boot=1", "STARTED inv=b job=1/start/done boot=2"],
+      ["started", "started"]),
+  ]
+
+  @Test(arguments: stories) func tells(_ story: Story) throws {
+    var tracker = LifecycleTracker()
+    var events: [LifecycleEvent] = []
+    for (index, line) in story.said.enumerated() { events += tracker.process(try #require(parse(line, index))) }
+    events += tracker.flushAll()
+    #expect(events.map(summary) == story.events)
+    #expect(Set(events.map(\.id)).count == events.count, "ids are unique")
+  }
+
+  @Test func savedAndRestoredItGoesOn() throws {
+    // Cut at every place: what was known has to be enough.
+    for story in Self.stories {
+      for cut in story.said.indices {
+        var tracker = LifecycleTracker()
+        var events: [LifecycleEvent] = []
+        for (index, line) in story.said.enumerated() {
+          if index == cut { tracker = LifecycleTracker(units: tracker.units, boots: tracker.boots) }
+          events += tracker.process(try #require(parse(line, index)))
+        }
+        events += tracker.flushAll()
+        #expect(events.map(summary) == story.events, "\(story.name), cut at \(cut)")
+      }
+    }
+  }
+
+  @Test func itsMemoryIsBounded() {
+    var tracker = LifecycleTracker()
+    for index in 0..<30_000 {
+      for line in [
+        "STARTED unit=run-\(index) inv=i\(index) job=1/start/done", "SUCCESS unit=run-\(index) inv=i\(index)",
+      ] {
+        if let entry = parse(line, index) { _ = tracker.process(entry) }
+      }
+    }
+    #expect(tracker.units.count <= 8192)
+  }
+
+  private func summary(_ event: LifecycleEvent) -> String {
+    var words = event.unit == "u.service" ? [] : [String(event.unit.dropLast(8))]
+    words.append(event.kind.rawValue)
+    if let result = event.result { words.append(result) }
+    if event.restart == true { words.append("restart") }
+    if event.auto == true, event.kind == .started { words.append("auto") }
+    if event.source != .journal { words.append(event.source.rawValue) }
+    return words.joined(separator: " ")
+  }
+
+  private static let kinds: [String: ManagerEntry.Kind] = [
+    "STARTING": .starting, "STARTED": .started, "FAILED": .startFailed, "STOPPING": .stopping, "STOPPED": .stopped,
+    "SUCCESS": .success, "FAILURE": .failureResult, "EXIT": .mainProcessExit, "SCHEDULED": .restartScheduled,
+    "SKIPPED": .skipped, "OOM": .outOfMemory, "LIMIT": .startLimitHit,
+  ]
+
+  private func parse(_ line: String, _ index: Int) -> ManagerEntry? {
+    let parts = line.split(separator: "\"", maxSplits: 1)
+    var words = parts[0].split(separator: " ").map(String.init)
+    guard let kind = Self.kinds[words.removeFirst()] else { return nil }
+    var values: [String: String] = [:]
+    for word in words {
+      let pair = word.split(separator: "=", maxSplits: 1).map(String.init)
+      values[pair[0]] = pair[1]
+    }
+    let job = values["job"]?.split(separator: "/").map(String.init)
+    let unit = "\(values["unit"] ?? "u").service"
+    return ManagerEntry(
+      kind: kind, unit: unit, manager: .system, machine: "m", hostname: "h", boot: values["boot"] ?? "1",
+      realtime: 1_000_000 + UInt64(index), monotonic: values["at"].flatMap { UInt64($0) } ?? UInt64(index),
+      cursor: "c\(index)", invocation: values["inv"],
+      job: job.map { .init(id: UInt32($0[0]), type: $0[1], result: $0.count > 2 ? $0[2] : nil) }, result: values["ur"],
+      exitCode: kind == .mainProcessExit ? "killed" : nil, exitStatus: kind == .mainProcessExit ? "9" : nil,
+      nRestarts: nil, message: parts.count > 1 ? String(parts[1].dropLast()) : "\(kind)")
+  }
+}
