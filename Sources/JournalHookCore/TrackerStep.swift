@@ -278,7 +278,8 @@ struct TrackerStep {
     let isAuto = kind == .restarting || auto == true
     return LifecycleEvent(
       id: EventID.derive(
-        machine: entry.machine, boot: entry.boot, manager: entry.manager, unit: entry.unit, kind: kind, source: .journal,
+        machine: entry.machine, boot: entry.boot, manager: entry.manager, unit: entry.unit, kind: kind,
+        source: .journal,
         invocation: invocation, monotonic: entry.monotonic),
       kind: kind, unit: entry.unit, result: result, restart: restart, auto: auto, invocation: invocation,
       job: entry.job, exitCode: isEnd ? state.exitCode : nil, exitStatus: isEnd ? state.exitStatus : nil,

@@ -77,7 +77,8 @@ extension Ledger {
 extension LifecycleTracker.Key {
   /// Reads a key from the columns machine, manager, unit.
   fileprivate init?(row: [SQLiteValue]) {
-    guard let machine = row[0].text, let manager = row[1].text.flatMap(Manager.init(ledgerName:)), let unit = row[2].text
+    guard let machine = row[0].text, let manager = row[1].text.flatMap(Manager.init(ledgerName:)),
+      let unit = row[2].text
     else { return nil }
     self.init(machine: machine, manager: manager, unit: unit)
   }
@@ -148,7 +149,8 @@ extension UnitState {
 
   private static var flags: [(name: String, path: WritableKeyPath<UnitState, Bool>)] {
     [
-      ("stopping", \.isStopping), ("restarting", \.isRestarting), ("went-down", \.wentDown), ("auto-restart", \.isAutoRestart), ("failed-told", \.failedTold),
+      ("stopping", \.isStopping), ("restarting", \.isRestarting), ("went-down", \.wentDown),
+      ("auto-restart", \.isAutoRestart), ("failed-told", \.failedTold),
       ("succeeded-while-starting", \.succeededWhileStarting), ("skipped-told", \.skippedTold),
       ("start-limit-hit", \.startLimitHit), ("gave-up-told", \.gaveUpTold),
     ]

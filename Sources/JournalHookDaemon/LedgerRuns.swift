@@ -19,7 +19,8 @@ extension Ledger {
       """,
       .text(event.id), .text(planned.hook), .text(event.unit), .text(event.kind.rawValue), .text(event.json.text),
       .integer(Int64(clamping: event.realtime)), .integer(Int64(clamping: event.monotonic)),
-      .text(event.manager.ledgerName), .text(planned.mode.rawValue), .text(owner), .integer(planned.isHeld ? 1 : 0), .text(planned.state.rawValue),
+      .text(event.manager.ledgerName), .text(planned.mode.rawValue), .text(owner), .integer(planned.isHeld ? 1 : 0),
+      .text(planned.state.rawValue),
       SQLiteValue(planned.reason), .integer(Int64(clamping: now)),
       planned.state.isFinal ? .integer(Int64(clamping: now)) : .null)
     guard database.changes > 0, planned.state == .pending, !planned.isHeld else { return nil }

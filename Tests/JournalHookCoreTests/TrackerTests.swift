@@ -1,5 +1,6 @@
-@testable import JournalHookCore
 import Testing
+
+@testable import JournalHookCore
 
 /// What one manager said, in the order in which it said it, and the events that it tells.
 ///

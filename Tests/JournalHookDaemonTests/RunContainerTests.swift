@@ -223,7 +223,9 @@ extension ProcessTests {
         "", "tree:", "/", "/etc", "/etc/journalhook-run-1", root.path, root.mount.point, root.path + "/other",
         root.path + "/journalhook-run-1/below", root.path + "/../journalhook-run-1", "journalhook-run-1",
       ] {
-        #expect(throws: SystemError.self, "\(path)") { _ = try RunContainer(restoring: path, stateDirectory: "/nonexistent") }
+        #expect(throws: SystemError.self, "\(path)") {
+          _ = try RunContainer(restoring: path, stateDirectory: "/nonexistent")
+        }
       }
       var gone = try RunContainer(restoring: root.path + "/journalhook-run-none", stateDirectory: "/x")
       gone.kill()

@@ -6,7 +6,9 @@ func run(_ command: [String], timeZone: String? = nil) -> (output: String, succe
     "'" + $0.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
   }
   let environment = timeZone.map { "TZ='\($0)' " } ?? ""
-  guard let pipe = popen(environment + "LC_ALL=C.UTF-8 " + quoted.joined(separator: " ") + " 2>/dev/null; echo $?", "re") else {
+  guard
+    let pipe = popen(environment + "LC_ALL=C.UTF-8 " + quoted.joined(separator: " ") + " 2>/dev/null; echo $?", "re")
+  else {
     return ("", false)
   }
   var bytes: [UInt8] = []

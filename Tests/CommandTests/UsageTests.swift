@@ -1,0 +1,56 @@
+import Testing
+
+/// The commands as people type them.
+@Suite struct UsageTests {
+  @Test func helpNamesEveryCommand() {
+    let help = journalhook("--help")
+    #expect(help.status == 0)
+    for command in ["follow", "replay", "events", "list", "check"] {
+      #expect(help.output.contains("  \(command) "), "\(command)")
+      #expect(journalhook("\(command) --help").status == 0)
+    }
+    #expect(journalhook("--version").output.hasPrefix("journalhook "))
+  }
+
+  @Test(arguments: [
+    ("follow --since never", "--since: 'never' is not a time"),
+    ("replay", "Missing expected argument '--since"),
+    ("replay --since -10min --until 25:61", "--until: '25:61' is not a time"),
+    ("events --event stoped", "'stoped' is no event"),
+    ("events -n=-3", "'-3'"),
+    ("events --file a -D b", "exclude each other"),
+    ("events -f --until now", "exclude each other"),
+    ("follow --jobs 0", "at least 1"),
+    ("follow --again", "--again needs --since"),
+    ("follow -D /tmp", "--hooks is required"),
+    ("frobnicate", "frobnicate"),
+    ("follow --frobnicate", "frobnicate"),
+  ])
+  func wrongUsageIsSaidAndExits64(_ arguments: String, _ message: String) {
+    let result = journalhook(arguments)
+    #expect(result.status == 64, "\(result.output)")
+    #expect(result.output.contains(message), "\(result.output)")
+  }
+
+  @Test(arguments: [
+    ("follow --hooks /nonexistent", "The hooks directory /nonexistent cannot be used: No such file or directory"),
+    ("follow --hooks /etc/passwd", "is not a directory"),
+    ("events --file /nonexistent.journal", "No such file or directory"),
+    ("events -D /nonexistent", "No such file or directory"),
+    ("check /nonexistent", "No such file or directory"),
+  ])
+  func whatIsNotThereIsSaidAndExits1(_ arguments: String, _ message: String) {
+    let result = journalhook(arguments)
+    #expect(result.status == 1, "\(result.output)")
+    #expect(result.output.contains(message), "\(result.output)")
+  }
+
+  /// Foundation is 58 MB of binary for nothing that is needed.
+  @Test func foundationIsNotLinked() {
+    #expect(
+      shell("grep -rlE '^(@.* )?(public |internal |package )?import Foundation' '\(repository)/Sources'").output == "")
+    #expect(!shell("readelf -d '\(binary)' | grep NEEDED").output.contains("libFoundation.so"))
+    // Internationalization is what comes in with all of Foundation; swift-argument-parser uses its small core.
+    #expect(shell("grep -c _FoundationICU '\(binary)'").output.hasPrefix("0"))
+  }
+}

@@ -1,0 +1,168 @@
+import Glibc
+import JournalHookCore
+import Systemd
+import Testing
+
+@testable import JournalHookDaemon
+
+/// The ledger on a real SQLite file.
+@Suite struct LedgerTests {
+  private final class Folder {
+    let path: String
+    init() {
+      var template = Array("/tmp/journalhook-ledger-XXXXXX".utf8CString)
+      path = mkdtemp(&template).map { String(cString: $0) } ?? ""
+    }
+    deinit { for name in ["", "-wal", "-shm"] { unlink("\(path)/journalhook.db\(name)") } }
+  }
+
+  private func event(
+    _ id: String, _ kind: LifecycleEvent.Kind = .stopped, unit: String = "a.service"
+  ) -> LifecycleEvent {
+    LifecycleEvent(
+      id: id, kind: kind, unit: unit, result: "exit-code", restart: true, auto: false, invocation: "i",
+      job: .init(id: 7, type: "stop", result: "done"), exitCode: "exited", exitStatus: "3", nRestarts: 2,
+      message: "a \"quoted\"\nmessage \u{1F600}", realtime: 1_700_000_000_123_456, monotonic: 42, boot: "b",
+      machine: "m", hostname: "h", manager: .user(1000), source: .restartFailed, cursor: "s=1;i=2")
+  }
+
+  private func commit(
+    _ ledger: Ledger, _ planned: [PlannedRun], cursor: String? = "c", tracker: LifecycleTracker = LifecycleTracker(),
+    changes: Set<LifecycleTracker.Key> = [], catchingUp: Bool = false, again: Bool = false
+  ) throws -> [Run] {
+    try ledger.commit(
+      planned, events: planned.map(\.event), cursor: cursor, reader: "local", changes: changes, tracker: tracker,
+      owner: "follow", isCatchingUp: catchingUp, again: again, now: 1)
+  }
+
+  @Test func aRunIsThereOnce() throws {
+    let folder = Folder()
+    let ledger = try Ledger(stateDirectory: folder.path)
+    let planned = PlannedRun(event: event("1"), hook: "x", mode: .live)
+    let runs = try commit(ledger, [planned])
+    #expect(runs.map(\.event) == [event("1")])
+    #expect(try commit(ledger, [planned]).isEmpty)
+    #expect(try commit(ledger, [planned], again: true).count == 1)
+    #expect(try commit(ledger, [PlannedRun(event: event("1"), hook: "y", mode: .live)]).count == 1)
+    #expect(try ledger.cursor(of: "local") == "c")
+  }
+
+  @Test func eventsComeBackAsTheyWere() throws {
+    let folder = Folder()
+    do {
+      let ledger = try Ledger(stateDirectory: folder.path)
+      _ = try commit(ledger, [PlannedRun(event: event("1"), hook: "x", mode: .catchUp)])
+    }
+    let runs = try Ledger(stateDirectory: folder.path).openRuns(owner: "follow", after: 0, limit: 10)
+    #expect(runs == [Run(id: 1, hook: "x", event: event("1"), mode: .catchUp, attempt: 1)])
+  }
+
+  @Test func aCrashInterruptsAndTheThirdTimeItIsFailed() throws {
+    let folder = Folder()
+    var ledger = try Ledger(stateDirectory: folder.path)
+    _ = try commit(ledger, [PlannedRun(event: event("1"), hook: "x", mode: .live)])
+    for attempt in 1...3 {
+      let run = try #require(try ledger.openRuns(owner: "follow", after: 0, limit: 10).first)
+      #expect(run.attempt == attempt)
+      try ledger.begin(run, container: "/c/\(attempt)", now: 2)
+      #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 10).isEmpty)
+      ledger = try Ledger(stateDirectory: folder.path)
+      #expect(try ledger.containers(owner: "follow").map(\.path) == ["/c/\(attempt)"])
+      try ledger.forgetContainers(owner: "follow")
+      let interrupted = try ledger.interruptRunning(owner: "follow", now: 3)
+      #expect(interrupted.map(\.gaveUp) == [attempt == 3])
+    }
+    #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 10).isEmpty)
+    #expect(try ledger.state(ofEvent: "1", hook: "x") == .failed)
+    let attempts = try ledger.database.query("SELECT attempt, state FROM attempts ORDER BY attempt")
+    #expect(attempts == (1...3).map { [.integer($0), .text("interrupted")] })
+  }
+
+  @Test func outcomesAreFinal() throws {
+    let folder = Folder()
+    let ledger = try Ledger(stateDirectory: folder.path)
+    let outcomes: [(RunMachine.Outcome, Bool)] = [
+      (.init(state: .succeeded, exit: .exited(0)), false), (.init(state: .failed, exit: .killed(9)), false),
+      (.init(state: .interrupted), true),
+    ]
+    for (index, (outcome, isOpen)) in outcomes.enumerated() {
+      let run = try #require(
+        try commit(ledger, [PlannedRun(event: event("\(index)"), hook: "x", mode: .live)]).first)
+      try ledger.begin(run, container: nil, now: 2)
+      try ledger.record(outcome, of: run, now: 3)
+      #expect(try ledger.interruptRunning(owner: "follow", now: 4).isEmpty == !isOpen)
+      #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 10).map(\.id) == (isOpen ? [run.id] : []))
+    }
+  }
+
+  @Test func onlyTheLastTurnCountsWhereTheHookSaysSo() throws {
+    let folder = Folder()
+    let ledger = try Ledger(stateDirectory: folder.path)
+    func held(_ id: String, _ kind: LifecycleEvent.Kind, _ hook: String, unit: String = "a.service") -> PlannedRun {
+      PlannedRun(event: event(id, kind, unit: unit), hook: hook, mode: .catchUp, isHeld: true)
+    }
+    let runs = [
+      held("1", .stopped, "down"), held("2", .started, "up"), held("3", .stopped, "down"), held("4", .failed, "down"),
+      held("5", .stopped, "down", unit: "b.service"), held("6", .reloaded, "other"), held("7", .reloaded, "other"),
+    ]
+    #expect(try commit(ledger, runs, catchingUp: true).isEmpty)
+    #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 10).isEmpty)
+    try ledger.releaseHeld(owner: "follow")
+    let left = try ledger.openRuns(owner: "follow", after: 0, limit: 10).map(\.event.id)
+    #expect(left == ["3", "4", "5", "7"])
+    #expect(try ledger.state(ofEvent: "1", hook: "down") == .superseded)
+  }
+
+  @Test func theTrackerComesBackAsItWas() throws {
+    let folder = Folder()
+    let ledger = try Ledger(stateDirectory: folder.path)
+    var state = UnitState()
+    state.phase = .up
+    state.invocation = "0123"
+    state.lastSeen = 99
+    state.isStopping = true
+    state.stopJob = 12
+    state.pending = event("p")
+    state.pendingFailure = event("f", .failed)
+    state.unansweredRestart = event("r")
+    state.nRestarts = 3
+    state.exitCode = "killed"
+    state.exitStatus = "9"
+    state.wentDown = true
+    state.startLimitHit = true
+    let key = LifecycleTracker.Key(machine: "m", manager: .user(1000), unit: "odd name\n;.service")
+    let tracker = LifecycleTracker(units: [key: state], boots: ["m": "b"])
+    _ = try commit(ledger, [], tracker: tracker, changes: [key])
+    let restored = try ledger.tracker()
+    // Events of a unit belong to its manager; the ledger does not keep that twice.
+    #expect(restored.units == tracker.units)
+    #expect(restored.boots == tracker.boots)
+    _ = try commit(ledger, [], tracker: LifecycleTracker(), changes: [key])
+    #expect(try ledger.tracker().units.isEmpty)
+  }
+
+  @Test func aSecondFollowerIsRefusedAndToldOfTheFirst() throws {
+    let folder = Folder()
+    _ = try Ledger(stateDirectory: folder.path)
+    let first = try LedgerLock(stateDirectory: folder.path)
+    #expect {
+      _ = try LedgerLock(stateDirectory: folder.path)
+    } throws: { error in
+      "\(error)".contains("process \(getpid())")
+    }
+    _ = consume first
+    _ = try LedgerLock(stateDirectory: folder.path)
+  }
+
+  @Test func whatIsNoLedgerIsRefused() throws {
+    let folder = Folder()
+    let file = try #require(fopen("\(folder.path)/journalhook.db", "w"))
+    fputs("this is not a database, and long enough to be looked at as one by SQLite itself", file)
+    fclose(file)
+    #expect(throws: LedgerError.self) { _ = try Ledger(stateDirectory: folder.path) }
+    #expect(throws: LedgerError.self) { _ = try Ledger(stateDirectory: "/proc/nowhere") }
+    let newer = Folder()
+    try Ledger(stateDirectory: newer.path).database.execute("PRAGMA user_version=99")
+    #expect { _ = try Ledger(stateDirectory: newer.path) } throws: { ($0 as? LedgerError)?.kind == .tooNew }
+  }
+}

@@ -1,0 +1,88 @@
+import Glibc
+import Systemd
+import Testing
+
+/// The loop and its executor, on the thread that makes it.
+@Suite struct EventLoopTests {
+  private final class Log {
+    var lines: [String] = []
+  }
+
+  @Test func timersComeInOrderOfTime() throws {
+    let loop = try EventLoop()
+    let log = Log()
+    let now = loop.now()
+    let sources = try [
+      loop.schedule(at: now + 20_000) { [unowned loop] in
+        log.lines.append("late")
+        loop.exit(7)
+      },
+      loop.schedule(at: now + 5000) { log.lines.append("early") },
+      loop.schedule { log.lines.append("at once") },
+    ]
+    #expect(try loop.run() == 7)
+    #expect(log.lines == ["at once", "early", "late"])
+    withExtendedLifetime(sources) {}
+  }
+
+  @Test func descriptorsAndCancelling() throws {
+    let loop = try EventLoop()
+    let log = Log()
+    var ends: [CInt] = [-1, -1]
+    #expect(pipe(&ends) == 0)
+    defer { ends.forEach { close($0) } }
+    var source: EventSource?
+    source = try loop.watch(ends[0], for: .input) { readiness in
+      log.lines.append(readiness.contains(.input) ? "readable" : "?")
+      // Gives up itself from its own action.
+      source = nil
+    }
+    #expect(try !loop.runOnce(timeout: 0))
+    #expect(write(ends[1], "x", 1) == 1)
+    #expect(try loop.runOnce(timeout: 1_000_000))
+    #expect(try !loop.runOnce(timeout: 0), "still readable, but nobody is called any more")
+    #expect(log.lines == ["readable"])
+    #expect(source == nil)
+  }
+
+  @Test func prioritiesDecideAmongThoseThatAreReady() throws {
+    let loop = try EventLoop()
+    let log = Log()
+    var ends: [CInt] = [-1, -1]
+    #expect(pipe(&ends) == 0)
+    defer { ends.forEach { close($0) } }
+    let second = dup(ends[1])
+    defer { close(second) }
+    let idle = try loop.watch(second, for: .output, priority: .idle) { _ in log.lines.append("idle") }
+    let important = try loop.watch(ends[1], for: .output, priority: .important) { _ in
+      log.lines.append("important")
+    }
+    #expect(try loop.runOnce(timeout: 1_000_000))
+    important.cancel()
+    #expect(try loop.runOnce(timeout: 1_000_000))
+    #expect(log.lines == ["important", "idle"])
+    idle.cancel()
+  }
+
+  private actor Counter {
+    nonisolated let loop: EventLoop
+    var count = 0
+    init(_ loop: EventLoop) { self.loop = loop }
+    nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+    func add() { count += 1 }
+    func end() { loop.exit(0) }
+  }
+
+  /// An actor on the loop is entered from the loop's thread, and by tasks that hop to it.
+  @Test func actorsLiveOnTheLoop() throws {
+    let loop = try EventLoop()
+    let counter = Counter(loop)
+    counter.assumeIsolated { $0.count += 1 }
+    Task(executorPreference: loop) {
+      for _ in 0..<100_000 { await counter.add() }
+      await counter.end()
+    }
+    #expect(try loop.run() == 0)
+    #expect(counter.assumeIsolated { $0.count } == 100_001)
+  }
+}
