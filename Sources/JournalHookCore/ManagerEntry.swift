@@ -43,6 +43,8 @@ package struct ManagerEntry: Sendable, Equatable {
   package var exitStatus: String?
   package var nRestarts: UInt32?
   package var message: String
+  /// `bus` for what the live manager told and the journal did not.
+  package var source = LifecycleEvent.Source.journal
 
   /// Whether the manager's text tells that a start was skipped because a condition was not met.
   ///

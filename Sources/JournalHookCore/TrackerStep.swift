@@ -285,6 +285,7 @@ struct TrackerStep {
       job: entry.job, exitCode: isEnd ? state.exitCode : nil, exitStatus: isEnd ? state.exitStatus : nil,
       nRestarts: isAuto ? state.nRestarts : nil, message: entry.message, realtime: entry.realtime,
       monotonic: entry.monotonic, boot: entry.boot, machine: entry.machine, hostname: entry.hostname,
-      manager: entry.manager, source: .journal, cursor: entry.cursor)
+      manager: entry.manager, source: entry.source,
+      cursor: entry.cursor.isEmpty ? nil : entry.cursor)
   }
 }

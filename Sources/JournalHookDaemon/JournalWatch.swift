@@ -14,6 +14,8 @@ package final class JournalWatch {
   private var delay: UInt64 = 0
   private var bus: Bus?
   private var reconnectTimer: EventSource?
+  /// Called with what the manager says of a unit's state.
+  package var onUnitChange: ((UnitChange) -> Void)?
   private var reconnectDelay = firstReconnect
 
   private static let firstDelay: UInt64 = 1000
@@ -53,7 +55,7 @@ package final class JournalWatch {
     do {
       let bus = try geteuid() == 0 ? Bus.privateSystemManager() : Bus.systemBus()
       try bus.attach(
-        to: loop, onMessage: { [unowned self] in nudge() }, onDisconnect: { [unowned self] in reconnect() })
+        to: loop, onMessage: { [unowned self] in nudge($0) }, onDisconnect: { [unowned self] in reconnect() })
       self.bus = bus
       reconnectTimer = nil
       reconnectDelay = JournalWatch.firstReconnect
@@ -72,7 +74,8 @@ package final class JournalWatch {
     reconnectDelay = min(reconnectDelay * 2, JournalWatch.lastReconnect)
   }
 
-  private func nudge() {
+  private func nudge(_ change: UnitChange?) {
+    if let change { onUnitChange?(change) }
     delay = JournalWatch.firstDelay
     look()
     scheduleLook()

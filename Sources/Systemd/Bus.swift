@@ -8,7 +8,7 @@ internal import Glibc
 @safe public final class Bus: @unchecked Sendable {
   private let handle: OpaquePointer
   private var slot: OpaquePointer?
-  private var onMessage: (() -> Void)?
+  private var onMessage: ((UnitChange?) -> Void)?
   private var onDisconnect: (() -> Void)?
 
   /// Connects to the system's manager through its private socket, without a bus in between.
@@ -69,9 +69,10 @@ internal import Glibc
       "subscribe to the service manager")
   }
 
-  /// Takes its turn in the loop; calls back for each message that arrives, and once when the connection is gone.
+  /// Takes its turn in the loop; calls back for each message that arrives, with the unit's state where it tells one, and
+  /// once when the connection is gone.
   public func attach(
-    to loop: EventLoop, onMessage: @escaping () -> Void, onDisconnect: @escaping () -> Void
+    to loop: EventLoop, onMessage: @escaping (UnitChange?) -> Void, onDisconnect: @escaping () -> Void
   ) throws(SystemError) {
     self.onMessage = onMessage
     self.onDisconnect = onDisconnect
@@ -85,7 +86,7 @@ internal import Glibc
           if unsafe sd_bus_message_is_signal(message, "org.freedesktop.DBus.Local", "Disconnected") > 0 {
             bus.onDisconnect?()
           } else {
-            bus.onMessage?()
+            bus.onMessage?(unsafe UnitChange(message))
           }
           return 0
         }, context), "listen on the bus")
