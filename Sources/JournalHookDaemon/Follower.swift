@@ -85,6 +85,7 @@ package actor Follower {
   package func start() throws {
     // Blocked before anything is spawned; a child's end is told by its pidfd.
     EventLoop.block([SIGCHLD, SIGPIPE])
+    raiseDescriptorLimit()
     sources.append(try loop.watch(signal: SIGTERM) { [unowned self] in drain() })
     sources.append(try loop.watch(signal: SIGINT) { [unowned self] in drain() })
     sources.append(try loop.watch(signal: SIGHUP) { [unowned self] in reloadHooks(isAsked: true) })
@@ -107,6 +108,14 @@ package actor Follower {
       loadStoredRuns()
       look()
     }
+  }
+
+  /// Two or three descriptors a run: the soft limit of 1024 is for programs that use select(2); hooks get it back.
+  private func raiseDescriptorLimit() {
+    var limit = rlimit()
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    limit.rlim_cur = limit.rlim_max
+    _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
   }
 
   private var status: String { "Following the journal, \(hooks.hooks.count) hooks." }
@@ -156,10 +165,16 @@ package actor Follower {
     // Watched before they are read, so that no change falls in between; what links lead to is known only afterwards.
     var failure = hookWatcher?.watch(hooks.directories, linked: hooks.linkedFolders)
     let linked = hooks.linkedFolders
-    hooks.load()
+    var isComplete = hooks.load()
     if hooks.linkedFolders != linked {
       failure = hookWatcher?.watch(hooks.directories, linked: hooks.linkedFolders)
-      hooks.load()
+      isComplete = hooks.load()
+    }
+    hookTimer = nil
+    if !isComplete {
+      hookTimer = try? loop.schedule(at: loop.now() + Follower.retryInterval) { [unowned self] in
+        reloadHooks(isAsked: false)
+      }
     }
     for diagnostic in hooks.diagnostics where !known.contains(diagnostic) {
       reporter.say("\(diagnostic)", .hookProblem, priority: diagnostic.severity == .error ? .error : .warning)
@@ -172,6 +187,7 @@ package actor Follower {
     }
   }
   private var isPollingHooks = false
+  private var hookTimer: EventSource?
 
   private func reloadHooks(isAsked: Bool) {
     if isAsked { ServiceNotifier.reloading(monotonic: Clock.monotonic()) }

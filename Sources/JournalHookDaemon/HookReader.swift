@@ -12,6 +12,8 @@ struct HookReader {
   private(set) var entries: [HookStore.Entry] = []
   private(set) var directoryProblems: [Diagnostic] = []
   private(set) var linkedFolders: Set<String> = []
+  /// Whether something could not be read for want of descriptors or memory: what was read before counts, then.
+  private(set) var isIncomplete = false
 
   /// A file name and the directory that it counts in.
   private struct Place {
@@ -50,6 +52,7 @@ struct HookReader {
       } catch {
         // Of the directories that are looked at by default most do not exist.
         if error.problem == .notFound { continue }
+        if error.isTemporary { isIncomplete = true }
         directoryProblems.append(
           Diagnostic(file: folder, line: 1, severity: .error, message: "directory refused: \(error)"))
       }
@@ -98,6 +101,7 @@ struct HookReader {
         entry.status = .active(try resolve(hook))
       }
     } catch let error as TrustError {
+      if error.isTemporary { isIncomplete = true }
       // A folder or a device beside the hooks is somebody's mistake, a missing file was just removed.
       if case .notFound = error.problem, error.path == place.path { return }
       if case .notRegularFile = error.problem, isFolder(place) { return }
@@ -133,6 +137,7 @@ struct HookReader {
       return LoadedHook(hook: hook, programPath: path, programIdentity: file.identity)
     } catch {
       let what = hook.definition.exec == nil ? "refused" : "Exec="
+      if error.isTemporary { isIncomplete = true }
       throw HookError(description: "\(what): \(error)", isRefusal: error.isRefusal)
     }
   }

@@ -30,6 +30,8 @@ package struct HookError: Error, CustomStringConvertible {
   package let description: String
   /// Whether a rule forbids it, rather than a failure.
   package let isRefusal: Bool
+  /// Whether the system, not the hook, is at fault.
+  var isTemporary = false
 }
 
 /// The hooks of some directories, as they are now.
@@ -91,13 +93,19 @@ package final class HookStore {
   package func hook(named name: String) -> LoadedHook? { byName[name] }
 
   /// Reads the directories anew.
-  package func load() {
+  ///
+  /// - Returns: false if that was not possible for want of descriptors or memory. The hooks are what they were, then: no
+  ///   event must pass them by.
+  @discardableResult
+  package func load() -> Bool {
     var reader = HookReader(directories: directories, previous: byName, requiresHost: requiresHost)
     reader.read()
+    if reader.isIncomplete { return false }
     entries = reader.entries
     directoryProblems = reader.directoryProblems
     linkedFolders = reader.linkedFolders
     byName = Dictionary(hooks.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    return true
   }
 
   /// Opens a hook's program for a run: what was checked when the hook was loaded, or nothing.
@@ -109,6 +117,7 @@ package final class HookStore {
         let file = try HookReader.openProgram(hook.programPath)
         if file.identity == hook.programIdentity { return OpenedHook(hook: hook, program: file) }
       } catch {
+        if error.isTemporary { throw HookError(description: "\(error)", isRefusal: false, isTemporary: true) }
         if isSecondTry { throw HookError(description: "\(error)", isRefusal: error.isRefusal) }
       }
       load()
@@ -128,5 +137,10 @@ extension TrustError {
     case .notFound, .unreadable, .notFolder: false
     default: true
     }
+  }
+
+  /// Whether there were no descriptors or no memory to look at it.
+  var isTemporary: Bool {
+    if case .unreadable(let code) = problem { [EMFILE, ENFILE, ENOMEM].contains(code) } else { false }
   }
 }

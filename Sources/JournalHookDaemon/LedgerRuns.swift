@@ -46,6 +46,18 @@ extension Ledger {
     }
   }
 
+  /// An attempt that was written down as begun was not.
+  package func takeBack(_ run: Run) throws(SQLiteError) {
+    try database.transaction { () throws(SQLiteError) in
+      try database.query(
+        "DELETE FROM attempts WHERE run = ? AND attempt = ?", .integer(run.id), SQLiteValue(run.attempt))
+      try database.query(
+        "UPDATE runs SET state = ?, attempt = ?, started = NULL WHERE id = ?",
+        .text((run.attempt > 1 ? Run.State.interrupted : .pending).rawValue), SQLiteValue(max(1, run.attempt - 1)),
+        .integer(run.id))
+    }
+  }
+
   /// Writes down what became of an attempt, and thereby of its run.
   package func record(_ outcome: RunMachine.Outcome, of run: Run, now: UInt64) throws(SQLiteError) {
     let (code, status): (String?, Int32?) =

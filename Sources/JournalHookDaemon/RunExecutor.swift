@@ -89,6 +89,7 @@ package final class RunExecutor {
     do {
       opened = try hooks.open(run.hook)
     } catch {
+      if error.isTemporary { return postpone(run, lane, error) }
       let outcome = RunMachine.Outcome(state: error.isRefusal ? .refused : .failed, reason: error.description)
       write { [ledger] in try ledger.record(outcome, of: run, now: Clock.now().microseconds) }
       finish(run, lane, outcome)
@@ -98,12 +99,7 @@ package final class RunExecutor {
     do {
       container = try makeContainer(for: run)
     } catch {
-      // Not begun: it keeps its place, and is tried again when the ledger or the cgroup can be written again.
-      reporter.say("Cannot begin run \(run.id) of \(run.hook), trying again: \(error).", .trouble, priority: .error)
-      waiting[run.id] = run
-      queue.putBack(run.id, in: lane)
-      retryLater()
-      return
+      return postpone(run, lane, error)
     }
     let active = ActiveRun(run: run, lane: lane, definition: opened.hook.definition, container: container)
     self.active[run.id] = active
@@ -115,7 +111,35 @@ package final class RunExecutor {
       }
       perform(active.machine.spawned(), for: active)
     } catch {
+      if RunExecutor.isTemporary(error) {
+        self.active[run.id] = nil
+        active.close()
+        _ = container.remove()
+        write { [ledger] in try ledger.takeBack(run) }
+        return postpone(run, lane, error)
+      }
       perform(active.machine.spawnFailed("\(error)"), for: active)
+    }
+  }
+
+  /// The run keeps its place and is begun later: when the ledger can be written again, or there is memory, or another run
+  /// has given back its descriptors.
+  private func postpone(_ run: Run, _ lane: RunQueue.Lane, _ error: any Error) {
+    if !isStuck {
+      reporter.say("Cannot begin run \(run.id) of hook \(run.hook) now: \(error).", .trouble, priority: .error)
+    }
+    isStuck = true
+    waiting[run.id] = run
+    queue.putBack(run.id, in: lane)
+    retryLater()
+  }
+
+  /// Whether the system, not the hook, is at fault, so that it may go well a moment later.
+  private static func isTemporary(_ error: any Error) -> Bool {
+    switch error {
+    case let error as SpawnError: error.isTemporary
+    case let error as SystemError: [EMFILE, ENFILE, ENOMEM, EAGAIN, ENOSPC, EDQUOT].contains(error.code)
+    default: false
     }
   }
 

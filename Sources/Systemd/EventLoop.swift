@@ -25,6 +25,8 @@ internal import Synchronization
     unsafe self.handle = handle
     wakeUp = eventfd(0, CInt(EFD_CLOEXEC) | CInt(EFD_NONBLOCK))
     guard wakeUp >= 0 else { throw SystemError("make an eventfd") }
+    // The descriptor that timers need is made with the first one: now, while there are descriptors to be had.
+    _ = try schedule(at: .max) {}
     wakeUpSource = try watch(wakeUp, for: .input) { [unowned self] _ in self.runJobs() }
   }
 
