@@ -8,7 +8,8 @@ func recoverFromCrash(_ ledger: Ledger, owner: String, _ reporter: Reporter) thr
     try ledger.changeOwner(from: orphaned, to: owner)
   }
   for left in try ledger.containers(owner: owner) {
-    guard var container = try? RunContainer(restoring: left.path, stateDirectory: ledger.stateDirectory) else { continue }
+    let restored = try? RunContainer(restoring: left.path, stateDirectory: ledger.stateDirectory)
+    guard var container = restored else { continue }
     // KILL at once: who asked them to end nicely is dead, and the next attempt must not meet them.
     for _ in 0..<100 where !container.isEmpty() {
       container.kill()
