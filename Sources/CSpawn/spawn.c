@@ -33,8 +33,14 @@
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424
 #endif
+#ifndef SYS_clone3
+#define SYS_clone3 435
+#endif
 #ifndef CLONE_PIDFD
 #define CLONE_PIDFD 0x1000
+#endif
+#ifndef CLONE_INTO_CGROUP
+#define CLONE_INTO_CGROUP 0x200000000ULL
 #endif
 
 enum { STACK_SIZE = 64 * 1024, GUARD_SIZE = 64 * 1024, FIRST_FREE = 10, KERNEL_SIGNALS = 64 };
@@ -42,6 +48,7 @@ enum { STACK_SIZE = 64 * 1024, GUARD_SIZE = 64 * 1024, FIRST_FREE = 10, KERNEL_S
 struct child {
   const struct cspawn_request *request;
   struct cspawn_result *result;
+  bool in_cgroup;  // from birth
 };
 
 static _Noreturn void fail(struct child *child, enum cspawn_step step) {
@@ -79,7 +86,10 @@ static int run_child(void *argument) {
   if (setsid() < 0) fail(child, CSPAWN_SESSION);
 
   // 3. Into the cgroup with the parent's rights, and before anything of the hook's could fork. "0" is the writer.
-  if (request->cgroup_procs >= 0 && write(request->cgroup_procs, "0", 1) != 1) fail(child, CSPAWN_CGROUP);
+  if (request->cgroup >= 0 && !child->in_cgroup) {
+    int processes = openat(request->cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+    if (processes < 0 || write(processes, "0", 1) != 1) fail(child, CSPAWN_CGROUP);
+  }
 
   // 4. Descriptors. The sources may be any number, also 0 to 3, and may be equal; so all first move out of the way.
   //    The copies are closed again by 9.
@@ -129,6 +139,63 @@ static int run_child(void *argument) {
   fail(child, CSPAWN_EXECUTE);
 }
 
+// The kernel's struct clone_args as of Linux 5.7.
+struct clone3_arguments {
+  uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+};
+
+// clone3(2), for which the C library has no function. On its new stack the child calls run_child and never comes back here.
+static long clone3_and_run(const struct clone3_arguments *arguments, struct child *child) {
+#if defined(__x86_64__) && defined(__LP64__)
+  long number = SYS_clone3;
+  register int (*function)(void *) __asm__("r8") = run_child;
+  register struct child *argument __asm__("r9") = child;
+  __asm__ volatile(
+      "syscall\n\ttest %%rax, %%rax\n\tjnz 1f\n\tmov %[argument], %%rdi\n\tcall *%[function]\n\tud2\n1:"
+      : "+a"(number)
+      : "D"(arguments), "S"(sizeof *arguments), [function] "r"(function), [argument] "r"(argument)
+      : "rcx", "r11", "cc", "memory");
+  return number;
+#elif defined(__aarch64__)
+  register long number __asm__("x8") = SYS_clone3;
+  register long first __asm__("x0") = (long)arguments;
+  register long second __asm__("x1") = sizeof *arguments;
+  register int (*function)(void *) __asm__("x9") = run_child;
+  register struct child *argument __asm__("x10") = child;
+  __asm__ volatile(
+      "svc #0\n\tcbnz x0, 1f\n\tmov x0, %[argument]\n\tblr %[function]\n\tbrk #1\n1:"
+      : "+r"(first)
+      : "r"(number), "r"(second), [function] "r"(function), [argument] "r"(argument)
+      : "cc", "memory");
+  return first;
+#else
+  return -ENOSYS;
+#endif
+}
+
+// Sharing the memory makes it independent of our size; waiting until the exec makes it safe, and its error known.
+static pid_t create(char *stack, struct child *child, int *pidfd) {
+  const int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
+  // Born in its cgroup: to move there, it would wait for all processors of the machine (an RCU grace period, some 10 ms).
+  if (child->request->cgroup >= 0) {
+    const struct clone3_arguments arguments = {
+        .flags = flags | CLONE_INTO_CGROUP,
+        .pidfd = (uintptr_t)pidfd,
+        .exit_signal = SIGCHLD,
+        .stack = (uintptr_t)(stack + GUARD_SIZE),
+        .stack_size = STACK_SIZE,
+        .cgroup = (uint64_t)child->request->cgroup};
+    child->in_cgroup = true;
+    long pid = clone3_and_run(&arguments, child);
+    if (pid > 0) return (pid_t)pid;
+    child->in_cgroup = false;
+    errno = (int)-pid;
+    if (errno == EAGAIN || errno == ENOMEM) return -1;
+    // Before Linux 5.7, or filtered; or there is something with the cgroup, which is then told for what it is.
+  }
+  return clone(run_child, stack + GUARD_SIZE + STACK_SIZE, flags | SIGCHLD, child, pidfd);
+}
+
 int cspawn(const struct cspawn_request *request, struct cspawn_result *result) {
   *result = (struct cspawn_result){.pid = -1, .pidfd = -1};
   // The child's own stack, with a guard below it: on the parent's it would overwrite what the parent returns to.
@@ -147,10 +214,8 @@ int cspawn(const struct cspawn_request *request, struct cspawn_result *result) {
   // A change of ids marks the memory, which is also ours, as not to be dumped or traced.
   int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
 
-  // Sharing the memory makes this independent of our size; waiting until the exec makes it safe, and its error known.
   int pidfd = -1;
-  const int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
-  pid_t pid = clone(run_child, stack + GUARD_SIZE + STACK_SIZE, flags, &child, &pidfd);
+  pid_t pid = create(stack, &child, &pidfd);
   if (pid < 0) {
     result->error = errno;
     result->step = CSPAWN_CLONE;

@@ -27,7 +27,7 @@ package struct SpawnRequest: Sendable {
   package var standardInput: Int32
   package var standardOutput: Int32
   package var standardError: Int32
-  /// The `cgroup.procs` of the cgroup to join, open for writing.
+  /// The folder of the cgroup to join, open.
   package var cgroup: Int32?
   /// Without one it is the daemon's own.
   package var workingDirectory: Int32?
@@ -69,7 +69,7 @@ package func spawn(_ request: SpawnRequest) throws(SpawnError) -> SpawnedProcess
         unsafe raw.argv = argv
         unsafe raw.envp = envp
         unsafe raw.stdio = (request.standardInput, request.standardOutput, request.standardError)
-        unsafe raw.cgroup_procs = request.cgroup ?? -1
+        unsafe raw.cgroup = request.cgroup ?? -1
         unsafe raw.directory = request.workingDirectory ?? -1
         unsafe raw.umask = request.umask
         unsafe raw.set_nice = request.nice != nil

@@ -37,8 +37,8 @@ package struct RunCgroup: Hashable, Sendable {
   }
 
   /// To be lent to a spawn, so that the process joins before its first instruction.
-  package func openProcesses() throws(SystemError) -> OwnedDescriptor {
-    try OwnedDescriptor.open(path + "/cgroup.procs", O_WRONLY)
+  package func openFolder() throws(SystemError) -> OwnedDescriptor {
+    try OwnedDescriptor.open(path, O_RDONLY | O_DIRECTORY)
   }
 
   /// The file that changes (inotify IN_MODIFY) when the last process has ended.

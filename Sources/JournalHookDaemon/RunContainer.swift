@@ -42,9 +42,9 @@ package struct RunContainer: Sendable {
     var request = request
     switch kind {
     case .cgroup(let cgroup):
-      let processes: OwnedDescriptor
-      do { processes = try cgroup.openProcesses() } catch { throw SpawnError(step: .cgroup, code: error.code) }
-      request.cgroup = processes.rawValue
+      let folder: OwnedDescriptor
+      do { folder = try cgroup.openFolder() } catch { throw SpawnError(step: .cgroup, code: error.code) }
+      request.cgroup = folder.rawValue
       return try JournalHookDaemon.spawn(request)
     case .tree(var tree):
       request.cgroup = nil

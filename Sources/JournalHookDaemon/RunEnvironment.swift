@@ -8,7 +8,7 @@ enum RunEnvironment {
 
   static func variables(for run: Run, hookPath: String, stateDirectory: String) -> [(String, String)] {
     let event = run.event
-    var variables = base()
+    var variables = base
     func add(_ name: String, _ value: String?) {
       if let value { variables.append(("JOURNALHOOK_\(name)", value)) }
     }
@@ -39,8 +39,8 @@ enum RunEnvironment {
     return variables
   }
 
-  /// Nothing of the daemon's own environment but its language.
-  private static func base() -> [(String, String)] {
+  /// Nothing of the daemon's own environment but its language. Made once: who an account is may be asked of a server.
+  private static let base: [(String, String)] = {
     var variables = [("PATH", searchPath)]
     variables.append(("LANG", unsafe getenv("LANG").map { unsafe String(cString: $0) } ?? "C.UTF-8"))
     if let user = unsafe getpwuid(geteuid()) {
@@ -48,7 +48,7 @@ enum RunEnvironment {
       variables.append(("USER", unsafe String(cString: user.pointee.pw_name)))
     }
     return variables
-  }
+  }()
 
   /// A pipe that holds the event and ends behind it, so that nobody needs to write on while the script reads.
   static func standardInput(for event: LifecycleEvent) throws(SystemError) -> OwnedDescriptor {

@@ -16,7 +16,7 @@ enum cspawn_step {
   CSPAWN_NONE,
   CSPAWN_CLONE,         // the process could not be made at all
   CSPAWN_SESSION,       // setsid
-  CSPAWN_CGROUP,        // writing to cgroup.procs
+  CSPAWN_CGROUP,        // joining the cgroup
   CSPAWN_STDIO,         // moving the descriptors into place
   CSPAWN_NICE,          // setpriority
   CSPAWN_LIMITS,        // setrlimit
@@ -34,7 +34,7 @@ struct cspawn_request {
   char *const *argv;
   char *const *envp;
   int stdio[3];
-  int cgroup_procs;      // optional: opened for writing
+  int cgroup;            // optional: the folder of the cgroup to be in
   int directory;         // optional
   mode_t umask;
   bool set_nice;
