@@ -54,13 +54,6 @@ package struct RunQueue: Sendable {
     if lanes[lane] != nil { ready.append(lane) }
   }
 
-  /// The run that `next` gave last for the lane could not be begun: it is the lane's first again.
-  package mutating func putBack(_ run: Int64, in lane: Lane) {
-    lanes[lane, default: []].insert(run, at: lanes[lane]?.startIndex ?? 0)
-    waiting += 1
-    finished(lane)
-  }
-
   /// Takes a run out that waits.
   package mutating func remove(_ run: Int64, from lane: Lane) {
     guard let index = lanes[lane]?.firstIndex(of: run) else { return }

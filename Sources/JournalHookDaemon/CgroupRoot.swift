@@ -107,8 +107,15 @@ package struct CgroupRoot: Hashable, Sendable {
     guard !id.isEmpty, id.utf8.allSatisfy(RunCgroup.isNameByte) else {
       throw SystemError("make a cgroup", path: path, code: EINVAL)
     }
-    try SystemError.checkErrno(unsafe mkdir(path, 0o755), "make a cgroup", path: path)
-    return RunCgroup(path: path, name: (name == "/" ? "" : name) + "/" + RunCgroup.prefix + id)
+    let cgroup = RunCgroup(path: path, name: (name == "/" ? "" : name) + "/" + RunCgroup.prefix + id)
+    if unsafe mkdir(path, 0o755) != 0 {
+      // One that is there and empty was made by a daemon that died before it used it.
+      guard errno == EEXIST, !cgroup.isPopulated, cgroup.remove() else {
+        throw SystemError("make a cgroup", path: path)
+      }
+      try SystemError.checkErrno(unsafe mkdir(path, 0o755), "make a cgroup", path: path)
+    }
+    return cgroup
   }
 }
 

@@ -4,20 +4,32 @@ internal import Systemd
 /// Ends what runs of a dead journalhook have left behind, and writes them down as interrupted; takes over those of replays
 /// that were killed.
 func recoverFromCrash(_ ledger: Ledger, owner: String, _ reporter: Reporter) throws {
-  for orphaned in try ledger.owners() where RunOwner(orphaned)?.isAlive == false {
-    try ledger.changeOwner(from: orphaned, to: owner)
+  for other in try ledger.owners() where RunOwner(other)?.isAlive == false {
+    try ledger.changeOwner(from: other, to: owner)
   }
   for left in try ledger.containers(owner: owner) {
-    let restored = try? RunContainer(restoring: left.path, stateDirectory: ledger.stateDirectory)
-    guard var container = restored else { continue }
-    // KILL at once: who asked them to end nicely is dead, and the next attempt must not meet them.
-    for _ in 0..<100 where !container.isEmpty() {
-      container.kill()
-      _ = poll(nil, 0, 10)
+    do {
+      var container = try RunContainer(restoring: left.path, stateDirectory: ledger.stateDirectory)
+      // KILL at once: who asked them to end nicely is dead, and the next attempt must not meet them.
+      for _ in 0..<200 where !container.isEmpty() {
+        container.kill()
+        _ = poll(nil, 0, 10)
+      }
+      if !container.isEmpty() {
+        reporter.say(
+          "Processes of run \(left.run) in \(left.path) do not end, even by SIGKILL; they may wait for a device.",
+          .trouble,
+          priority: .error)
+      }
+      _ = container.remove()
+    } catch {
+      reporter.say("What run \(left.run) has left behind cannot be found: \(error).", .trouble, priority: .warning)
     }
-    _ = container.remove()
   }
   try ledger.forgetContainers(owner: owner)
+  for run in try ledger.failUndecodable(now: Clock.now().microseconds) {
+    reporter.say("Run \(run) cannot be read from the ledger: failed.", .runFailed, priority: .error)
+  }
   for run in try ledger.interruptRunning(owner: owner, now: Clock.now().microseconds) {
     reporter.say(
       "Run \(run.run) of hook \(run.hook) was cut off by the end of journalhook"

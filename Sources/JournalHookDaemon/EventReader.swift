@@ -27,6 +27,8 @@ package struct EventReader: ~Copyable {
   package private(set) var tracker: LifecycleTracker
   /// The cursor of the last entry that was read.
   package private(set) var cursor: String?
+  /// What came between the entries of the last batch and the next, to be thrown instead of that.
+  private var failure: SystemError?
 
   /// - Throws: a `SystemError`; with `EACCES` when the caller may not read the journal.
   package init(_ source: JournalSelection, tracker: LifecycleTracker = LifecycleTracker()) throws(SystemError) {
@@ -95,23 +97,39 @@ package struct EventReader: ~Copyable {
 
   /// Reads on, up to a number of entries, and not beyond a time in microseconds since 1970.
   package mutating func read(limit: Int, until end: UInt64 = .max) throws(SystemError) -> Batch {
+    if let failure {
+      self.failure = nil
+      throw failure
+    }
     var batch = Batch()
-    for _ in 0..<limit {
-      guard try journal.next() else {
-        batch.isAtEnd = true
-        break
+    do throws(SystemError) {
+      for _ in 0..<limit {
+        guard try journal.next() else {
+          batch.isAtEnd = true
+          break
+        }
+        if end != .max, try journal.realtime() > end {
+          batch.isAtEnd = true
+          break
+        }
+        let entry = try journal.entry(keeping: EntryDecoder.needs(field:))
+        batch.cursor = entry.cursor
+        cursor = entry.cursor
+        if let said = decoder.decode(entry) { batch.events += tracker.process(said) }
       }
-      if end != .max, try journal.realtime() > end {
-        batch.isAtEnd = true
-        break
-      }
-      let entry = try journal.entry(keeping: EntryDecoder.needs(field:))
-      batch.cursor = entry.cursor
-      cursor = entry.cursor
-      if let said = decoder.decode(entry) { batch.events += tracker.process(said) }
+    } catch {
+      // What was read before is dealt with first: the reader is behind it already.
+      if batch.cursor == nil { throw error }
+      failure = error
     }
     batch.changes = tracker.takeChanges()
     return batch
+  }
+
+  /// Passes over an entry that cannot be read.
+  package mutating func skipEntry() {
+    _ = try? journal.next()
+    if let here = try? journal.cursor() { cursor = here }
   }
 
   /// Whether an event waits for a time that may pass without another entry.
@@ -133,15 +151,19 @@ package struct EventReader: ~Copyable {
   /// Whether the descriptor tells every change.
   package var isReliable: Bool { journal.isReliable }
 
-  /// Takes note of what has changed, new and removed journal files among it; to be called before reading on.
-  package func process() throws(SystemError) {
-    try journal.process()
+  /// Takes note of new entries in the files that are open; to be called before reading on.
+  package func refresh() throws(SystemError) {
     // journald first counts an entry and then lists it among those of each field. Who looks in between by a match does not
     // find it, and libsystemd remembers that this file had nothing more at that count: the entry would not be seen
     // before the next one is written. New matches make it forget that.
     journal.flushMatches()
     try EventReader.addMatches(journal)
   }
+
+  /// Takes note of new and removed files. Removed ones can be read no longer after it: what they hold has to be read before.
+  ///
+  /// - Returns: whether there were any, so that there may be more to read.
+  package func process() throws(SystemError) -> Bool { try journal.process() == .invalidated }
 
   /// libsystemd then walks only the entries of PID 1: some thousands in a journal of millions.
   private static func addMatches(_ journal: borrowing Journal) throws(SystemError) {

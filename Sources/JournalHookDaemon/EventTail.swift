@@ -30,11 +30,15 @@ package final class EventTail {
   }
 
   private func look() {
-    try? reader.process()
-    // An error at one place of a damaged file comes again until more is written: the next look is soon enough.
-    while let batch = try? reader.read(limit: 256) {
-      batch.events.forEach(report)
-      if batch.isAtEnd { break }
+    var isComplete = false
+    while !isComplete {
+      // An error at one place of a damaged file comes again until more is written: the next look is soon enough.
+      try? reader.refresh()
+      while let batch = try? reader.read(limit: 256) {
+        batch.events.forEach(report)
+        if batch.isAtEnd { break }
+      }
+      isComplete = (try? reader.process()) != true
     }
     if reader.isWaiting, flushTimer == nil {
       flushTimer = try? loop.schedule(at: loop.now() + LifecycleTracker.patience) { [unowned self] in

@@ -35,7 +35,7 @@ package actor Follower {
   private let planner: RunPlanner
   private var reader: EventReader?
   private var watch: JournalWatch?
-  private var hookWatcher: HookWatcher?
+  private var hookWatcher: FolderWatcher?
   private var sources: [EventSource] = []
   private var flushTimer: EventSource?
   private var moreTimer: EventSource?
@@ -48,6 +48,13 @@ package actor Follower {
   private var hasStoredRuns = true
   private var lastStoredRun: Int64 = 0
   private var isDraining = false
+  /// Whether the last look has read all there was.
+  private var isAtEnd = false
+  /// Errors at one place of the journal.
+  private var failuresInARow = 0
+  /// Where reading began, in microseconds since 1970: the place to go back to as long as nothing was read.
+  private var startTime: UInt64 = 0
+  private var reportedDiagnostics: Set<Diagnostic> = []
 
   private static let owner = "follow"
   /// Entries read in one turn, so that processes and timers are answered in between.
@@ -55,7 +62,7 @@ package actor Follower {
   /// As long as so many runs wait, nothing more is read: the journal is the queue.
   private static let pauseThreshold = 1000
   /// How long the runs under way have to end at SIGTERM, in microseconds.
-  private static let drainTime: UInt64 = 120_000_000
+  static let drainTime: UInt64 = 120_000_000
   private static let retryInterval: UInt64 = 1_000_000
 
   package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
@@ -76,7 +83,7 @@ package actor Follower {
     }
     executor = RunExecutor(
       owner: Follower.owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: containment,
-      jobs: options.jobs)
+      jobs: options.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil)
   }
 
   // MARK: Starting
@@ -91,7 +98,7 @@ package actor Follower {
     sources.append(try loop.watch(signal: SIGHUP) { [unowned self] in reloadHooks(isAsked: true) })
     if ServiceNotifier.watchdogInterval() != nil { try loop.sendWatchdogNotifications() }
 
-    hookWatcher = HookWatcher(loop: loop) { [unowned self] in reloadHooks(isAsked: false) }
+    hookWatcher = FolderWatcher(loop: loop) { [unowned self] in reloadHooks(isAsked: false) }
     loadHooks()
     try recoverFromCrash(ledger, owner: Follower.owner, reporter)
     try place()
@@ -101,6 +108,7 @@ package actor Follower {
     self.watch = watch
     try watchJournal()
     if options.selection.isLocal { watch.listenToManager() }
+    watchFolders()
     ServiceNotifier.ready(status: status)
     // In the loop's first turn, behind READY.
     moreTimer = try loop.schedule { [unowned self] in
@@ -123,27 +131,42 @@ package actor Follower {
   /// Finds the place in the journal to go on from.
   private func place() throws {
     let name = options.selection.reader
+    startTime = Clock.now().microseconds
     if let since = options.since {
-      try ledger.forgetTracker()
-      let reader = try JournalAccess.open(options.selection)
-      try reader.seek(realtime: since)
-      self.reader = consume reader
+      // Written down at once: a restart before the first entry must not go back to where an earlier one was.
+      try ledger.begin(reader: name, at: since)
+      try begin(at: since)
       reporter.say("Following the journal from \(Timestamp(microseconds: since)) on.", .following, priority: .info)
-    } else if let saved = try ledger.cursor(of: name).flatMap(JournalCursor.init) {
+      return
+    }
+    switch try ledger.position(of: name) {
+    case .behind(let cursor):
       var reader = try JournalAccess.open(options.selection, tracker: try ledger.tracker())
-      if try reader.resume(after: saved) == .lost { reportGap(after: saved) }
+      if try reader.resume(after: cursor) == .lost { reportGap(after: cursor) }
       self.reader = consume reader
       reporter.say(
-        "Following the journal from where it was left, \(Timestamp(microseconds: saved.realtime)).", .following,
+        "Following the journal from where it was left, \(Timestamp(microseconds: cursor.realtime)).", .following,
         priority: .info)
-    } else {
+    case .from(let time): try begin(at: time)
+    case nil:
       var reader = try JournalAccess.open(options.selection)
-      if let end = try reader.seekEnd() { try ledger.save(cursor: end, of: name) }
+      if let end = try reader.seekEnd() {
+        try ledger.save(cursor: end, of: name)
+      } else {
+        try ledger.begin(reader: name, at: startTime)
+      }
       self.reader = consume reader
       reporter.say(
         "Following the journal for the first time: from its end on. Earlier events can be had by --since.", .following,
         priority: .info)
     }
+  }
+
+  private func begin(at time: UInt64) throws {
+    startTime = time
+    let reader = try JournalAccess.open(options.selection)
+    try reader.seek(realtime: time)
+    self.reader = consume reader
   }
 
   private func reportGap(after cursor: JournalCursor) {
@@ -161,13 +184,12 @@ package actor Follower {
   // MARK: Hooks
 
   private func loadHooks() {
-    let known = Set(hooks.diagnostics)
     // Watched before they are read, so that no change falls in between; what links lead to is known only afterwards.
-    var failure = hookWatcher?.watch(hooks.directories, linked: hooks.linkedFolders)
+    var failure = hookWatcher?.watch(contentsOf: hooks.directories, linked: hooks.linkedFolders)
     let linked = hooks.linkedFolders
     var isComplete = hooks.load()
     if hooks.linkedFolders != linked {
-      failure = hookWatcher?.watch(hooks.directories, linked: hooks.linkedFolders)
+      failure = hookWatcher?.watch(contentsOf: hooks.directories, linked: hooks.linkedFolders)
       isComplete = hooks.load()
     }
     hookTimer = nil
@@ -176,7 +198,9 @@ package actor Follower {
         reloadHooks(isAsked: false)
       }
     }
-    for diagnostic in hooks.diagnostics where !known.contains(diagnostic) {
+    let diagnostics = Set(hooks.diagnostics)
+    defer { reportedDiagnostics = diagnostics }
+    for diagnostic in hooks.diagnostics where !reportedDiagnostics.contains(diagnostic) {
       reporter.say("\(diagnostic)", .hookProblem, priority: diagnostic.severity == .error ? .error : .warning)
     }
     if let failure, !isPollingHooks {
@@ -199,24 +223,26 @@ package actor Follower {
 
   /// Reads what there is, and writes down what it leads to.
   private func look() {
-    guard !isDraining, uncommitted.isEmpty else { return }
+    guard !isDraining, uncommitted.isEmpty, reopenTimer == nil else { return }
     do {
-      try reader?.process()
-      while canRead {
-        guard let batch = try reader?.read(limit: Follower.batchSize) else { return }
-        if !batch.isEmpty {
-          uncommitted.append(batch)
-          guard commit() else { return }
+      // Files are let go of only when all that they hold was read: deleted ones can be read as long as they are open.
+      repeat {
+        isAtEnd = false
+        guard canRead else { return }
+        try reader?.refresh()
+        while canRead, !isAtEnd {
+          guard let batch = try reader?.read(limit: Follower.batchSize) else { return }
+          isAtEnd = batch.isAtEnd
+          if !batch.isEmpty {
+            failuresInARow = 0
+            uncommitted.append(batch)
+            guard commit() else { return }
+          }
+          if isCatchingUp, !isAtEnd { return lookAgain() }
         }
-        if batch.isAtEnd {
-          endCatchUp()
-          break
-        }
-        if isCatchingUp {
-          lookAgain()
-          break
-        }
-      }
+        guard isAtEnd else { return }
+      } while try reader?.process() == true
+      endCatchUp()
       scheduleFlush()
     } catch {
       reopen(after: error)
@@ -265,21 +291,33 @@ package actor Follower {
     guard isCatchingUp else { return }
     isCatchingUp = false
     planner.isCatchingUp = false
-    do { try ledger.releaseHeld(owner: Follower.owner) } catch {
+    needsRelease = true
+    endBacklog()
+  }
+
+  /// The runs that waited for the end of the backlog may begin.
+  private func endBacklog() {
+    do {
+      try ledger.releaseHeld(owner: Follower.owner)
+      needsRelease = false
+    } catch {
       reporter.say("\(error).", .trouble, priority: .error)
     }
     hasStoredRuns = true
     lastStoredRun = 0
     loadStoredRuns()
   }
+  private var needsRelease = false
 
   /// An event that waits for its job's last message is told without it when that has not come in time.
   private func scheduleFlush() {
-    guard flushTimer == nil, reader?.isWaiting == true else { return }
+    guard flushTimer == nil, !isDraining, reader?.isWaiting == true else { return }
     flushTimer = try? loop.schedule(at: loop.now() + LifecycleTracker.patience) { [unowned self] in
       flushTimer = nil
       look()
-      guard uncommitted.isEmpty, let batch = reader?.flush(until: options.selection.isLocal ? Clock.monotonic() : nil)
+      // Behind the journal's end the clock tells nothing about entries that are there and were not read yet.
+      guard isAtEnd, uncommitted.isEmpty,
+        let batch = reader?.flush(until: options.selection.isLocal ? Clock.monotonic() : nil)
       else { return }
       if !batch.isEmpty {
         uncommitted.append(batch)
@@ -291,15 +329,29 @@ package actor Follower {
 
   /// A journal that cannot be read further is opened anew: after a vacuum, a file may be gone under the reader.
   private func reopen(after error: any Error) {
+    failuresInARow += 1
     reporter.say("\(error). The journal is opened again.", .trouble, priority: .warning)
+    reopen(in: Follower.retryInterval)
+  }
+
+  private func reopen(in delay: UInt64) {
     watch?.forgetJournal()
-    reopenTimer = try? loop.schedule(at: loop.now() + Follower.retryInterval) { [unowned self] in
+    reopenTimer = try? loop.schedule(at: loop.now() + delay) { [unowned self] in
       reopenTimer = nil
       do {
         guard let tracker = reader?.tracker else { return }
         let cursor = reader?.cursor.flatMap(JournalCursor.init)
         var fresh = try JournalAccess.open(options.selection, tracker: tracker)
-        if let cursor, try fresh.resume(after: cursor) == .lost { reportGap(after: cursor) }
+        if let cursor {
+          if try fresh.resume(after: cursor) == .lost { reportGap(after: cursor) }
+        } else {
+          try fresh.seek(realtime: startTime)
+        }
+        if failuresInARow >= Follower.failureLimit {
+          fresh.skipEntry()
+          failuresInARow = 0
+          reporter.say("An entry of the journal cannot be read and is passed over.", .gap, priority: .error)
+        }
         reader = consume fresh
         try watchJournal()
         look()
@@ -308,6 +360,27 @@ package actor Follower {
       }
     }
   }
+
+  /// How often an entry is tried.
+  private static let failureLimit = 5
+
+  /// libsystemd notices new files, but not folders of files that come or go after it has opened the journal, as when
+  /// /var/log/journal is made for a journal that shall last.
+  private func watchFolders() {
+    guard options.selection.isLocal, let machine = try? Id128.machine() else { return }
+    let folders = ["/run/log/journal/\(machine)", "/var/log/journal/\(machine)"]
+    if folderWatcher == nil {
+      folderWatcher = FolderWatcher(loop: loop) { [unowned self] in
+        watchFolders()
+        if reopenTimer == nil { reopen(in: 0) }
+      }
+    }
+    if let error = folderWatcher?.watch(existenceOf: folders) {
+      reporter.say(
+        "A journal folder that is made or removed would not be noticed: \(error).", .trouble, priority: .warning)
+    }
+  }
+  private var folderWatcher: FolderWatcher?
 
   // MARK: Runs
 
@@ -326,13 +399,18 @@ package actor Follower {
         }
       }
     } catch {
-      reporter.say("\(error).", .trouble, priority: .error)
+      reporter.say("\(error). Trying again.", .trouble, priority: .error)
+      moreTimer = try? loop.schedule(at: loop.now() + Follower.retryInterval) { [unowned self] in
+        moreTimer = nil
+        if isCatchingUp || !needsRelease { loadStoredRuns() } else { endBacklog() }
+        look()
+      }
     }
   }
 
   private func progress() {
     if isDraining {
-      if executor.isQuiet { end() }
+      if executor.isQuiet { loop.exit(0) }
       return
     }
     if executor.waitingCount < Follower.pauseThreshold / 2 {
@@ -343,15 +421,29 @@ package actor Follower {
 
   // MARK: Ending
 
-  /// Starts no more runs, and ends when those under way have ended.
+  /// Starts no more runs, and ends when those under way have ended: within two minutes, or at once when asked again.
   private func drain() {
-    guard !isDraining else { return }
+    if isDraining { return cutOff() }
     isDraining = true
     ServiceNotifier.stopping(status: "Waiting for the runs under way.")
     executor.drain()
-    if executor.isQuiet { return end() }
-    flushTimer = try? loop.schedule(at: loop.now() + Follower.drainTime) { [unowned self] in executor.interruptAll() }
+    if executor.isQuiet { return loop.exit(0) }
+    drainTimer = try? loop.schedule(at: loop.now() + Follower.drainTime) { [unowned self] in cutOff() }
   }
 
-  private func end() { loop.exit(0) }
+  /// Ends the runs under way. What then still hinders ending is left to the next start, which knows how to deal with it.
+  private func cutOff() {
+    executor.interruptAll()
+    if executor.isQuiet { return loop.exit(0) }
+    drainTimer = try? loop.schedule(at: loop.now() + Follower.cutOffTime) { [unowned self] in
+      reporter.say(
+        "Ending although runs are under way or could not be written down; the next start deals with them.", .trouble,
+        priority: .error)
+      loop.exit(1)
+    }
+  }
+
+  /// How long runs that are cut off have to end, in microseconds: with the drain less than TimeoutStopSec= of the service.
+  private static let cutOffTime: UInt64 = 30_000_000
+  private var drainTimer: EventSource?
 }

@@ -32,6 +32,8 @@ package struct HookError: Error, CustomStringConvertible {
   package let isRefusal: Bool
   /// Whether the system, not the hook, is at fault.
   var isTemporary = false
+  /// Whether the file must not be used, whoever looks again.
+  var isTrustRefusal = false
 }
 
 /// The hooks of some directories, as they are now.
@@ -118,7 +120,9 @@ package final class HookStore {
         if file.identity == hook.programIdentity { return OpenedHook(hook: hook, program: file) }
       } catch {
         if error.isTemporary { throw HookError(description: "\(error)", isRefusal: false, isTemporary: true) }
-        if isSecondTry { throw HookError(description: "\(error)", isRefusal: error.isRefusal) }
+        if isSecondTry {
+          throw HookError(description: "\(error)", isRefusal: error.isRefusal, isTrustRefusal: error.isRefusal)
+        }
       }
       load()
     }

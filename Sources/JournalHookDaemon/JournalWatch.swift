@@ -11,6 +11,7 @@ package final class JournalWatch {
   private let look: () -> Void
   private var journalSource: EventSource?
   private var timer: EventSource?
+  private var pollTimer: EventSource?
   private var delay: UInt64 = 0
   private var bus: Bus?
   private var reconnectTimer: EventSource?
@@ -41,10 +42,11 @@ package final class JournalWatch {
   package func forgetJournal() {
     journalSource?.cancel()
     journalSource = nil
+    pollTimer = nil
   }
 
   private func poll() throws(SystemError) {
-    timer = try loop.schedule(at: loop.now() + JournalWatch.pollInterval) { [unowned self] in
+    pollTimer = try loop.schedule(at: loop.now() + JournalWatch.pollInterval) { [unowned self] in
       look()
       try? poll()
     }

@@ -51,6 +51,9 @@ package final class Ledger {
     }
   }
 
+  /// Whether there is one.
+  static func exists(in stateDirectory: String) -> Bool { unsafe access("\(stateDirectory)/journalhook.db", F_OK) == 0 }
+
   private func setUp() throws {
     // WAL with synchronous=NORMAL: a commit is one write without waiting for the disk. After a crash of the process nothing
     // is lost; after a power loss the last commits may be, never the order of them, so runs may repeat but none is lost.

@@ -1,10 +1,32 @@
 package import JournalHookCore
+package import Systemd
 
 /// How far the journal was read, and what the tracker knew there.
 extension Ledger {
-  /// The cursor of the last entry that was dealt with, of one reader (`local`, or a folder's machine).
-  package func cursor(of reader: String) throws(SQLiteError) -> String? {
-    try database.query("SELECT cursor FROM cursors WHERE reader = ?", .text(reader)).first?.first?.text
+  /// A place in the journal.
+  package enum Position: Sendable, Equatable {
+    /// Behind the entry that was dealt with last.
+    case behind(JournalCursor)
+    /// From a time on, in microseconds since 1970: nothing was dealt with yet.
+    case from(UInt64)
+  }
+
+  /// How far a reader has come (`local`, or `files`).
+  package func position(of reader: String) throws(SQLiteError) -> Position? {
+    guard let text = try database.query("SELECT cursor FROM cursors WHERE reader = ?", .text(reader)).first?.first?.text
+    else { return nil }
+    if text.hasPrefix("@"), let time = UInt64(text.dropFirst()) { return .from(time) }
+    return JournalCursor(text).map(Position.behind)
+  }
+
+  /// Begins anew from a time on: what the tracker knew belongs to another place.
+  package func begin(reader: String, at time: UInt64) throws(SQLiteError) {
+    try database.transaction { () throws(SQLiteError) in
+      try database.query("DELETE FROM units")
+      try database.query("DELETE FROM unit_events")
+      try database.query("DELETE FROM boots")
+      try save(cursor: "@\(time)", of: reader)
+    }
   }
 
   /// The tracker as it was at the cursor.
@@ -64,13 +86,6 @@ extension Ledger {
       guard let boot = tracker.boots[machine] else { continue }
       try database.query("INSERT OR REPLACE INTO boots VALUES(?, ?)", .text(machine), .text(boot))
     }
-  }
-
-  /// Forgets what the tracker knew, for a start elsewhere in the journal.
-  package func forgetTracker() throws(SQLiteError) {
-    try database.query("DELETE FROM units")
-    try database.query("DELETE FROM unit_events")
-    try database.query("DELETE FROM boots")
   }
 }
 

@@ -100,18 +100,37 @@ extension Ledger {
     }
   }
 
-  /// Whose runs are not done yet.
+  /// Whose runs are not done yet, or may have left something behind.
   func owners() throws(SQLiteError) -> [String] {
     try database.query(
-      "SELECT DISTINCT owner FROM runs WHERE state IN ('pending', 'running', 'interrupted')"
+      """
+      SELECT owner FROM runs WHERE state IN ('pending', 'running', 'interrupted')
+      UNION SELECT owner FROM attempts JOIN runs ON runs.id = run WHERE container IS NOT NULL
+      """
     ).compactMap { $0.first?.text }
   }
 
-  /// Hands runs over that are not done yet.
+  /// Hands over what somebody has not finished. What was never begun is dropped: whoever asked for it may ask again.
   func changeOwner(from old: String, to new: String) throws(SQLiteError) {
+    try database.transaction { () throws(SQLiteError) in
+      try dropPending(owner: old)
+      try database.query("UPDATE runs SET owner = ? WHERE owner = ?", .text(new), .text(old))
+    }
+  }
+
+  /// Forgets runs that were planned and never begun.
+  func dropPending(owner: String) throws(SQLiteError) {
+    try database.query("DELETE FROM runs WHERE owner = ? AND state = 'pending'", .text(owner))
+  }
+
+  /// Marks open runs failed whose event cannot be read any more, and returns their numbers.
+  func failUndecodable(now: UInt64) throws(SQLiteError) -> [Int64] {
+    let damaged = "state IN ('pending', 'running', 'interrupted') AND NOT json_valid(event_json)"
+    let runs = try database.query("SELECT id FROM runs WHERE \(damaged)").compactMap { $0.first?.integer }
     try database.query(
-      "UPDATE runs SET owner = ? WHERE owner = ? AND state IN ('pending', 'running', 'interrupted')", .text(new),
-      .text(old))
+      "UPDATE runs SET state = 'failed', ended = ?, reason = 'its event in the ledger is damaged' WHERE \(damaged)",
+      SQLiteValue(now))
+    return runs
   }
 
   /// What a crash has left behind is ended.

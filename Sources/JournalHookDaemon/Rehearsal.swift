@@ -14,14 +14,19 @@ package final class Rehearsal {
   {
     self.hooks = hooks
     self.again = again
-    ledger = try? Ledger(stateDirectory: stateDirectory, readOnly: true)
+    // Only a ledger that is not there is none; one that cannot be read would make everything look as if it were to be run.
+    ledger = try Ledger.exists(in: stateDirectory) ? Ledger(stateDirectory: stateDirectory, readOnly: true) : nil
     planner = RunPlanner(
       hooks: hooks, boot: try Id128.boot(), isLocal: selection.isLocal, mode: isReplay ? .replay : nil)
   }
 
-  /// The cursor where a follow would go on.
-  package func cursor(of selection: JournalSelection) -> String? {
-    (try? ledger?.cursor(of: selection.reader)) ?? nil
+  /// Places a reader where a follow would go on.
+  package func place(_ reader: inout EventReader, in selection: JournalSelection) throws {
+    switch try ledger?.position(of: selection.reader) {
+    case .behind(let cursor): _ = try reader.resume(after: cursor)
+    case .from(let time): try reader.seek(realtime: time)
+    case nil: _ = try reader.seekEnd()
+    }
   }
 
   /// The runs that an event would lead to: what would be done, and with which command.

@@ -45,6 +45,7 @@ package actor Replayer {
   private var isDraining = false
   private var sources: [EventSource] = []
   private var turn: EventSource?
+  private var drainTimer: EventSource?
   private let owner = RunOwner().name
 
   package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
@@ -68,7 +69,7 @@ package actor Replayer {
     planner = RunPlanner(hooks: hooks, boot: try Id128.boot(), isLocal: options.selection.isLocal, mode: .replay)
     executor = RunExecutor(
       owner: owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: Containment.establish(),
-      jobs: options.jobs)
+      jobs: options.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil)
     self.reader = reader
   }
 
@@ -115,9 +116,7 @@ package actor Replayer {
       progress.failed += 1
       isAtEnd = true
     }
-    if isDraining ? executor.isQuiet : isAtEnd && executor.isIdle {
-      loop.exit(progress.failed > 0 || isDraining ? 1 : 0)
-    }
+    if isDraining ? executor.isQuiet : isAtEnd && executor.isIdle { end() }
   }
 
   private func ended(_ outcome: RunMachine.Outcome) {
@@ -126,9 +125,18 @@ package actor Replayer {
     report(progress)
   }
 
+  /// Starts no more runs, and ends when those under way have: within two minutes, or at once when asked again.
   private func drain() {
+    if isDraining { return executor.interruptAll() }
     isDraining = true
     executor.drain()
+    drainTimer = try? loop.schedule(at: loop.now() + Follower.drainTime) { [unowned self] in executor.interruptAll() }
     goOn()
+  }
+
+  private func end() {
+    // What was not begun is not this replay's any more; a later one finds it missing again.
+    try? ledger.dropPending(owner: owner)
+    loop.exit(progress.failed > 0 || isDraining ? 1 : 0)
   }
 }

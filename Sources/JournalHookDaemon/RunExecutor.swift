@@ -18,18 +18,25 @@ package final class RunExecutor {
   private var unwritten: [() throws -> Void] = []
   private var retryTimer: EventSource?
   private var isDraining = false
+  /// Runs whose beginning is put off for a moment; their lanes wait with them.
+  private var delayed: [Int64: EventSource] = [:]
+  /// Runs whose hook was not there when their turn came, once.
+  private var secondChances: Set<Int64> = []
+  /// This boot, where events of earlier boots are to be told from those of this one.
+  private let boot: String?
 
   /// Called when a run has its outcome.
   var onOutcome: ((Run, RunMachine.Outcome) -> Void)?
   /// Called when there is room for more runs, or nothing is left to do.
   var onProgress: (() -> Void)?
 
-  private static let ledgerRetryInterval: UInt64 = 1_000_000
+  private static let retryInterval: UInt64 = 1_000_000
 
   init(
     owner: String, loop: EventLoop, ledger: Ledger, hooks: HookStore, reporter: Reporter, containment: Containment,
-    jobs: Int
+    jobs: Int, boot: String?
   ) {
+    self.boot = boot
     self.owner = owner
     self.loop = loop
     self.ledger = ledger
@@ -43,18 +50,31 @@ package final class RunExecutor {
   var waitingCount: Int { queue.waiting }
 
   /// Whether nothing waits, runs or is left of what ran.
-  var isIdle: Bool { queue.waiting == 0 && active.isEmpty && unwritten.isEmpty }
+  var isIdle: Bool { queue.waiting == 0 && delayed.isEmpty && isQuiet }
 
   /// Whether nothing runs and nothing is left of what ran.
   var isQuiet: Bool { active.isEmpty && unwritten.isEmpty }
 
   /// Takes runs that are in the ledger.
   func add(_ runs: [Run]) {
-    for run in runs where waiting[run.id] == nil && active[run.id] == nil {
+    for run in runs where waiting[run.id] == nil && active[run.id] == nil && delayed[run.id] == nil {
+      if isOfEarlierBoot(run) {
+        let outcome = RunMachine.Outcome(
+          state: .stale, reason: "the system has booted since, and the hook does not say PreviousBoots=yes")
+        write { [ledger] in try ledger.record(outcome, of: run, now: Clock.now().microseconds) }
+        reporter.ended(run, outcome)
+        continue
+      }
       waiting[run.id] = run
       queue.enqueue(run.id, in: lane(of: run))
     }
     startNext()
+  }
+
+  /// Whether a boot lies between the event and now, so that what the hook would do is about a system that is gone.
+  private func isOfEarlierBoot(_ run: Run) -> Bool {
+    guard let boot, run.event.boot != boot else { return false }
+    return hooks.hook(named: run.hook)?.definition.previousBoots != true
   }
 
   private func lane(of run: Run) -> RunQueue.Lane {
@@ -75,7 +95,7 @@ package final class RunExecutor {
   // MARK: Starting
 
   private func startNext() {
-    while !isDraining, retryTimer == nil, let (id, lane) = queue.next() {
+    while !isDraining, unwritten.isEmpty, let (id, lane) = queue.next() {
       guard let run = waiting.removeValue(forKey: id) else {
         queue.finished(lane)
         continue
@@ -89,12 +109,16 @@ package final class RunExecutor {
     do {
       opened = try hooks.open(run.hook)
     } catch {
-      if error.isTemporary { return postpone(run, lane, error) }
+      // Who saves a file may first empty or remove it: the run waits for what comes then.
+      if error.isTemporary || (!error.isTrustRefusal && secondChances.insert(run.id).inserted) {
+        return delay(run, lane)
+      }
+      secondChances.remove(run.id)
       let outcome = RunMachine.Outcome(state: error.isRefusal ? .refused : .failed, reason: error.description)
       write { [ledger] in try ledger.record(outcome, of: run, now: Clock.now().microseconds) }
-      finish(run, lane, outcome)
-      return
+      return finish(run, lane, outcome)
     }
+    secondChances.remove(run.id)
     let container: RunContainer
     do {
       container = try makeContainer(for: run)
@@ -103,23 +127,26 @@ package final class RunExecutor {
     }
     let active = ActiveRun(run: run, lane: lane, definition: opened.hook.definition, container: container)
     self.active[run.id] = active
-    reporter.started(run)
     do {
       try active.spawn(opened, ledger: ledger, loop: loop, reporter: reporter)
-      active.exitSource = try loop.watch(active.pidfd, for: .input, priority: .important) { [unowned self] _ in
-        mainEnded(active)
-      }
-      perform(active.machine.spawned(), for: active)
     } catch {
-      if RunExecutor.isTemporary(error) {
-        self.active[run.id] = nil
-        active.close()
-        _ = container.remove()
-        write { [ledger] in try ledger.takeBack(run) }
-        return postpone(run, lane, error)
+      guard RunExecutor.isTemporary(error) else {
+        return perform(active.machine.spawnFailed("\(error)"), for: active)
       }
-      perform(active.machine.spawnFailed("\(error)"), for: active)
+      self.active[run.id] = nil
+      active.close()
+      _ = container.remove()
+      write { [ledger] in try ledger.takeBack(run) }
+      return postpone(run, lane, error)
     }
+    // From here on there is a process: whatever fails, it is waited for.
+    active.exitSource = try? loop.watch(active.pidfd, for: .input, priority: .important) { [unowned self] _ in
+      mainEnded(active)
+    }
+    if active.exitSource == nil { pollEmptiness(of: active, delay: 1000) }
+    perform(active.machine.spawned(), for: active)
+    reporter.started(run)
+    isStuck = false
   }
 
   /// The run keeps its place and is begun later: when the ledger can be written again, or there is memory, or another run
@@ -129,16 +156,22 @@ package final class RunExecutor {
       reporter.say("Cannot begin run \(run.id) of hook \(run.hook) now: \(error).", .trouble, priority: .error)
     }
     isStuck = true
-    waiting[run.id] = run
-    queue.putBack(run.id, in: lane)
-    retryLater()
+    delay(run, lane)
+  }
+
+  /// Begins the run a moment later; its lane waits with it.
+  private func delay(_ run: Run, _ lane: RunQueue.Lane) {
+    delayed[run.id] = try? loop.schedule(at: loop.now() + RunExecutor.retryInterval) { [unowned self] in
+      delayed[run.id] = nil
+      if !isDraining { start(run, lane) }
+    }
   }
 
   /// Whether the system, not the hook, is at fault, so that it may go well a moment later.
   private static func isTemporary(_ error: any Error) -> Bool {
     switch error {
     case let error as SpawnError: error.isTemporary
-    case let error as SystemError: [EMFILE, ENFILE, ENOMEM, EAGAIN, ENOSPC, EDQUOT].contains(error.code)
+    case let error as SystemError: [EMFILE, ENFILE, ENOMEM, EAGAIN, ENOSPC, EDQUOT, ETXTBSY].contains(error.code)
     default: false
     }
   }
@@ -190,7 +223,8 @@ package final class RunExecutor {
   private func pollEmptiness(of run: ActiveRun, delay: UInt64) {
     run.emptinessTimer = try? loop.schedule(at: loop.now() + delay) { [unowned self] in
       run.emptinessTimer = nil
-      run.container.reap(sparing: Set(active.values.compactMap(\.livingMain)))
+      reap(run)
+      mainEnded(run)
       if run.isEmpty() {
         perform(run.machine.treeEmptied(), for: run)
       }
@@ -198,8 +232,13 @@ package final class RunExecutor {
     }
   }
 
+  private func reap(_ run: ActiveRun) {
+    run.container.reap(sparing: Set(active.values.compactMap(\.livingMain)))
+  }
+
   private func release(_ run: ActiveRun) {
     run.close()
+    reap(run)
     if !run.container.remove() {
       // A process that has just ended still shows for a moment.
       run.emptinessTimer = try? loop.schedule(at: loop.now() + 20_000) { [unowned self] in release(run) }
@@ -251,15 +290,15 @@ package final class RunExecutor {
 
   /// No run starts until the timer has elapsed and what was refused is written.
   private func retryLater() {
-    retryTimer = try? loop.schedule(at: loop.now() + RunExecutor.ledgerRetryInterval) { [unowned self] in
+    retryTimer = try? loop.schedule(at: loop.now() + RunExecutor.retryInterval) { [unowned self] in
       retryTimer = nil
       writeAll()
       if unwritten.isEmpty {
-        isStuck = false
         startNext()
         onProgress?()
       }
     }
   }
+  /// Whether it was said already that runs cannot begin or be written down.
   private var isStuck = false
 }

@@ -64,10 +64,8 @@ struct Follow: ParsableCommand {
     var reader = try JournalAccess.open(source.selection)
     if let since {
       try reader.seek(realtime: since.microseconds)
-    } else if let cursor = rehearsal.cursor(of: source.selection).flatMap(JournalCursor.init) {
-      _ = try reader.resume(after: cursor)
     } else {
-      _ = try reader.seekEnd()
+      try rehearsal.place(&reader, in: source.selection)
     }
     let loop = try EventLoop()
     let tail = EventTail(loop: loop, reader: reader, isLocal: source.selection.isLocal) { event in

@@ -137,12 +137,10 @@ import Testing
     #expect(queue.next() == nil)
   }
 
-  @Test func putBackAndRemove() {
+  @Test func whatWaitsCanBeTakenOut() {
     var queue = RunQueue(limit: 10)
     queue.enqueue(1, in: lane("a"))
     queue.enqueue(2, in: lane("a"))
-    #expect(queue.next()?.run == 1)
-    queue.putBack(1, in: lane("a"))
     queue.remove(2, from: lane("a"))
     #expect(queue.waiting == 1)
     #expect(queue.next()?.run == 1)

@@ -2,18 +2,15 @@ internal import CSystemd
 internal import Glibc
 internal import Systemd
 
-/// Says when hook files have changed.
-///
-/// Watched are the directories, the folders of drop-ins in them and those that links lead to. Of a directory that does not
-/// exist, the nearest folder above it that does is watched for the next part of its path.
-final class HookWatcher {
+/// Says when folders have changed: what is in them, or whether they exist.
+final class FolderWatcher {
   private let loop: EventLoop
   private let changed: () -> Void
   private var inotify: OwnedDescriptor?
   private var source: EventSource?
   private var timer: EventSource?
-  /// By watch: the name that counts in a folder above a directory; nil where every name does.
-  private var watches: [CInt: String?] = [:]
+  /// By watch: the names that count in a folder; nil where every name does.
+  private var watches: [CInt: Set<String>?] = [:]
 
   /// Changes that come together are answered together, and within a second.
   private static let delay: UInt64 = 100_000
@@ -25,28 +22,44 @@ final class HookWatcher {
     self.changed = changed
   }
 
-  /// Watches these directories instead of earlier ones. To be called before they are read, so that nothing is missed.
+  /// Watches hook directories instead of anything earlier: the files in them, their folders of drop-ins, and the folders that
+  /// links lead to. Of a directory that does not exist, the way to it is watched. To be called before they are read, so that
+  /// nothing is missed.
   ///
   /// - Returns: an error if they can only be looked at regularly.
-  func watch(_ directories: [String], linked: Set<String>) -> SystemError? {
+  func watch(contentsOf directories: [String], linked: Set<String>) -> SystemError? {
+    let error = begin { (inotify: borrowing OwnedDescriptor) throws(SystemError) in
+      for directory in directories {
+        if try !addFolder(directory, to: inotify) { try addWay(to: directory, to: inotify) }
+        for name in (try? listNames(of: directory)) ?? [] where name.hasSuffix(".d") {
+          try addFolder("\(directory)/\(name)", to: inotify)
+        }
+      }
+      for folder in linked { try addFolder(folder, to: inotify) }
+    }
+    if error != nil { poll() }
+    return error
+  }
+
+  /// Watches whether folders come or go, instead of anything earlier.
+  func watch(existenceOf folders: [String]) -> SystemError? {
+    begin { (inotify: borrowing OwnedDescriptor) throws(SystemError) in
+      for folder in folders { try addWay(to: folder, to: inotify) }
+    }
+  }
+
+  private func begin(_ add: (borrowing OwnedDescriptor) throws(SystemError) -> Void) -> SystemError? {
     source = nil
     inotify = nil
     watches = [:]
     do throws(SystemError) {
-      let descriptor = OwnedDescriptor(
-        try SystemError.checkErrno(inotify_init1(CInt(IN_CLOEXEC) | CInt(IN_NONBLOCK)), "watch the hook directories"))
-      for directory in directories {
-        try add(directory, to: descriptor)
-        for name in (try? listNames(of: directory)) ?? [] where name.hasSuffix(".d") {
-          try addFolder("\(directory)/\(name)", to: descriptor)
-        }
-      }
-      for folder in linked { try addFolder(folder, to: descriptor) }
+      let flags = CInt(IN_CLOEXEC) | CInt(IN_NONBLOCK)
+      let descriptor = OwnedDescriptor(try SystemError.checkErrno(inotify_init1(flags), "watch folders"))
+      try add(descriptor)
       source = try loop.watch(descriptor.rawValue, for: .input) { [unowned self] _ in read() }
       inotify = consume descriptor
       return nil
     } catch {
-      poll()
       return error
     }
   }
@@ -60,29 +73,30 @@ final class HookWatcher {
     IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_DELETE_SELF
       | IN_MOVE_SELF)
 
-  /// Watches a directory, or the way to it.
-  private func add(_ directory: String, to inotify: borrowing OwnedDescriptor) throws(SystemError) {
-    if try addFolder(directory, to: inotify) { return }
-    var missing = directory
-    while let slash = missing.lastIndex(of: "/") {
-      let name = String(missing[missing.index(after: slash)...])
-      missing = String(missing[..<slash])
-      let folder = missing.isEmpty ? "/" : missing
-      let mask = UInt32(IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_MASK_ADD)
-      let watch = unsafe inotify_add_watch(inotify.rawValue, folder, mask)
+  /// Watches every folder above a folder for the next part of the path.
+  private func addWay(to folder: String, to inotify: borrowing OwnedDescriptor) throws(SystemError) {
+    var path = ""
+    for part in folder.split(separator: "/") {
+      let mask = UInt32(
+        IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_MASK_ADD)
+      let watch = unsafe inotify_add_watch(inotify.rawValue, path.isEmpty ? "/" : path, mask)
       if watch >= 0 {
-        if watches[watch] == nil { watches[watch] = .some(name) }
-        return
+        if let known = watches[watch] {
+          watches[watch] = known.map { $0.union([String(part)]) }
+        } else {
+          watches[watch] = .some([String(part)])
+        }
+      } else if ![ENOENT, ENOTDIR, EACCES].contains(errno) {
+        throw SystemError("watch", path: path)
       }
-      if errno != ENOENT, errno != ENOTDIR, errno != EACCES { throw SystemError("watch", path: folder) }
-      if missing.isEmpty { return }
+      path += "/\(part)"
     }
   }
 
   /// Watches a folder; false when there is none.
   @discardableResult
   private func addFolder(_ folder: String, to inotify: borrowing OwnedDescriptor) throws(SystemError) -> Bool {
-    let watch = unsafe inotify_add_watch(inotify.rawValue, folder, HookWatcher.contents | UInt32(IN_ONLYDIR))
+    let watch = unsafe inotify_add_watch(inotify.rawValue, folder, FolderWatcher.contents | UInt32(IN_ONLYDIR))
     if watch >= 0 {
       watches.updateValue(nil, forKey: watch)
       return true
@@ -110,7 +124,7 @@ final class HookWatcher {
         let name = String(decoding: rest.dropFirst(16).prefix(length).prefix { $0 != 0 }, as: UTF8.self)
         rest = rest.dropFirst(16 + length)
         // Of the folders above a directory only the next part of its path counts: /run is busy.
-        if let awaited = watches[watch], let awaited, !name.isEmpty, name != awaited { continue }
+        if let awaited = watches[watch], let awaited, !name.isEmpty, !awaited.contains(name) { continue }
         isRelevant = true
       }
     }
@@ -119,14 +133,14 @@ final class HookWatcher {
 
   private func schedule() {
     guard timer == nil else { return }
-    timer = try? loop.schedule(at: loop.now() + HookWatcher.delay) { [unowned self] in
+    timer = try? loop.schedule(at: loop.now() + FolderWatcher.delay) { [unowned self] in
       timer = nil
       changed()
     }
   }
 
   private func poll() {
-    timer = try? loop.schedule(at: loop.now() + HookWatcher.pollInterval) { [unowned self] in
+    timer = try? loop.schedule(at: loop.now() + FolderWatcher.pollInterval) { [unowned self] in
       timer = nil
       changed()
     }
