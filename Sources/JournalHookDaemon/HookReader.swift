@@ -98,6 +98,11 @@ struct HookReader {
           throw HookError(
             description: "[Match] has no Host=, which every hook needs with --directory or --file", isRefusal: false)
         }
+        let unsupported = hook.definition.unsupportedKeys
+        if !unsupported.isEmpty {
+          throw HookError(
+            description: "this version does not support \(unsupported.joined(separator: " "))", isRefusal: false)
+        }
         entry.status = .active(try resolve(hook))
       }
     } catch let error as TrustError {

@@ -65,7 +65,7 @@ enum RunEnvironment {
   static func stateDirectory(of hook: String, in ledger: String) throws(SystemError) -> String {
     let folder = "\(ledger)/hooks"
     let path = "\(folder)/\(hook)"
-    if unsafe mkdir(path, 0o700) != 0 {
+    if unsafe mkdir(path, 0o700) != 0, errno != EEXIST {
       if errno == ENOENT { _ = unsafe mkdir(folder, 0o711) }
       guard unsafe mkdir(path, 0o700) == 0 || errno == EEXIST else {
         throw SystemError("make the hook's state directory", path: path)
