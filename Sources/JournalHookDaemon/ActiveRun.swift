@@ -35,18 +35,44 @@ final class ActiveRun {
   func spawn(
     _ opened: borrowing OpenedHook, ledger: Ledger, loop: EventLoop, reporter: Reporter
   ) throws {
-    let stateDirectory = try RunEnvironment.stateDirectory(of: run.hook, in: ledger.stateDirectory)
-    let input = try RunEnvironment.standardInput(for: run.event)
     let run = run
     let hook = opened.hook
+    let definition = hook.definition
+    let isOther = definition.user != nil || definition.group != nil
+    let account = isOther ? try Account.find(user: definition.user, group: definition.group) : Account.own
+    let stateDirectory = try RunEnvironment.stateDirectory(
+      of: run.hook, in: ledger.stateDirectory, owner: account)
+    let input = try RunEnvironment.standardInput(for: run.event)
     let executable = opened.program.descriptor.rawValue
+    let directory = try workingDirectory(definition, account)
+    defer { if let directory { _ = Glibc.close(directory) } }
     output = try RunOutput(loop: loop, report: { reporter.output(run, $0) }) { writing in
       var request = SpawnRequest(
         executable: executable, arguments: hook.arguments(for: run.event), standardInput: input.rawValue,
         standardOutput: writing, standardError: writing)
       request.environment = RunEnvironment.variables(
-        for: run, hookPath: hook.programPath, stateDirectory: stateDirectory)
+        for: run, hook: hook, account: account, stateDirectory: stateDirectory)
+      request.workingDirectory = directory
+      if let umask = definition.umask { request.umask = umask }
+      request.nice = definition.nice
+      if isOther, let account {
+        request.identity = account.identity
+        request.noNewPrivileges = account.identity.user != 0
+      }
       process = try container.spawn(request)
+    }
+  }
+
+  /// Opens the folder that the script starts in: the root, unless the hook says otherwise, as with services.
+  private func workingDirectory(_ definition: HookDefinition, _ account: Account?) throws(SystemError) -> CInt? {
+    let wanted = definition.workingDirectory
+    let named = wanted?.path.expand(for: run.event) ?? "/"
+    let path = named == "~" ? account?.home ?? "/" : named
+    do throws(SystemError) {
+      return try OwnedDescriptor.open(path, O_RDONLY | O_DIRECTORY).release()
+    } catch {
+      if wanted?.mayBeMissing == true { return nil }
+      throw SystemError("enter WorkingDirectory=", path: path, code: error.code)
     }
   }
 

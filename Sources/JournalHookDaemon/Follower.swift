@@ -107,6 +107,7 @@ package actor Follower {
     let watch = JournalWatch(loop: loop) { [unowned self] in look() }
     self.watch = watch
     try watchJournal()
+    watch.onShutdown = { [unowned self] in executor.systemGoesDown($0) }
     if options.selection.isLocal { watch.listenToManager() }
     watchFolders()
     ServiceNotifier.ready(status: status)

@@ -17,6 +17,8 @@ package final class JournalWatch {
   private var reconnectTimer: EventSource?
   /// Called with what the manager says of a unit's state.
   package var onUnitChange: ((UnitChange) -> Void)?
+  /// Called when the system begins to go down (true), and when that was called off.
+  package var onShutdown: ((Bool) -> Void)?
   private var reconnectDelay = firstReconnect
 
   private static let firstDelay: UInt64 = 1000
@@ -56,6 +58,7 @@ package final class JournalWatch {
   package func listenToManager() {
     do {
       let bus = try geteuid() == 0 ? Bus.privateSystemManager() : Bus.systemBus()
+      bus.onShutdown = { [unowned self] in onShutdown?($0) }
       try bus.attach(
         to: loop, onMessage: { [unowned self] in nudge($0) }, onDisconnect: { [unowned self] in reconnect() })
       self.bus = bus

@@ -6,9 +6,17 @@ internal import Systemd
 enum RunEnvironment {
   static let searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-  static func variables(for run: Run, hookPath: String, stateDirectory: String) -> [(String, String)] {
+  /// - Parameter account: who the script runs as.
+  static func variables(
+    for run: Run, hook: LoadedHook, account: Account?, stateDirectory: String
+  ) -> [(String, String)] {
     let event = run.event
-    var variables = base
+    var variables = [("PATH", searchPath), ("LANG", language)]
+    if let account { variables += [("HOME", account.home), ("USER", account.name)] }
+    for variable in hook.definition.environment {
+      variables.removeAll { $0.0 == variable.name }
+      variables.append((variable.name, variable.value.expand(for: event)))
+    }
     func add(_ name: String, _ value: String?) {
       if let value { variables.append(("JOURNALHOOK_\(name)", value)) }
     }
@@ -31,7 +39,7 @@ enum RunEnvironment {
     add("HOSTNAME", event.hostname)
     add("MANAGER", event.manager.name)
     add("HOOK", run.hook)
-    add("HOOK_PATH", hookPath)
+    add("HOOK_PATH", hook.programPath)
     add("RUN_ID", String(run.id))
     add("ATTEMPT", String(run.attempt))
     add("MODE", run.mode.rawValue)
@@ -39,16 +47,8 @@ enum RunEnvironment {
     return variables
   }
 
-  /// Nothing of the daemon's own environment but its language. Made once: who an account is may be asked of a server.
-  private static let base: [(String, String)] = {
-    var variables = [("PATH", searchPath)]
-    variables.append(("LANG", unsafe getenv("LANG").map { unsafe String(cString: $0) } ?? "C.UTF-8"))
-    if let user = unsafe getpwuid(geteuid()) {
-      variables.append(("HOME", unsafe String(cString: user.pointee.pw_dir)))
-      variables.append(("USER", unsafe String(cString: user.pointee.pw_name)))
-    }
-    return variables
-  }()
+  /// Of the daemon's own environment only its language is passed on.
+  private static let language = unsafe getenv("LANG").map { unsafe String(cString: $0) } ?? "C.UTF-8"
 
   /// A pipe that holds the event and ends behind it, so that nobody needs to write on while the script reads.
   static func standardInput(for event: LifecycleEvent) throws(SystemError) -> OwnedDescriptor {
@@ -61,8 +61,8 @@ enum RunEnvironment {
     return try pipe.reading.duplicate()
   }
 
-  /// The private folder of a hook, which lasts; made when it is not there.
-  static func stateDirectory(of hook: String, in ledger: String) throws(SystemError) -> String {
+  /// The private folder of a hook, which lasts, owned by whom the hook runs as; made when it is not there.
+  static func stateDirectory(of hook: String, in ledger: String, owner: Account?) throws(SystemError) -> String {
     let folder = "\(ledger)/hooks"
     let path = "\(folder)/\(hook)"
     if unsafe mkdir(path, 0o700) != 0, errno != EEXIST {
@@ -70,6 +70,10 @@ enum RunEnvironment {
       guard unsafe mkdir(path, 0o700) == 0 || errno == EEXIST else {
         throw SystemError("make the hook's state directory", path: path)
       }
+    }
+    // Nobody else can put a link in its place: the folder above is ours alone to change.
+    if let identity = owner?.identity, geteuid() == 0 {
+      try SystemError.checkErrno(unsafe lchown(path, identity.user, identity.group), "give away", path: path)
     }
     return path
   }

@@ -94,6 +94,14 @@ package final class RunExecutor {
 
   // MARK: Starting
 
+  /// The system goes down, or does so no longer. No run begins meanwhile, but those of hooks with `DuringShutdown=yes`: a
+  /// unit that is stopped by a shutdown is nobody's trouble. The others stay pending, and after the boot are of an earlier one.
+  func systemGoesDown(_ isGoingDown: Bool) {
+    isShutdown = isGoingDown
+    if !isGoingDown { startNext() }
+  }
+  private var isShutdown = false
+
   private func startNext() {
     while !isDraining, unwritten.isEmpty, let (id, lane) = queue.next() {
       guard let run = waiting.removeValue(forKey: id) else {
@@ -105,6 +113,7 @@ package final class RunExecutor {
   }
 
   private func start(_ run: Run, _ lane: RunQueue.Lane) {
+    if isShutdown, hooks.hook(named: run.hook)?.definition.duringShutdown != true { return delay(run, lane) }
     let opened: OpenedHook
     do {
       opened = try hooks.open(run.hook)

@@ -12,12 +12,6 @@ extension HookDefinition {
       ("RerunInterrupted=", rerunInterrupted != initial.rerunInterrupted),
       ("ExecCondition=", !execConditions.isEmpty),
       ("Condition…=", !conditions.isEmpty),
-      ("Environment=", !environment.isEmpty),
-      ("WorkingDirectory=", workingDirectory != nil),
-      ("User=", user != nil),
-      ("Group=", group != nil),
-      ("UMask=", umask != nil),
-      ("Nice=", nice != nil),
       ("OnHookFailure=", onHookFailure != nil),
     ]
     return keys.filter(\.isUsed).map(\.name)

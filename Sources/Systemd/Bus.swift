@@ -11,6 +11,26 @@ internal import Glibc
   private var onMessage: ((UnitChange?) -> Void)?
   private var onDisconnect: (() -> Void)?
 
+  /// Called with true when a job to shut the system down is queued, with false when it is canceled.
+  public var onShutdown: ((Bool) -> Void)?
+
+  /// Whether a message tells that a job of shutdown.target is new (true) or gone (false); nil for every other message.
+  private func shutdownJob(_ message: OpaquePointer?) -> Bool? {
+    let isNew = unsafe sd_bus_message_is_signal(message, Bus.managerInterface, "JobNew") > 0
+    let isGone = unsafe sd_bus_message_is_signal(message, Bus.managerInterface, "JobRemoved") > 0
+    guard isNew || isGone else { return nil }
+    var id: UInt32 = 0
+    var path: UnsafePointer<CChar>?
+    var unit: UnsafePointer<CChar>?
+    func type(_ letter: Unicode.Scalar) -> CChar { CChar(truncatingIfNeeded: letter.value) }
+    guard unsafe sd_bus_message_read_basic(message, type("u"), &id) > 0,
+      unsafe sd_bus_message_read_basic(message, type("o"), &path) > 0,
+      unsafe sd_bus_message_read_basic(message, type("s"), &unit) > 0, let unit = unsafe unit,
+      unsafe String(cString: unit) == "shutdown.target"
+    else { return nil }
+    return isNew
+  }
+
   /// Connects to the system's manager through its private socket, without a bus in between.
   ///
   /// Only root may. Signals arrive there without a subscription, and it answers before dbus.service is up, when a call on the
@@ -86,6 +106,7 @@ internal import Glibc
           if unsafe sd_bus_message_is_signal(message, "org.freedesktop.DBus.Local", "Disconnected") > 0 {
             bus.onDisconnect?()
           } else {
+            if let isQueued = unsafe bus.shutdownJob(message) { bus.onShutdown?(isQueued) }
             bus.onMessage?(unsafe UnitChange(message))
           }
           return 0

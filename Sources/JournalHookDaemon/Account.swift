@@ -1,0 +1,57 @@
+internal import Glibc
+internal import Systemd
+
+/// A user of the system, as `User=` and `Group=` name one.
+struct Account: Equatable {
+  var name: String
+  var home: String
+  var identity: SpawnRequest.Identity
+
+  /// The account that journalhook itself runs as.
+  static let own: Account? = unsafe getpwuid(geteuid()).map { unsafe Account($0.pointee) }
+
+  /// - Parameters:
+  ///   - user: a name or a number; nil for journalhook's own.
+  ///   - group: a name or a number; nil for the user's primary group.
+  static func find(user: String?, group: String?) throws(SystemError) -> Account {
+    var account: Account
+    if let user {
+      let entry = if let number = UInt32(user) { unsafe getpwuid(number) } else { unsafe getpwnam(user) }
+      guard let entry = unsafe entry else { throw SystemError("find the user", path: user, code: ESRCH) }
+      account = unsafe Account(entry.pointee)
+    } else if let own {
+      account = own
+    } else {
+      throw SystemError("find the user", path: "\(geteuid())", code: ESRCH)
+    }
+    if let group {
+      let entry = if let number = UInt32(group) { unsafe getgrgid(number) } else { unsafe getgrnam(group) }
+      guard let entry = unsafe entry else { throw SystemError("find the group", path: group, code: ESRCH) }
+      account.identity.group = unsafe entry.pointee.gr_gid
+      account.identity.supplementaryGroups = [account.identity.group]
+    } else {
+      account.identity.supplementaryGroups = groups(of: account)
+    }
+    return account
+  }
+
+  private init(_ entry: passwd) {
+    name = unsafe String(cString: entry.pw_name)
+    home = unsafe String(cString: entry.pw_dir)
+    identity = unsafe SpawnRequest.Identity(
+      user: entry.pw_uid, group: entry.pw_gid, supplementaryGroups: [entry.pw_gid])
+  }
+
+  private static func groups(of account: Account) -> [UInt32] {
+    var count: CInt = 64
+    while true {
+      var groups = [gid_t](repeating: 0, count: Int(count))
+      let asked = count
+      if unsafe getgrouplist(account.name, account.identity.group, &groups, &count) >= 0 {
+        return Array(groups.prefix(Int(count)))
+      }
+      // It tells how many there are.
+      if count <= asked { return [account.identity.group] }
+    }
+  }
+}
