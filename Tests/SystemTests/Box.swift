@@ -130,6 +130,7 @@ final class Box: Sendable {
       """#
     guard let output = try? Command.run([Repository.box, "sh", name, text, stateDirectory]) else { return }
     print(output.text + output.errors)
+    fflush(nil)
   }
 }
 

@@ -48,7 +48,7 @@ final class Follow {
     hooks = mode == .byHand ? folder + "/hooks" : "/etc/journalhook/hooks.d"
     state = mode == .byHand ? folder + "/state" : "/var/lib/journalhook"
     if mode == .service { try box.sh("systemctl stop journalhook; rm -rf /var/lib/journalhook /etc/journalhook/hooks.d /run/journalhook") }
-    try box.sh(#"mkdir -p "$@"; touch "$1/log""#, folder, hooks)
+    try box.sh(#"systemctl stop 'work@*'; mkdir -p "$@"; touch "$1/log""#, folder, hooks)
     try hook("99-fence", match: "Unit=fence.service\nEvent=finished", body: ":")
   }
 

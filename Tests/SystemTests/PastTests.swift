@@ -82,7 +82,7 @@ extension SystemTests {
         #expect(output.status == 0)
         #expect(output.lines.filter { $0.contains("work@dry.service") && $0.contains("50-past: would run") }.count == 2)
         let dryFollow =
-          #"timeout -s TERM 20 journalhook follow --dry-run --since -10min --hooks "$1/hooks" --state-dir "$1/state" >"$1/dry" &"#
+          #"timeout -k 5 20 journalhook follow --dry-run --since -10min --hooks "$1/hooks" --state-dir "$1/state" >"$1/dry" &"#
           + #"pid=$!; until grep -q "stopped: 50-past: would run" "$1/dry"; do sleep 0.05; done; kill $pid; wait $pid || true"#
         try box.sh(dryFollow, follow.folder)
         #expect(try box.run(["ls", "-d", follow.state]).status != 0, "the state directory was made")
