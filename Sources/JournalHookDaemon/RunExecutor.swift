@@ -87,7 +87,7 @@ package final class RunExecutor {
   private func start(_ run: Run, _ lane: RunQueue.Lane) {
     let opened: OpenedHook
     do {
-      opened = try hooks.open(run.hook)
+      opened = try hooks.open(run.hook, for: run.event)
     } catch {
       let outcome = RunMachine.Outcome(state: error.isRefusal ? .refused : .failed, reason: error.description)
       write { [ledger] in try ledger.record(outcome, of: run, now: Clock.now().microseconds) }
