@@ -68,7 +68,9 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
   private static func escape(_ path: String) -> String {
     path.utf8.map { byte in
       let character = Character(Unicode.Scalar(byte))
-      if byte < 0x80, character.isLetter || character.isNumber || "/-_.".contains(character) { return String(character) }
+      if byte < 0x80, character.isLetter || character.isNumber || "/-_.".contains(character) {
+        return String(character)
+      }
       let digits = String(byte, radix: 16)
       return "%" + (digits.count < 2 ? "0" : "") + digits
     }.joined()

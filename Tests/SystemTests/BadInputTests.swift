@@ -4,38 +4,50 @@ extension SystemTests {
   /// What is wrong is told clearly, and harms nothing else.
   @Suite(.box) struct BadInputTests {
     /// A file in the hook directory, and what is said of it.
-    private static let files: [(name: String, mode: String, text: String, line: Int, message: String, state: String)] = [
-      (
-        "10-unknown-key.hook", "0644", "[Match]\nUnit=work@bad.service\nEvent=started\n[Hook]\nTimeoutSecs=3\nExec=/bin/true\n", 5,
-        "TimeoutSec", "active"
-      ),
-      ("20-no-exec.hook", "0644", "[Match]\nUnit=work@bad.service\nEvent=started\n[Hook]\nTimeoutSec=3\n", 1, "Exec=", "broken"),
-      (
-        "21-no-program.hook", "0644", "[Match]\nUnit=work@bad.service\nEvent=started\n[Hook]\nExec=/nonexistent/program\n", 1,
-        "/nonexistent/program", "broken"
-      ),
-      (
-        "22-unknown-program.hook", "0644", "[Match]\nUnit=work@bad.service\nEvent=started\n[Hook]\nExec=no-such-program\n", 1,
-        "no-such-program", "broken"
-      ),
-      (
-        "23-not-executable.hook", "0644", "[Match]\nUnit=work@bad.service\nEvent=started\n[Hook]\nExec=/etc/hostname\n", 1,
-        "execut", "refused"
-      ),
-      ("24-script", "0644", "#!/bin/sh\n# [Match]\n# Unit=work@bad.service\n# Event=started\n", 1, "execut", "broken"),
-      ("25-no-event.hook", "0644", "[Match]\nUnit=work@bad.service\n[Hook]\nExec=/bin/true\n", 1, "Event=", "broken"),
-      (
-        "26-bad-time.hook", "0644",
-        "[Match]\nUnit=work@bad.service\nEvent=started\n[Hook]\nExec=/bin/true\nTimeoutSec=soon\n", 6, "soon", "broken"
-      ),
-      (
-        "27-no-interpreter", "0755", "#!/no/such/sh\n# [Match]\n# Unit=work@bad.service\n# Event=started\n", 1, "/no/such/sh",
-        "broken"
-      ),
-      (
-        "28-writable", "0757", "#!/bin/sh\n# [Match]\n# Unit=work@bad.service\n# Event=started\n", 1, "writ", "refused"
-      ),
-    ]
+    private static let files: [(name: String, mode: String, text: String, line: Int, message: String, state: String)] =
+      [
+        (
+          "10-unknown-key.hook", "0644",
+          "[Match]\nUnit=work@bad.service\nEvent=started\n[Hook]\nTimeoutSecs=3\nExec=/bin/true\n", 5,
+          "TimeoutSec", "active"
+        ),
+        (
+          "20-no-exec.hook", "0644", "[Match]\nUnit=work@bad.service\nEvent=started\n[Hook]\nTimeoutSec=3\n", 4,
+          "Exec=", "broken"
+        ),
+        (
+          "21-no-program.hook", "0644",
+          "[Match]\nUnit=work@bad.service\nEvent=started\n[Hook]\nExec=/nonexistent/program\n", 1,
+          "/nonexistent/program", "broken"
+        ),
+        (
+          "22-unknown-program.hook", "0644",
+          "[Match]\nUnit=work@bad.service\nEvent=started\n[Hook]\nExec=no-such-program\n", 1,
+          "no-such-program", "broken"
+        ),
+        (
+          "23-not-executable.hook", "0644",
+          "[Match]\nUnit=work@bad.service\nEvent=started\n[Hook]\nExec=/etc/hostname\n", 1,
+          "execut", "refused"
+        ),
+        (
+          "24-script", "0644", "#!/bin/sh\n# [Match]\n# Unit=work@bad.service\n# Event=started\n", 2, "execut", "broken"
+        ),
+        ("25-no-event.hook", "0644", "[Match]\nUnit=work@bad.service\n[Hook]\nExec=/bin/true\n", 1, "Event=", "broken"),
+        (
+          "26-bad-time.hook", "0644",
+          "[Match]\nUnit=work@bad.service\nEvent=started\n[Hook]\nExec=/bin/true\nTimeoutSec=soon\n", 6, "soon",
+          "broken"
+        ),
+        (
+          "27-no-interpreter", "0755", "#!/no/such/sh\n# [Match]\n# Unit=work@bad.service\n# Event=started\n", 1, "/no",
+          "broken"
+        ),
+        (
+          "28-writable", "0757", "#!/bin/sh\n# [Match]\n# Unit=work@bad.service\n# Event=started\n", 1, "writ",
+          "refused"
+        ),
+      ]
 
     private func arrange(_ follow: Follow) throws {
       for file in Self.files { try follow.file(file.name, file.text, mode: file.mode) }
@@ -50,8 +62,11 @@ extension SystemTests {
         // And once more while it runs.
         try follow.file("29-late.hook", "[Match]\nUnit=work@bad.service\nEvent=started\nExec=/bin/true\n")
         try box.wait(
-          until: #"journalctl -q -o cat _PID="$1" MESSAGE_ID=18f400ff688b4de7b29fb86fd31ac7d1 | grep -q 29-late.hook:"#, follow.pid)
-        let told = try box.sh(#"journalctl -q -o cat _PID="$1" MESSAGE_ID=18f400ff688b4de7b29fb86fd31ac7d1"#, follow.pid).lines
+          until: #"journalctl -q -o cat _PID="$1" MESSAGE_ID=18f400ff688b4de7b29fb86fd31ac7d1 | grep -q 29-late.hook:"#,
+          follow.pid)
+        let told = try box.sh(
+          #"journalctl -q -o cat _PID="$1" MESSAGE_ID=18f400ff688b4de7b29fb86fd31ac7d1"#, follow.pid
+        ).lines
         for file in Self.files {
           let prefix = "\(follow.hooks)/\(file.name):\(file.line): "
           let lines = told.filter { $0.hasPrefix("\(follow.hooks)/\(file.name):") }
@@ -78,7 +93,9 @@ extension SystemTests {
         #expect(check.status == 1)
         for file in Self.files {
           #expect(
-            check.lines.contains { $0.hasPrefix("\(follow.hooks)/\(file.name):\(file.line): ") && $0.contains(file.message) },
+            check.lines.contains {
+              $0.hasPrefix("\(follow.hooks)/\(file.name):\(file.line): ") && $0.contains(file.message)
+            },
             "\(file.name): \(check)")
           let alone = try box.run(["journalhook", "check", "\(follow.hooks)/\(file.name)"])
           #expect(alone.status == (file.state == "active" ? 0 : 1), "\(alone)")
@@ -95,7 +112,9 @@ extension SystemTests {
         }
         // A unit that does not exist is only a warning.
         try box.sh(#"mkdir "$1/other""#, follow.folder)
-        try box.put("[Match]\nUnit=nonexistent.service\nEvent=started\n[Hook]\nExec=/bin/true\n", follow.folder + "/other/50-a.hook")
+        try box.put(
+          "[Match]\nUnit=nonexistent.service\nEvent=started\n[Hook]\nExec=/bin/true\n",
+          follow.folder + "/other/50-a.hook")
         let other = try box.run(["journalhook", "check", follow.folder + "/other"])
         #expect(other.status == 0)
         #expect(other.text.contains("nonexistent.service"))
@@ -133,7 +152,9 @@ extension SystemTests {
           of: nobody + ["journalhook", "follow", "--hooks", noHooks, "--state-dir", "/var/lib/nobody"])
         try expect(
           1, ["root", "systemd-journal"],
-          of: nobody + ["journalhook", "replay", "--since", "-1h", "--hooks", noHooks, "--state-dir", "/var/lib/nobody"])
+          of: nobody + [
+            "journalhook", "replay", "--since", "-1h", "--hooks", noHooks, "--state-dir", "/var/lib/nobody",
+          ])
         // With the group it may.
         let reader = ["setpriv", "--reuid=65534", "--regid=65534", "--groups", "systemd-journal"]
         try expect(0, [], of: reader + ["journalhook", "events", "-n", "1"])

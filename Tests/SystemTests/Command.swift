@@ -6,7 +6,8 @@ enum Environment {
 
 /// What is tested, and what belongs to it.
 enum Repository {
-  static let path = Environment["JOURNALHOOK_REPOSITORY"] ?? String(#filePath.dropLast("/Tests/SystemTests/Command.swift".count))
+  static let path =
+    Environment["JOURNALHOOK_REPOSITORY"] ?? String(#filePath.dropLast("/Tests/SystemTests/Command.swift".count))
   static let binary = Environment["JOURNALHOOK_BINARY"] ?? path + "/.build/release/journalhook"
   static let box = path + "/contrib/box"
 }
@@ -62,7 +63,8 @@ enum Command {
     var pid: pid_t = 0
     let error = posix_spawnp(&pid, command[0], &actions, &attributes, &arguments, environ)
     guard error == 0 else {
-      throw CommandFailure(output: Output(command: command, status: 127, text: "", errors: String(cString: strerror(error))))
+      throw CommandFailure(
+        output: Output(command: command, status: 127, text: "", errors: String(cString: strerror(error))))
     }
     var status: CInt = 0
     while waitpid(pid, &status, 0) < 0, errno == EINTR {}

@@ -38,7 +38,8 @@ extension SystemTests {
         try follow.recorder("50-e", match: "Unit=work@e.service\nEvent=*")
         try follow.start()
         let since = try box.now()
-        try box.sh("systemctl start work@e; systemctl restart work@e; systemctl kill -s KILL work@e; systemctl start work@e2")
+        try box.sh(
+          "systemctl start work@e; systemctl restart work@e; systemctl kill -s KILL work@e; systemctl start work@e2")
         try follow.settle()
         func events(_ options: String...) throws -> [String] {
           let output = try box.run(["journalhook", "events", "--since", "@\(since)"] + options)
@@ -52,7 +53,8 @@ extension SystemTests {
           #"""
           sqlite3 :memory: "CREATE TABLE e(j); " ".mode list" ".separator $(printf '\001')" ".import $1/events e" ".separator |" \
             "SELECT j ->> 'event', j ->> 'id', j ->> 'restart' FROM e"
-          """#, follow.folder).lines.map { $0.split(separator: "|", omittingEmptySubsequences: false).map(String.init) }
+          """#, follow.folder
+        ).lines.map { $0.split(separator: "|", omittingEmptySubsequences: false).map(String.init) }
         #expect(read.map { $0[0] } == kinds, "\(json)")
         #expect(read.filter { $0[0] == "stopped" }.map { $0[2] } == ["1", "0"])
         // A run belongs to an event by its id.
@@ -81,7 +83,8 @@ extension SystemTests {
     @Test func `list shows the last run`() throws {
       try Follow.use { follow in
         let box = follow.box
-        try follow.hook("50-good", match: "Unit=work@l.service\nEvent=started", hook: "Description=What it is for", body: ":")
+        try follow.hook(
+          "50-good", match: "Unit=work@l.service\nEvent=started", hook: "Description=What it is for", body: ":")
         try follow.hook("51-bad", match: "Unit=work@l.service\nEvent=started", body: "exit 1")
         try follow.hook("52-never", match: "Unit=work@never.service\nEvent=started", body: ":")
         try box.sh(#"ln -s /dev/null "$1/53-masked""#, follow.hooks)
@@ -98,7 +101,8 @@ extension SystemTests {
         #expect(line("53-masked").contains("masked"), "\(list)")
         let json = try box.run(["journalhook", "list", "-o", "json"] + options)
         try box.put(json.text, follow.folder + "/list")
-        #expect(json.lines.count == list.lines.count && json.lines.allSatisfy { $0.hasPrefix("{") && $0.hasSuffix("}") })
+        #expect(
+          json.lines.count == list.lines.count && json.lines.allSatisfy { $0.hasPrefix("{") && $0.hasSuffix("}") })
         #expect(json.lines.first { $0.contains("51-bad") }?.contains(#""state":"failed""#) == true, "\(json)")
         #expect(try box.run(["journalhook", "check", "--hooks", follow.hooks]).status == 0)
       }
@@ -115,16 +119,20 @@ extension SystemTests {
         }
         try follow.file(
           "50-tell.hook",
-          "[Match]\nUnit=work@n.service\nEvent=failed\n[Hook]\nExec=notify --to journal --to \"exec:/usr/bin/tee \(follow.folder)/told\"\n")
+          "[Match]\nUnit=work@n.service\nEvent=failed\n[Hook]\nExec=notify --to journal --to \"exec:/usr/bin/tee \(follow.folder)/told\"\n"
+        )
         // A unit that is not there is a failure, and no more.
-        try follow.file("60-no.hook", "[Match]\nUnit=work@n.service\nEvent=failed\n[Hook]\nExec=stop-dependent nonexistent.service\n")
+        try follow.file(
+          "60-no.hook", "[Match]\nUnit=work@n.service\nEvent=failed\n[Hook]\nExec=stop-dependent nonexistent.service\n")
         try follow.start(["--hooks", programs])
         try box.sh("systemctl start work@n; systemctl kill -s KILL work@n")
-        try follow.wait(until: "(SELECT count(*) FROM runs WHERE unit = 'work@n.service' AND state IN ('succeeded', 'failed')) = 2")
+        try follow.wait(
+          until: "(SELECT count(*) FROM runs WHERE unit = 'work@n.service' AND state IN ('succeeded', 'failed')) = 2")
         #expect(try follow.runs().map { "\($0.hook) \($0.state)" } == ["50-tell succeeded", "60-no failed"])
         #expect(try box.sh(#"cat "$1/told""#, follow.folder).text.contains(#""unit":"work@n.service""#))
         let told = try box.sh("journalctl --sync; journalctl -q -u work@n -t 50-tell -p err -o cat").text
-        #expect(told.contains("work@n.service failed on \(box.name)") && told.contains("signal (killed, KILL)"), "\(told)")
+        #expect(
+          told.contains("work@n.service failed on \(box.name)") && told.contains("signal (killed, KILL)"), "\(told)")
       }
     }
   }

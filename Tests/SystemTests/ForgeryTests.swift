@@ -20,12 +20,21 @@ extension SystemTests {
     private static let kinds = [
       ("by a user, with the manager's fields", "forged _PID=1 _COMM=systemd _UID=0 | nobody logger --journald"),
       ("by root, who is not PID 1", "forged | logger --journald"),
-      ("by root, with the manager's fields", "forged _PID=1 _UID=0 _COMM=systemd _TRANSPORT=journal _SYSTEMD_UNIT=init.scope | logger --journald"),
+      (
+        "by root, with the manager's fields",
+        "forged _PID=1 _UID=0 _COMM=systemd _TRANSPORT=journal _SYSTEMD_UNIT=init.scope | logger --journald"
+      ),
       ("about another process", "forged OBJECT_PID=1 OBJECT_UID=0 | logger --journald"),
       ("the end of a process", "success | logger --journald; success _PID=1 | nobody logger --journald"),
       ("of two units", "forged UNIT=work@other.service | logger --journald"),
-      ("as text, by syslog", "logger -t systemd --id=1 'Stopped work@victim.service.'; nobody logger -t 'systemd[1]' 'Stopped work@victim.service.'"),
-      ("as text, by a service's output", "systemd-run -q --wait -p SyslogIdentifier=systemd echo 'Stopped work@victim.service.'"),
+      (
+        "as text, by syslog",
+        "logger -t systemd --id=1 'Stopped work@victim.service.'; nobody logger -t 'systemd[1]' 'Stopped work@victim.service.'"
+      ),
+      (
+        "as text, by a service's output",
+        "systemd-run -q --wait -p SyslogIdentifier=systemd echo 'Stopped work@victim.service.'"
+      ),
       (
         "by a service that calls itself systemd",
         "systemd-run -q --wait -p SyslogIdentifier=systemd -p 'LogExtraFields=MESSAGE_ID=9d1aaa27d60140bd96365438aad20286' "
@@ -50,7 +59,8 @@ extension SystemTests {
         }
         // They are in the journal.
         try box.wait(
-          until: #"(($(journalctl -q -o cat --since "@$1" UNIT=work@victim.service MESSAGE_ID=9d1aaa27d60140bd96365438aad20286 | wc -l) >= 5))"#,
+          until:
+            #"(($(journalctl -q -o cat --since "@$1" UNIT=work@victim.service MESSAGE_ID=9d1aaa27d60140bd96365438aad20286 | wc -l) >= 5))"#,
           since)
         try box.sh("systemctl stop work@fence")
         try follow.settle()
@@ -59,7 +69,10 @@ extension SystemTests {
         #expect(try box.sh(#"journalhook events --since "@$1" -u work@victim"#, since).lines.isEmpty)
         #expect(
           try box.run(
-            ["journalhook", "replay", "--since", "@\(since)", "--hooks", follow.hooks, "--state-dir", follow.folder + "/other"]
+            [
+              "journalhook", "replay", "--since", "@\(since)", "--hooks", follow.hooks, "--state-dir",
+              follow.folder + "/other",
+            ]
           ).status == 0)
         #expect(try follow.logged().filter { $0.contains("victim") }.isEmpty)
         // A true one does.

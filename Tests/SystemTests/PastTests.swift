@@ -115,7 +115,8 @@ extension SystemTests {
         try follow.start()
         try follow.settle()
         try follow.stop()
-        try box.sh("for i in 1 2 3; do systemctl start work@catch; systemctl stop work@catch; done; systemctl start work@catch")
+        try box.sh(
+          "for i in 1 2 3; do systemctl start work@catch; systemctl stop work@catch; done; systemctl start work@catch")
         try follow.start()
         try follow.settle()
         func states(_ value: String) throws -> [String] {
@@ -157,7 +158,9 @@ extension SystemTests {
             Run(hook: "50-no", unit: "work@boot.service", event: "started"),
             Run(hook: "50-yes", unit: "work@boot.service", event: "started"),
           ])
-        #expect(try follow.sql("SELECT count(DISTINCT json_extract(event_json, '$.boot')) FROM runs WHERE hook <> '99-fence'") == ["2"])
+        #expect(
+          try follow.sql("SELECT count(DISTINCT json_extract(event_json, '$.boot')) FROM runs WHERE hook <> '99-fence'")
+            == ["2"])
       }
     }
   }
