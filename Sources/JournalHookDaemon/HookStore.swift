@@ -111,7 +111,18 @@ package final class HookStore {
   }
 
   /// Opens a hook's program for a run: what was checked when the hook was loaded, or nothing.
-  func open(_ name: String) throws(HookError) -> OpenedHook {
+  ///
+  /// The hook may have changed since the run was planned: what is now for other events must not run for this one.
+  func open(_ name: String, for event: LifecycleEvent) throws(HookError) -> OpenedHook {
+    let opened = try open(name)
+    guard opened.hook.definition.match.matches(event) else {
+      throw HookError(
+        description: "the hook was changed meanwhile, and is not for this event any more", isRefusal: true)
+    }
+    return opened
+  }
+
+  private func open(_ name: String) throws(HookError) -> OpenedHook {
     // The program may just have been replaced, and inotify not have told yet: then its definition is read anew, too.
     for isSecondTry in [false, true] {
       guard let hook = byName[name] else { break }

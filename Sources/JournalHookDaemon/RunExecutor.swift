@@ -116,7 +116,7 @@ package final class RunExecutor {
     if isShutdown, hooks.hook(named: run.hook)?.definition.duringShutdown != true { return delay(run, lane) }
     let opened: OpenedHook
     do {
-      opened = try hooks.open(run.hook)
+      opened = try hooks.open(run.hook, for: run.event)
     } catch {
       // Who saves a file may first empty or remove it: the run waits for what comes then.
       if error.isTemporary || (!error.isTrustRefusal && secondChances.insert(run.id).inserted) {

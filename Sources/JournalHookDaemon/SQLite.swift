@@ -1,4 +1,5 @@
 internal import CSQLite
+internal import Glibc
 
 /// A failed call of SQLite.
 package struct SQLiteError: Error, CustomStringConvertible {
@@ -42,8 +43,15 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
   /// Opens a database file, made if it does not exist and may be written.
   package init(path: String, readOnly: Bool = false) throws(SQLiteError) {
     var handle: OpaquePointer?
-    let flags = (readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) | SQLITE_OPEN_NOMUTEX
-    let code = unsafe sqlite3_open_v2(path, &handle, flags, nil)
+    var flags = (readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) | SQLITE_OPEN_NOMUTEX
+    var name = path
+    // Even a reader makes the files -wal and -shm, unless it is told that nobody writes: nobody has the database open who
+    // would have made them.
+    if readOnly, unsafe access(path + "-wal", F_OK) != 0 {
+      flags |= SQLITE_OPEN_URI
+      name = "file:" + SQLiteDatabase.escape(path) + "?immutable=1"
+    }
+    let code = unsafe sqlite3_open_v2(name, &handle, flags, nil)
     guard code == SQLITE_OK, let handle = unsafe handle else {
       let message = unsafe handle.map { unsafe String(cString: sqlite3_errmsg($0)) } ?? "out of memory"
       unsafe sqlite3_close(handle)
@@ -54,6 +62,18 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
     unsafe sqlite3_extended_result_codes(handle, 1)
     // Another process of ours holds the write lock for microseconds.
     unsafe sqlite3_busy_timeout(handle, 5000)
+  }
+
+  /// A path as part of a URI.
+  private static func escape(_ path: String) -> String {
+    path.utf8.map { byte in
+      let character = Character(Unicode.Scalar(byte))
+      if byte < 0x80, character.isLetter || character.isNumber || "/-_.".contains(character) {
+        return String(character)
+      }
+      let digits = String(byte, radix: 16)
+      return "%" + (digits.count < 2 ? "0" : "") + digits
+    }.joined()
   }
 
   deinit {

@@ -25,8 +25,8 @@ final class Box: Sendable {
     try Command.run([Repository.box, "up", name] + options).check()
     do {
       try run([Repository.path + "/contrib/install", "--binary", binary]).check()
-      try unit("work@.service", "[Service]\nExecStart=/bin/sleep infinity\n")
-      try unit("fence.service", "[Service]\nType=oneshot\nExecStart=/bin/true\n")
+      try unit("work@.service", "[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sleep infinity\n")
+      try unit("fence.service", "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\nExecStart=/bin/true\n")
       try run(["systemctl", "daemon-reload"]).check()
     } catch {
       down()
@@ -130,6 +130,7 @@ final class Box: Sendable {
       """#
     guard let output = try? Command.run([Repository.box, "sh", name, text, stateDirectory]) else { return }
     print(output.text + output.errors)
+    fflush(nil)
   }
 }
 

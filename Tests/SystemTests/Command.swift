@@ -6,7 +6,8 @@ enum Environment {
 
 /// What is tested, and what belongs to it.
 enum Repository {
-  static let path = Environment["JOURNALHOOK_REPOSITORY"] ?? String(#filePath.dropLast("/Tests/SystemTests/Command.swift".count))
+  static let path =
+    Environment["JOURNALHOOK_REPOSITORY"] ?? String(#filePath.dropLast("/Tests/SystemTests/Command.swift".count))
   static let binary = Environment["JOURNALHOOK_BINARY"] ?? path + "/.build/release/journalhook"
   static let box = path + "/contrib/box"
 }
@@ -49,12 +50,21 @@ enum Command {
     for (number, file) in [stdin, stdout, stderr].enumerated() {
       posix_spawn_file_actions_adddup2(&actions, file, CInt(number))
     }
+    // The threads of tests block most signals; what is tested must not inherit that.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     var arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
     defer { for argument in arguments { free(argument) } }
     var pid: pid_t = 0
-    let error = posix_spawnp(&pid, command[0], &actions, nil, &arguments, environ)
+    let error = posix_spawnp(&pid, command[0], &actions, &attributes, &arguments, environ)
     guard error == 0 else {
-      throw CommandFailure(output: Output(command: command, status: 127, text: "", errors: String(cString: strerror(error))))
+      throw CommandFailure(
+        output: Output(command: command, status: 127, text: "", errors: String(cString: strerror(error))))
     }
     var status: CInt = 0
     while waitpid(pid, &status, 0) < 0, errno == EINTR {}

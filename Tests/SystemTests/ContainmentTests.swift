@@ -37,7 +37,8 @@ extension SystemTests {
         #expect(
           try follow.runs(where: "unit = 'work@other.service'").map(\.event) == ["started", "stopped"])
         // It had its time, and not much more.
-        let took = try follow.sql("SELECT (ended - started) / 1000 FROM runs WHERE hook = '50-stubborn'").compactMap(Int.init)
+        let took = try follow.sql("SELECT (ended - started) / 1000 FROM runs WHERE hook = '50-stubborn'").compactMap(
+          Int.init)
         #expect(took.count == 1 && (2400...12000).contains(took[0]), "\(took) ms")
         #expect(
           try follow.sql(

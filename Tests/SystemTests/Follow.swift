@@ -47,8 +47,10 @@ final class Follow {
     folder = "/root/test-\(number)"
     hooks = mode == .byHand ? folder + "/hooks" : "/etc/journalhook/hooks.d"
     state = mode == .byHand ? folder + "/state" : "/var/lib/journalhook"
-    if mode == .service { try box.sh("systemctl stop journalhook; rm -rf /var/lib/journalhook /etc/journalhook/hooks.d /run/journalhook") }
-    try box.sh(#"mkdir -p "$@"; touch "$1/log""#, folder, hooks)
+    if mode == .service {
+      try box.sh("systemctl stop journalhook; rm -rf /var/lib/journalhook /etc/journalhook/hooks.d /run/journalhook")
+    }
+    try box.sh(#"systemctl stop 'work@*'; mkdir -p "$@"; touch "$1/log""#, folder, hooks)
     try hook("99-fence", match: "Unit=fence.service\nEvent=finished", body: ":")
   }
 
@@ -156,7 +158,9 @@ final class Follow {
 
   fileprivate func end() {
     switch mode {
-    case .service: _ = try? box.sh("systemctl kill -s KILL journalhook; systemctl stop journalhook; systemctl reset-failed journalhook || true")
+    case .service:
+      _ = try? box.sh(
+        "systemctl kill -s KILL journalhook; systemctl stop journalhook; systemctl reset-failed journalhook || true")
     case .byHand: _ = try? box.sh(#"[[ ! -e $1/pid || -e $1/status ]] || kill -KILL "$(cat "$1/pid")""#, folder)
     }
   }

@@ -3,7 +3,9 @@ import Testing
 extension SystemTests {
   /// journalhook is killed, comes back, and has missed nothing.
   @Suite(.box) struct InterruptionTests {
-    @Test(arguments: Mode.allCases) func `kill -9 in the middle of a run loses nothing and repeats only that run`(mode: Mode)
+    @Test(arguments: Mode.allCases) func `kill -9 in the middle of a run loses nothing and repeats only that run`(
+      mode: Mode
+    )
       throws
     {
       try Follow.use(mode) { follow in
@@ -29,7 +31,9 @@ extension SystemTests {
         switch mode {
         case .byHand: try follow.start()
         case .service:
-          try box.wait(until: #"[[ $(systemctl show -P MainPID journalhook) != [0$1] ]] && systemctl is-active -q journalhook"#, first)
+          try box.wait(
+            until: #"[[ $(systemctl show -P MainPID journalhook) != [0$1] ]] && systemctl is-active -q journalhook"#,
+            first)
         }
         try follow.wait(until: "(SELECT count(*) FROM runs WHERE hook = '40-all' AND state = 'succeeded') = 12")
         try follow.settle()
@@ -49,7 +53,8 @@ extension SystemTests {
           ])
         #expect(
           try follow.sql(
-            "SELECT hook, attempts.attempt, attempts.state FROM attempts JOIN runs ON id = run WHERE hook = '50-long' ORDER BY 2")
+            "SELECT hook, attempts.attempt, attempts.state FROM attempts JOIN runs ON id = run WHERE hook = '50-long' ORDER BY 2"
+          )
             == ["50-long|1|interrupted", "50-long|2|succeeded"])
         #expect(try follow.sql("SELECT count(*) FROM attempts JOIN runs ON id = run WHERE hook = '40-all'") == ["12"])
         let logged = try follow.logged()

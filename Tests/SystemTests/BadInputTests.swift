@@ -1,0 +1,181 @@
+import Testing
+
+extension SystemTests {
+  /// What is wrong is told clearly, and harms nothing else.
+  @Suite(.box) struct BadInputTests {
+    /// A file in the hook directory, and what is said of it.
+    private static let files: [(name: String, mode: String, text: String, line: Int, message: String, state: String)] =
+      [
+        (
+          "10-unknown-key.hook", "0644",
+          "[Match]\nUnit=work@bad.service\nEvent=started\n[Hook]\nTimeoutSecs=3\nExec=/bin/true\n", 5,
+          "TimeoutSec", "active"
+        ),
+        (
+          "20-no-exec.hook", "0644", "[Match]\nUnit=work@bad.service\nEvent=started\n[Hook]\nTimeoutSec=3\n", 4,
+          "Exec=", "broken"
+        ),
+        (
+          "21-no-program.hook", "0644",
+          "[Match]\nUnit=work@bad.service\nEvent=started\n[Hook]\nExec=/nonexistent/program\n", 1,
+          "/nonexistent/program", "broken"
+        ),
+        (
+          "22-unknown-program.hook", "0644",
+          "[Match]\nUnit=work@bad.service\nEvent=started\n[Hook]\nExec=no-such-program\n", 1,
+          "no-such-program", "broken"
+        ),
+        (
+          "23-not-executable.hook", "0644",
+          "[Match]\nUnit=work@bad.service\nEvent=started\n[Hook]\nExec=/etc/hostname\n", 1,
+          "execut", "refused"
+        ),
+        (
+          "24-script", "0644", "#!/bin/sh\n# [Match]\n# Unit=work@bad.service\n# Event=started\n", 2, "execut", "broken"
+        ),
+        ("25-no-event.hook", "0644", "[Match]\nUnit=work@bad.service\n[Hook]\nExec=/bin/true\n", 1, "Event=", "broken"),
+        (
+          "26-bad-time.hook", "0644",
+          "[Match]\nUnit=work@bad.service\nEvent=started\n[Hook]\nExec=/bin/true\nTimeoutSec=soon\n", 6, "soon",
+          "broken"
+        ),
+        (
+          "27-no-interpreter", "0755", "#!/no/such/sh\n# [Match]\n# Unit=work@bad.service\n# Event=started\n", 1, "/no",
+          "broken"
+        ),
+        (
+          "28-writable", "0757", "#!/bin/sh\n# [Match]\n# Unit=work@bad.service\n# Event=started\n", 1, "writ",
+          "refused"
+        ),
+      ]
+
+    private func arrange(_ follow: Follow) throws {
+      for file in Self.files { try follow.file(file.name, file.text, mode: file.mode) }
+      try follow.recorder("50-good", match: "Unit=work@bad.service\nEvent=started")
+    }
+
+    @Test func `broken hooks are told by file and line, and harm no other`() throws {
+      try Follow.use { follow in
+        let box = follow.box
+        try arrange(follow)
+        try follow.start()
+        // And once more while it runs.
+        try follow.file("29-late.hook", "[Match]\nUnit=work@bad.service\nEvent=started\nExec=/bin/true\n")
+        try box.wait(
+          until: #"journalctl -q -o cat _PID="$1" MESSAGE_ID=18f400ff688b4de7b29fb86fd31ac7d1 | grep -q 29-late.hook:"#,
+          follow.pid)
+        let told = try box.sh(
+          #"journalctl -q -o cat _PID="$1" MESSAGE_ID=18f400ff688b4de7b29fb86fd31ac7d1"#, follow.pid
+        ).lines
+        for file in Self.files {
+          let prefix = "\(follow.hooks)/\(file.name):\(file.line): "
+          let lines = told.filter { $0.hasPrefix("\(follow.hooks)/\(file.name):") }
+          #expect(lines.count == 1, "\(file.name): \(lines)")
+          #expect(lines.contains { $0.hasPrefix(prefix) && $0.contains(file.message) }, "\(file.name): \(lines)")
+        }
+        try box.sh("systemctl start work@bad")
+        try follow.settle()
+        #expect(try follow.isAlive)
+        #expect(
+          try follow.runs() == [
+            Run(hook: "10-unknown-key", unit: "work@bad.service", event: "started"),
+            Run(hook: "50-good", unit: "work@bad.service", event: "started"),
+          ])
+        try box.sh("systemctl stop work@bad")
+      }
+    }
+
+    @Test func `check tells all of it, and list shows it`() throws {
+      try Follow.use { follow in
+        let box = follow.box
+        try arrange(follow)
+        let check = try box.run(["journalhook", "check", "--hooks", follow.hooks])
+        #expect(check.status == 1)
+        for file in Self.files {
+          #expect(
+            check.lines.contains {
+              $0.hasPrefix("\(follow.hooks)/\(file.name):\(file.line): ") && $0.contains(file.message)
+            },
+            "\(file.name): \(check)")
+          let alone = try box.run(["journalhook", "check", "\(follow.hooks)/\(file.name)"])
+          #expect(alone.status == (file.state == "active" ? 0 : 1), "\(alone)")
+        }
+        #expect(check.lines.filter { $0.contains("50-good") }.isEmpty)
+        #expect(try box.run(["journalhook", "check", "\(follow.hooks)/50-good"]).status == 0)
+
+        let list = try box.run(["journalhook", "list", "--hooks", follow.hooks, "--state-dir", follow.state])
+        #expect(list.status == 0)
+        for file in Self.files {
+          let name = file.name.hasSuffix(".hook") ? String(file.name.dropLast(5)) : file.name
+          let words = list.lines.first { $0.hasPrefix(name + " ") }?.split(separator: " ") ?? []
+          #expect(words.count > 1 && words[1] == file.state, "\(file.name): \(list)")
+        }
+        // A unit that does not exist is only a warning.
+        try box.sh(#"mkdir "$1/other""#, follow.folder)
+        try box.put(
+          "[Match]\nUnit=nonexistent.service\nEvent=started\n[Hook]\nExec=/bin/true\n",
+          follow.folder + "/other/50-a.hook")
+        let other = try box.run(["journalhook", "check", follow.folder + "/other"])
+        #expect(other.status == 0)
+        #expect(other.text.contains("nonexistent.service"))
+      }
+    }
+
+    @Test func `what cannot work ends at once, with a reason and a remedy`() throws {
+      try Follow.use { follow in
+        let box = follow.box
+        let (hooks, state) = (follow.hooks, follow.state)
+        func expect(
+          _ status: Int32, _ words: [String], of command: [String], sourceLocation: SourceLocation = #_sourceLocation
+        ) throws {
+          let output = try box.run(["timeout", "20"] + command)
+          #expect(output.status == status, "\(output)", sourceLocation: sourceLocation)
+          for word in words { #expect(output.errors.contains(word), "\(output)", sourceLocation: sourceLocation) }
+        }
+        let follows = ["journalhook", "follow", "--hooks", hooks, "--state-dir"]
+        for command in ["follow", "list", "check"] {
+          try expect(1, ["/root/no/hooks", "No such file"], of: ["journalhook", command, "--hooks", "/root/no/hooks"])
+        }
+        try expect(1, ["/sys/journalhook", "--state-dir"], of: follows + ["/sys/journalhook"])
+        try expect(1, ["/etc/hostname/state"], of: follows + ["/etc/hostname/state"])
+
+        try follow.start()
+        try expect(1, ["process \(follow.pid)", state], of: follows + [state])
+        #expect(try follow.isAlive)
+
+        let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        try expect(1, ["root", "systemd-journal"], of: nobody + ["journalhook", "events"])
+        try box.sh("install -d -o nobody /var/lib/nobody")
+        let noHooks = "/usr/lib/journalhook/hooks.d"
+        try expect(
+          1, ["root", "systemd-journal"],
+          of: nobody + ["journalhook", "follow", "--hooks", noHooks, "--state-dir", "/var/lib/nobody"])
+        try expect(
+          1, ["root", "systemd-journal"],
+          of: nobody + [
+            "journalhook", "replay", "--since", "-1h", "--hooks", noHooks, "--state-dir", "/var/lib/nobody",
+          ])
+        // With the group it may.
+        let reader = ["setpriv", "--reuid=65534", "--regid=65534", "--groups", "systemd-journal"]
+        try expect(0, [], of: reader + ["journalhook", "events", "-n", "1"])
+
+        for time in ["soon", "2026-13-01", "25:00", "-10 parsecs", ""] {
+          try expect(64, ["--since"], of: follows + [state, "--since", time])
+          try expect(64, ["--since"], of: ["journalhook", "replay", "--hooks", hooks, "--since", time])
+          try expect(64, ["--since"], of: ["journalhook", "events", "--since", time])
+        }
+        try expect(64, ["--jobs"], of: follows + [state, "--jobs", "0"])
+        try expect(64, ["--event"], of: ["journalhook", "events", "-e", "exploded"])
+        try expect(64, ["--since"], of: ["journalhook", "replay", "--hooks", hooks])
+        try expect(64, ["--hooks"], of: ["journalhook", "follow", "-D", "/var/log/journal", "--state-dir", state])
+        try expect(64, [], of: ["journalhook", "dance"])
+
+        // All the while it goes on.
+        try follow.recorder("50-still", match: "Unit=work@still.service\nEvent=started")
+        try box.sh("sleep 1; systemctl start work@still")
+        try follow.settle()
+        #expect(try follow.logged() == ["50-still work@still.service started"])
+      }
+    }
+  }
+}
