@@ -16,6 +16,10 @@ import Testing
     deinit { for name in ["", "-wal", "-shm"] { unlink("\(path)/journalhook.db\(name)") } }
   }
 
+  private let cursor =
+    "s=98517bc85f8742f480491d9af697580e;i=1;b=e49253355d24485eb6bf332ea39713fe;m=4c2a04b5;t=660e306346465;"
+    + "x=9364e7d377f1afdc"
+
   private func event(
     _ id: String, _ kind: LifecycleEvent.Kind = .stopped, unit: String = "a.service"
   ) -> LifecycleEvent {
@@ -27,7 +31,7 @@ import Testing
   }
 
   private func commit(
-    _ ledger: Ledger, _ planned: [PlannedRun], cursor: String? = "c", tracker: LifecycleTracker = LifecycleTracker(),
+    _ ledger: Ledger, _ planned: [PlannedRun], tracker: LifecycleTracker = LifecycleTracker(),
     changes: Set<LifecycleTracker.Key> = [], catchingUp: Bool = false, again: Bool = false
   ) throws -> [Run] {
     try ledger.commit(
@@ -44,7 +48,10 @@ import Testing
     #expect(try commit(ledger, [planned]).isEmpty)
     #expect(try commit(ledger, [planned], again: true).count == 1)
     #expect(try commit(ledger, [PlannedRun(event: event("1"), hook: "y", mode: .live)]).count == 1)
-    #expect(try ledger.cursor(of: "local") == "c")
+    #expect(try ledger.position(of: "local") == JournalCursor(cursor).map(Ledger.Position.behind))
+    try ledger.begin(reader: "local", at: 17)
+    #expect(try ledger.position(of: "local") == .from(17))
+    #expect(try ledger.position(of: "files") == nil)
   }
 
   @Test func eventsComeBackAsTheyWere() throws {
