@@ -40,7 +40,7 @@ final class ActiveRun {
     let run = run
     let hook = opened.hook
     let executable = opened.program.descriptor.rawValue
-    output = try RunOutput(loop: loop, report: { reporter.output(run, $0) }) { writing in
+    output = try RunOutput(of: run, loop: loop, reporter: reporter) { writing in
       var request = SpawnRequest(
         executable: executable, arguments: hook.arguments(for: run.event), standardInput: input.rawValue,
         standardOutput: writing, standardError: writing)
