@@ -46,7 +46,7 @@ final class ActiveRun {
     let executable = opened.program.descriptor.rawValue
     let directory = try workingDirectory(definition, account)
     defer { if let directory { _ = Glibc.close(directory) } }
-    output = try RunOutput(loop: loop, report: { reporter.output(run, $0) }) { writing in
+    output = try RunOutput(of: run, loop: loop, reporter: reporter) { writing in
       var request = SpawnRequest(
         executable: executable, arguments: hook.arguments(for: run.event), standardInput: input.rawValue,
         standardOutput: writing, standardError: writing)

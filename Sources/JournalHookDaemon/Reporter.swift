@@ -30,12 +30,36 @@ package final class Reporter {
   /// Shows what is wrong with journalhook itself, where nobody sees the journal.
   private let warn: ((String) -> Void)?
 
+  private let journal: JournalWriter
+  private var exitSource: EventSource?
+  /// What is to be read on when the journal has room: hooks' output, and that of runs that have ended.
+  private var pausedOutputs: [RunOutput] = []
+  private var endedOutputs: [RunOutput] = []
+
+  /// So many ended runs' outputs are kept, each with its descriptor, while the journal takes no more.
+  private static let mostEndedOutputs = 64
+  /// How long the end waits for the journal, in microseconds.
+  private static let flushTime: UInt64 = 200_000
+
   /// - Parameters:
+  ///   - loop: sends what the journal does not take at once.
   ///   - show: for a terminal; without one events and runs are told to the journal only.
   ///   - warn: where standard error is not the journal.
-  package init(show: ((String) -> Void)? = nil, warn: ((String) -> Void)? = nil) {
+  package init(
+    loop: EventLoop, journal: JournalWriter = JournalWriter(), show: ((String) -> Void)? = nil,
+    warn: ((String) -> Void)? = nil
+  ) {
+    self.journal = journal
     self.show = show
     self.warn = warn
+    journal.attach(to: loop)
+    journal.onLoss = { [unowned self] count in
+      say(
+        "\(count) messages of journalhook and its hooks were lost, as the journal did not take them.", .trouble,
+        priority: .warning)
+    }
+    journal.onRoom = { [unowned self] in resumeOutputs() }
+    exitSource = try? loop.scheduleAtExit { [unowned self] in flush() }
   }
 
   /// Whether somebody is watching.
@@ -43,7 +67,7 @@ package final class Reporter {
 
   /// Says something about journalhook itself.
   package func say(_ message: String, _ id: MessageID, priority: JournalWriter.Priority) {
-    JournalWriter.send(
+    journal.send(
       message, priority: priority,
       fields: [(name: "MESSAGE_ID", value: id.rawValue), (name: "SYSLOG_IDENTIFIER", value: "journalhook")])
     if let show { show(message) } else { warn?(message) }
@@ -101,7 +125,9 @@ package final class Reporter {
   }
 
   /// A line that a run's processes have printed. A prefix `<3>` gives its priority (sd-daemon(3)).
-  func output(_ run: Run, _ line: [UInt8]) {
+  ///
+  /// - Parameter fields: `outputFields(of:)`, which are the same for all lines.
+  func output(_ run: Run, _ line: [UInt8], _ fields: JournalFields) {
     var text = line[...]
     var priority = UInt8(ascii: "6")
     if text.count >= 3, text[0] == UInt8(ascii: "<"), text[2] == UInt8(ascii: ">"),
@@ -110,17 +136,56 @@ package final class Reporter {
       priority = text[1]
       text = text.dropFirst(3)
     }
-    var lines: [[UInt8]] = [Array("MESSAGE=".utf8) + text, Array("PRIORITY=".utf8) + [priority]]
-    lines += Reporter.fields(of: run).map { Array("\($0.name)=\($0.value)".utf8) }
-    JournalWriter.send(&lines)
+    var entry = JournalFields()
+    entry.append("MESSAGE", text)
+    entry.append("PRIORITY", [priority])
+    entry.append(fields)
+    journal.send(entry)
     show?("\(run.hook)[\(run.id)]: \(String(decoding: text, as: UTF8.self))")
+  }
+
+  /// What every line of a run's output carries.
+  func outputFields(of run: Run) -> JournalFields { JournalFields(Reporter.fields(of: run)) }
+
+  // MARK: Back-pressure
+
+  /// Whether the journal takes no more output for now. The output given is told when it does again.
+  func isBackedUp(for output: RunOutput) -> Bool {
+    guard journal.isBackedUp else { return false }
+    if !pausedOutputs.contains(where: { $0 === output }) { pausedOutputs.append(output) }
+    return true
+  }
+
+  /// Keeps the output of a run that has ended until it is read; false when there are too many of them.
+  func keep(_ output: RunOutput) -> Bool {
+    guard endedOutputs.count < Reporter.mostEndedOutputs else { return false }
+    endedOutputs.append(output)
+    return true
+  }
+
+  /// The output is read, or will not be.
+  func forget(_ output: RunOutput) {
+    pausedOutputs.removeAll { $0 === output }
+    endedOutputs.removeAll { $0 === output }
+  }
+
+  private func resumeOutputs() {
+    let outputs = pausedOutputs
+    pausedOutputs = []
+    outputs.forEach { $0.resume() }
+  }
+
+  /// Gives the journal what is left, as far as it takes it soon.
+  private func flush() {
+    endedOutputs.forEach { $0.readRest() }
+    journal.flush(within: Reporter.flushTime)
   }
 
   private func tell(
     _ run: Run, _ message: String, _ id: MessageID, _ priority: JournalWriter.Priority,
     _ extra: [(name: String, value: String)] = []
   ) {
-    JournalWriter.send(
+    journal.send(
       message, priority: priority,
       fields: [(name: "MESSAGE_ID", value: id.rawValue)] + Reporter.fields(of: run) + extra)
     show?(message)

@@ -134,6 +134,15 @@ internal import Synchronization
     return source
   }
 
+  /// Calls back when the loop ends by `exit(_:)`.
+  public func scheduleAtExit(_ action: @escaping () -> Void) throws(SystemError) -> EventSource {
+    let source = EventSource { _ in action() }
+    try unsafe source.attach(.normal) { (source, context) in
+      unsafe sd_event_add_exit(handle, source, { _, context in unsafe EventSource.call(context, 0) }, context)
+    }
+    return source
+  }
+
   /// Blocks signals in this thread.
   public static func block(_ signals: [CInt]) {
     var set = sigset_t()

@@ -32,11 +32,18 @@ enum Console {
   /// Writes a line to standard output. A reader that has gone away (`| head`) ends the process quietly.
   static func print(_ line: String) { write(line + "\n", to: STDOUT_FILENO) }
 
+  /// Shows a line on standard output to whoever looks, while the process has something else to do.
+  static func show(_ line: String) { standardOutput.write(line + "\n") }
+
+  private static let standardOutput = PassingOutput(STDOUT_FILENO)
+
   /// Writes a message to standard error.
-  static func warn(_ message: String) { write("journalhook: \(message)\n", to: STDERR_FILENO) }
+  static func warn(_ message: String) { standardError.write("journalhook: \(message)\n") }
 
   /// Writes text to standard error as it is.
-  static func progress(_ text: String) { write(text, to: STDERR_FILENO) }
+  static func progress(_ text: String) { standardError.write(text) }
+
+  private static let standardError = PassingOutput(STDERR_FILENO)
 
   private static func write(_ text: String, to descriptor: CInt) {
     var rest = Array(text.utf8)[...]

@@ -48,7 +48,7 @@ struct Follow: ParsableCommand {
     options.again = again
     options.jobs = jobs
     let loop = try EventLoop()
-    let follower = try Follower(options, loop: loop, reporter: Console.reporter())
+    let follower = try Follower(options, loop: loop, reporter: Console.reporter(loop))
     try follower.assumeIsolated { try $0.start() }
     let status = try loop.run()
     _ = follower
@@ -84,10 +84,12 @@ func checkJobs(_ jobs: Int) throws {
 extension Console {
   /// Tells what journalhook does: to the person at a terminal, or on standard error what is wrong, unless that is the
   /// journal, which is told anyway.
-  static func reporter() -> Reporter {
-    if isatty(STDOUT_FILENO) == 1 { return Reporter(show: { print($0) }) }
+  static func reporter(_ loop: EventLoop) -> Reporter {
+    // A reader that has gone away must not end runs.
+    EventLoop.block([SIGPIPE])
+    if isatty(STDOUT_FILENO) == 1 { return Reporter(loop: loop, show: { show($0) }) }
     let isJournal = unsafe getenv("JOURNAL_STREAM") != nil
-    return Reporter(warn: isJournal ? nil : { warn($0) })
+    return Reporter(loop: loop, warn: isJournal ? nil : { warn($0) })
   }
 
   /// Shows what a dry run would do.

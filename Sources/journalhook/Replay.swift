@@ -53,7 +53,7 @@ struct Replay: ParsableCommand {
     options.again = again
     options.jobs = jobs
     let loop = try EventLoop()
-    let replayer = try Replayer(options, loop: loop, reporter: Console.reporter(), report: { Replay.show($0) })
+    let replayer = try Replayer(options, loop: loop, reporter: Console.reporter(loop), report: { Replay.show($0) })
     try replayer.assumeIsolated { try $0.start() }
     let status = try loop.run()
     _ = replayer
