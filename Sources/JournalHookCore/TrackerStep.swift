@@ -11,7 +11,7 @@ struct TrackerStep {
 
   mutating func run() {
     // A unit's invocations follow each other: one that is over has nothing more to tell.
-    if entry.invocation != nil, entry.invocation == state.previousInvocation { return }
+    if let invocation = entry.invocation, state.previousInvocations.contains(invocation) { return }
     state.lastSeen = entry.monotonic
     settle()
     enterInvocation()
@@ -152,7 +152,7 @@ struct TrackerStep {
     } else if ["dependency", "assert", "unsupported", "invalid", "frozen", "concurrency"].contains(result) {
       // The unit itself was not touched, and INVOCATION_ID is its last run's.
       tell(.failed, result: result, invocation: .some(nil))
-    } else if entry.isOldJobEnd {
+    } else if entry.isOldJobEnd, entry.invocation == nil {
       state.failedTold = true
       state.pendingFailure = event(.failed, result: state.likelyResult ?? result)
     } else if !state.failedTold {
@@ -167,6 +167,7 @@ struct TrackerStep {
     if !state.startLimitHit { tell(.gaveUp, result: "start-limit-hit") }
     state.startLimitHit = true
     state.isAutoRestart = false
+    if state.phase != .up { state.phase = .down }
   }
 
   /// A unit waits for its automatic restart only when it is down: the clean end that led there is not logged up to systemd
@@ -184,7 +185,7 @@ struct TrackerStep {
   private mutating func stopping() {
     endRestart()
     // systemd logs it only for a unit that was up.
-    if state.phase != .down || entry.invocation == nil { state.phase = .up }
+    if state.phase != .down || state.invocation == nil { state.phase = .up }
     state.isStopping = true
     state.stopJob = entry.job?.id
     tell(.stopping)
@@ -219,6 +220,10 @@ struct TrackerStep {
   private mutating func fail(result: String) {
     switch state.phase {
     case .starting, .down:
+      endRestart()
+      state.phase = .down
+    case .unknown where state.unansweredRestart != nil:
+      // What should have come up has failed.
       endRestart()
       state.phase = .down
     case .unknown where state.exitCode == nil:

@@ -12,8 +12,8 @@ package struct UnitState: Sendable, Equatable {
   package var phase = Phase.unknown
   /// The last invocation that was seen.
   package var invocation: String?
-  /// The one before it, which is over.
-  package var previousInvocation: String?
+  /// Those before it, which are over: the last two, latest first.
+  package var previousInvocations: [String] = []
   /// When the last entry about the unit came, in microseconds since the boot.
   package var lastSeen: UInt64 = 0
 
@@ -58,7 +58,7 @@ package struct UnitState: Sendable, Equatable {
 
   /// Forgets what belonged to the last invocation.
   mutating func begin(_ invocation: String?) {
-    previousInvocation = self.invocation ?? previousInvocation
+    if let over = self.invocation { previousInvocations = [over] + previousInvocations.prefix(1) }
     self.invocation = invocation
     phase = .unknown
     likelyResult = nil

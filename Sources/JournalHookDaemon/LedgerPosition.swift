@@ -112,7 +112,7 @@ extension UnitState {
       if let value, !value.isEmpty, !value.contains(where: \.isWhitespace) { words.append("\(key)=\(value)") }
     }
     add("invocation", invocation)
-    add("previous", previousInvocation)
+    add("previous", previousInvocations.joined(separator: ","))
     add("stop-job", stopJob.map(String.init))
     add("restart-job", restartJob.map(String.init))
     add("n-restarts", nRestarts.map(String.init))
@@ -139,7 +139,7 @@ extension UnitState {
         self.phase = phase
       case "seen": lastSeen = UInt64(value) ?? 0
       case "invocation": invocation = value
-      case "previous": previousInvocation = value
+      case "previous": previousInvocations = value.split(separator: ",").map(String.init)
       case "stop-job": stopJob = UInt32(value)
       case "restart-job": restartJob = UInt32(value)
       case "n-restarts": nRestarts = UInt32(value)
