@@ -51,7 +51,8 @@ enum SHA256 {
       (h, g, f, e) = (g, f, e, d &+ t1)
       (d, c, b, a) = (c, b, a, t1 &+ s0 &+ majority)
     }
-    for (index, word) in [a, b, c, d, e, f, g, h].enumerated() { state[index] &+= word }
+    let words = [a, b, c, d, e, f, g, h]
+    for index in 0..<8 { state[index] &+= words[index] }
   }
 
   @inline(__always)

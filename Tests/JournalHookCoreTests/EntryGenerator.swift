@@ -14,7 +14,10 @@ struct SeededNumbers: RandomNumberGenerator {
     return mixed ^ (mixed >> 31)
   }
 
-  mutating func isOne(in count: Int) -> Bool { Int.random(in: 0..<count, using: &self) == 0 }
+  mutating func isOne(in count: Int) -> Bool { next() % UInt64(count) == 0 }
+
+  /// A number below another; without the generic code that makes debug builds slow.
+  mutating func below(_ count: Int) -> Int { Int(next() % UInt64(count)) }
 }
 
 /// What service managers of several versions say about several units: lives as they are, with entries lost, and entries
@@ -46,6 +49,7 @@ struct EntryGenerator {
     var name: String
     var version: Version
     var boot = 0
+    var bootName = "b0"
     var clock: UInt64 = 1_000_000
     var jobs: UInt32 = 0
     var units: [Unit]
@@ -58,7 +62,7 @@ struct EntryGenerator {
     var result: String?
     /// Begins the unit's next invocation.
     var isBirth = false
-    var message = "Something."
+    var message = "Started it."
   }
 
   private var numbers: SeededNumbers
@@ -73,18 +77,23 @@ struct EntryGenerator {
   }
 
   mutating func next() -> ManagerEntry {
-    let place = Int.random(in: machines.indices, using: &numbers)
+    let place = numbers.below(machines.count)
     var machine = machines[place]
     defer { machines[place] = machine }
     if numbers.isOne(in: 3000) {
       machine.boot += 1
+      machine.bootName = "b\(machine.boot)"
       machine.clock = numbers.isOne(in: 20) ? .max - 200_000 : 1_000_000
-      for index in machine.units.indices { machine.units[index].script = [] }
+      for index in machine.units.indices {
+        machine.units[index].script = []
+        let invocation = machine.units[index].invocation
+        machine.units[index].said = (invocation, invocation)
+      }
     }
-    let pause = numbers.isOne(in: 6) ? UInt64.random(in: 20_000...150_000, using: &numbers) : 700
-    machine.clock = machine.clock.addingReportingOverflow(pause).overflow ? 1 : machine.clock + pause
+    let pause = numbers.isOne(in: 6) ? 20_000 + UInt64(numbers.below(130_000)) : 700
+    machine.clock = machine.clock > .max - pause ? 1 : machine.clock + pause
 
-    let index = Int.random(in: machine.units.indices, using: &numbers)
+    let index = numbers.below(machine.units.count)
     var unit = machine.units[index]
     defer { machine.units[index] = unit }
     // Lost entries.
@@ -114,7 +123,7 @@ struct EntryGenerator {
     count += 1
     return ManagerEntry(
       kind: draft.kind, unit: unit, manager: .system, machine: machine.name, hostname: nil,
-      boot: "b\(machine.boot)", realtime: UInt64(count), monotonic: machine.clock, cursor: "",
+      boot: machine.bootName, realtime: UInt64(count), monotonic: machine.clock, cursor: "",
       invocation: invocation, job: draft.job, result: draft.result,
       exitCode: draft.kind == .mainProcessExit ? "killed" : nil, exitStatus: nil,
       nRestarts: draft.kind == .restartScheduled ? .max : nil, message: draft.message)
@@ -133,7 +142,7 @@ struct EntryGenerator {
     }
     func failure(_ result: String) -> [Draft] { [Draft(kind: .failureResult, result: isOld ? nil : result)] }
     let succeeded = isOld ? [] : [Draft(kind: .success)]
-    let isSimple = Bool.random(using: &numbers)
+    let isSimple = numbers.isOne(in: 2)
     var start = isSimple ? [] : [begin(.starting, "start")]
     start.append(end(.started, "start", "done", id: id))
     start[0].isBirth = true
@@ -144,7 +153,7 @@ struct EntryGenerator {
     var scheduled = [Draft(kind: .restartScheduled)]
     if version != .newest { scheduled.append(restartEnd) }
 
-    switch Int.random(in: 0..<14, using: &numbers) {
+    switch numbers.below(14) {
     case 0, 1: return start + stop + [stopEnd]
     case 2, 3: return start + stop + [restartEnd] + start
     case 4: return start + [exit] + failure("signal") + scheduled + start
