@@ -35,10 +35,10 @@ import Testing
   }
 }
 
-/// The bytes of a file in this target's Fixtures folder.
 /// A variable of the environment.
 func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
+/// The bytes of a file in this target's Fixtures folder.
 func fixture(_ name: String, file: String = #filePath) throws -> [UInt8] {
   let folder = file.split(separator: "/").dropLast().joined(separator: "/")
   let descriptor = open("/\(folder)/Fixtures/\(name)", O_RDONLY)
