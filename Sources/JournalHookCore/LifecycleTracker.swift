@@ -20,7 +20,7 @@ package struct LifecycleTracker: Sendable {
   /// and never if the job was replaced or canceled.
   package static let patience: UInt64 = 100_000
 
-  /// Units to remember at most; beyond it those that have long ended are forgotten.
+  /// Units to remember at most; beyond it those that have long ended are forgotten, then those that were silent longest.
   static let capacity = 8192
 
   package private(set) var units: [Key: UnitState] = [:]
@@ -37,7 +37,7 @@ package struct LifecycleTracker: Sendable {
   package init(units: [Key: UnitState], boots: [String: String]) {
     self.units = units
     self.boots = boots
-    waiting = Set(units.filter { $0.value.pending != nil }.keys)
+    waiting = Set(units.filter { $0.value.isWaiting }.keys)
   }
 
   /// Whether an event waits, so that `flush` has to be called when no entry comes.
@@ -64,15 +64,17 @@ package struct LifecycleTracker: Sendable {
     step.run()
     events += step.events
     store(step.state, for: key)
-    if units.count > LifecycleTracker.capacity { forgetEnded() }
+    if units.count > LifecycleTracker.capacity { events += forgetSome() }
     return events
   }
 
   /// The events that have waited until now, in microseconds since the machine's boot, and need wait no longer.
   package mutating func flush(machine: String? = nil, until now: UInt64) -> [LifecycleEvent] {
     let due = waiting.filter { key in
-      guard machine == nil || key.machine == machine, let pending = units[key]?.pending else { return false }
-      return pending.monotonic &+ LifecycleTracker.patience <= now
+      guard machine == nil || key.machine == machine, let state = units[key],
+        let since = (state.pending ?? state.pendingFailure)?.monotonic
+      else { return false }
+      return now >= since && now - since >= LifecycleTracker.patience
     }
     return tell(due)
   }
@@ -84,63 +86,71 @@ package struct LifecycleTracker: Sendable {
     var events: [LifecycleEvent] = []
     for key in keys {
       guard var state = units[key] else { continue }
-      events += state.tellPending(restart: false)
+      events += state.tellWaiting(restart: false)
       store(state, for: key)
     }
-    return events.sorted { $0.monotonic < $1.monotonic }
+    return events.sorted(by: LifecycleTracker.isBefore)
   }
 
   private mutating func store(_ state: UnitState, for key: Key) {
     units[key] = state
     changed.insert(key)
-    if state.pending == nil { waiting.remove(key) } else { waiting.insert(key) }
+    if state.isWaiting { waiting.insert(key) } else { waiting.remove(key) }
   }
 
   /// A machine has booted anew: nothing that was up is up any more, and what waited is told. Restarts that the shutdown has
   /// cut off have failed.
   private mutating func forgetBoot(of machine: String) -> [LifecycleEvent] {
+    forget(units.keys.filter { $0.machine == machine })
+  }
+
+  /// Keeps memory bounded. A unit that is up and forgotten is first seen again with its next entry, so that its stop is told.
+  private mutating func forgetSome() -> [LifecycleEvent] {
+    let known = units.map { (key: $0.key, isSettled: $0.value.isSettled, lastSeen: $0.value.lastSeen) }
+    let byWorth = known.sorted { $0.isSettled == $1.isSettled ? $0.lastSeen < $1.lastSeen : $0.isSettled }
+    return forget(byWorth.prefix(LifecycleTracker.capacity / 4).map(\.key))
+  }
+
+  /// Forgets units; what waited is told, and restarts under way have failed.
+  private mutating func forget(_ keys: [Key]) -> [LifecycleEvent] {
     var events: [LifecycleEvent] = []
-    for (key, var state) in units where key.machine == machine {
-      events += state.tellPending(restart: false)
+    for key in keys {
+      guard var state = units[key] else { continue }
+      events += state.tellWaiting(restart: false)
       if let failed = state.tellFailedRestart() { events.append(failed) }
       units[key] = nil
       waiting.remove(key)
       changed.insert(key)
     }
-    return events.sorted { $0.monotonic < $1.monotonic }
+    return events.sorted(by: LifecycleTracker.isBefore)
   }
 
-  private mutating func forgetEnded() {
-    let ended = units.filter { $0.value.isSettled }.sorted { $0.value.lastSeen < $1.value.lastSeen }
-    for (key, _) in ended.prefix(LifecycleTracker.capacity / 4) {
-      units[key] = nil
-      changed.insert(key)
-    }
+  /// A fixed order, whatever the order in a dictionary; a `stopped` comes before the `failed` of its entry.
+  private static func isBefore(_ one: LifecycleEvent, _ other: LifecycleEvent) -> Bool {
+    (one.monotonic, one.unit) < (other.monotonic, other.unit)
   }
 }
 
 extension UnitState {
-  /// Gives out the waiting `stopped`, and the `failed` that waited with it.
-  mutating func tellPending(restart: Bool, from entry: ManagerEntry? = nil) -> [LifecycleEvent] {
-    guard var stopped = pending else { return [] }
-    pending = nil
-    phase = .down
-    wentDown = true
-    stopped.restart = restart
-    if let entry {
-      stopped.job = entry.job
-      stopped.message = entry.message
-      stopped.realtime = entry.realtime
-      stopped.monotonic = entry.monotonic
-      stopped.cursor = entry.cursor
+  /// Gives out what waits: the `stopped`, and the `failed` with it or alone.
+  mutating func tellWaiting(restart: Bool, from entry: ManagerEntry? = nil) -> [LifecycleEvent] {
+    var events: [LifecycleEvent] = []
+    if var stopped = pending {
+      phase = .down
+      wentDown = true
+      stopped.restart = restart
+      if let entry { stopped.take(from: entry) }
+      unansweredRestart = restart ? stopped : nil
+      events.append(stopped)
     }
-    unansweredRestart = restart ? stopped : nil
-    defer { pendingFailure = nil }
     if let failed = pendingFailure {
       failedTold = true
-      return [stopped, failed]
+      events.append(failed)
     }
-    return [stopped]
+    pending = nil
+    pendingFailure = nil
+    awaitsStart = false
+    return events
   }
 
   /// The `stopped` that tells that a restart has not brought the unit up again; nil when none is owed.
@@ -154,13 +164,18 @@ extension UnitState {
     stopped.id = EventID.derive(
       machine: stopped.machine, boot: stopped.boot, manager: stopped.manager, unit: stopped.unit, kind: .stopped,
       source: .restartFailed, invocation: stopped.invocation, monotonic: stopped.monotonic)
-    if let entry {
-      stopped.job = entry.job
-      stopped.message = entry.message
-      stopped.realtime = entry.realtime
-      stopped.monotonic = entry.monotonic
-      stopped.cursor = entry.cursor
-    }
+    if let entry { stopped.take(from: entry) }
     return stopped
+  }
+}
+
+extension LifecycleEvent {
+  /// Takes time, place, job and text from the entry that has shown it.
+  mutating func take(from entry: ManagerEntry) {
+    job = entry.job
+    message = entry.message
+    realtime = entry.realtime
+    monotonic = entry.monotonic
+    cursor = entry.cursor
   }
 }

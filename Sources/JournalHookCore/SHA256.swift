@@ -5,49 +5,58 @@
 enum SHA256 {
   static func hexadecimalDigest(of message: [UInt8]) -> String {
     var state = initialState
-    var padded = message
-    padded.append(0x80)
-    while padded.count % 64 != 56 { padded.append(0) }
-    let bits = UInt64(message.count) * 8
-    for shift in stride(from: UInt64(56), through: 0, by: -8) {
-      padded.append(UInt8(truncatingIfNeeded: bits >> shift))
+    // A one bit, zeros up to 8 bytes before a block's end, the length in bits.
+    var padded = [UInt8](repeating: 0, count: (message.count + 72) / 64 * 64)
+    padded.replaceSubrange(0..<message.count, with: message)
+    padded[message.count] = 0x80
+    var bits = UInt64(message.count) * 8
+    var at = padded.count
+    while bits > 0 {
+      at -= 1
+      padded[at] = UInt8(truncatingIfNeeded: bits)
+      bits &>>= 8
     }
-    for start in stride(from: 0, to: padded.count, by: 64) { compress(padded[start..<start + 64], into: &state) }
-    let digits = Array("0123456789abcdef".utf8)
-    var text: [UInt8] = []
-    for word in state {
-      for shift in stride(from: UInt32(28), through: 0, by: -4) { text.append(digits[Int((word >> shift) & 15)]) }
-    }
+    for block in 0..<padded.count / 64 { compress(padded[block * 64..<block * 64 + 64], into: &state) }
+    var text = [UInt8](repeating: 0, count: 64)
+    for index in 0..<64 { text[index] = digits[Int((state[index / 8] &>> UInt32(28 - index % 8 * 4)) & 15)] }
     return String(decoding: text, as: UTF8.self)
   }
 
+  private static let digits = Array("0123456789abcdef".utf8)
+
   private static func compress(_ block: ArraySlice<UInt8>, into state: inout [UInt32]) {
-    var schedule: [UInt32] = []
-    schedule.reserveCapacity(64)
+    var schedule = [UInt32](repeating: 0, count: 64)
+    var at = block.startIndex
     for index in 0..<16 {
-      let at = block.startIndex + index * 4
-      schedule.append(block[at..<at + 4].reduce(0) { $0 << 8 | UInt32($1) })
+      let high = UInt32(block[at]) &<< 24 | UInt32(block[at + 1]) &<< 16
+      schedule[index] = high | UInt32(block[at + 2]) &<< 8 | UInt32(block[at + 3])
+      at += 4
     }
     for index in 16..<64 {
       let a = schedule[index - 15]
       let b = schedule[index - 2]
-      let s0 = rotate(a, 7) ^ rotate(a, 18) ^ (a >> 3)
-      let s1 = rotate(b, 17) ^ rotate(b, 19) ^ (b >> 10)
-      schedule.append(schedule[index - 16] &+ s0 &+ schedule[index - 7] &+ s1)
+      let s0 = rotate(a, 7) ^ rotate(a, 18) ^ (a &>> 3)
+      let s1 = rotate(b, 17) ^ rotate(b, 19) ^ (b &>> 10)
+      schedule[index] = schedule[index - 16] &+ s0 &+ schedule[index - 7] &+ s1
     }
+    // Eight words that move on by one place each round: names of their own instead of an array per round.
     var (a, b, c, d) = (state[0], state[1], state[2], state[3])
     var (e, f, g, h) = (state[4], state[5], state[6], state[7])
     for index in 0..<64 {
       let s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)
-      let t1 = h &+ s1 &+ ((e & f) ^ (~e & g)) &+ roundConstants[index] &+ schedule[index]
+      let choice = (e & f) ^ (~e & g)
+      let t1 = h &+ s1 &+ choice &+ roundConstants[index] &+ schedule[index]
       let s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)
-      let t2 = s0 &+ ((a & b) ^ (a & c) ^ (b & c))
-      (h, g, f, e, d, c, b, a) = (g, f, e, d &+ t1, c, b, a, t1 &+ t2)
+      let majority = (a & b) ^ (a & c) ^ (b & c)
+      (h, g, f, e) = (g, f, e, d &+ t1)
+      (d, c, b, a) = (c, b, a, t1 &+ s0 &+ majority)
     }
-    for (index, value) in [a, b, c, d, e, f, g, h].enumerated() { state[index] &+= value }
+    let words = [a, b, c, d, e, f, g, h]
+    for index in 0..<8 { state[index] &+= words[index] }
   }
 
-  private static func rotate(_ word: UInt32, _ count: UInt32) -> UInt32 { word >> count | word << (32 - count) }
+  @inline(__always)
+  private static func rotate(_ word: UInt32, _ count: UInt32) -> UInt32 { word &>> count | word &<< (32 &- count) }
 
   // The fractional parts of the square roots of the first 8 primes and of the cube roots of the first 64.
   private static let initialState: [UInt32] = primes.prefix(8).map { fraction(of: $0, root: 2) }

@@ -10,11 +10,11 @@ struct TrackerStep {
   }
 
   mutating func run() {
+    // A unit's invocations follow each other: one that is over has nothing more to tell.
+    if let invocation = entry.invocation, state.previousInvocations.contains(invocation) { return }
     state.lastSeen = entry.monotonic
-    settlePending()
-    if let invocation = entry.invocation, invocation != state.invocation, entry.kind != .startFailed {
-      state.begin(invocation)
-    }
+    settle()
+    enterInvocation()
     switch entry.kind {
     case .starting: starting()
     case .started: started()
@@ -28,36 +28,55 @@ struct TrackerStep {
     case .reloaded: reload(entry.job?.result == "done" ? .reloaded : .reloadFailed)
     case .skipped: skipped()
     case .outOfMemory: tell(.oom)
-    case .startLimitHit: state.startLimitHit = true
+    case .startLimitHit: startLimitHit()
+    case .mishap: state.likelyResult = entry.result
     case .mainProcessExit:
+      state.likelyResult = entry.result ?? state.likelyResult
       state.exitCode = entry.exitCode
       state.exitStatus = entry.exitStatus
     }
   }
 
-  /// A waiting `stopped` waits no longer than until the unit's next entry. If that is its job's UNIT_STOPPED, `stopped()`
-  /// tells it; a start by the same job shows a restart whose UNIT_STOPPED was lost.
-  private mutating func settlePending() {
-    guard state.pending != nil, entry.kind != .stopped else { return }
-    if state.pendingFailure != nil, entry.kind == .startFailed { return }
-    let sameJob = entry.job?.id != nil && entry.job?.id == state.stopJob
-    let restart = sameJob && (entry.kind == .starting || entry.kind == .started)
-    events += state.tellPending(restart: restart)
-    if restart { state.restartJob = state.stopJob }
-    state.isStopping = false
-    state.stopJob = nil
+  /// What waits does so no longer than until the unit's next entry, unless that is what it waits for.
+  private mutating func settle() {
+    guard state.isWaiting else { return }
+    let isStart = entry.kind == .starting || entry.kind == .started
+    switch (entry.kind, isStopWaiting: state.pending != nil, state.awaitsStart) {
+    case (.stopped, true, false), (.failureResult, true, true), (.failureResult, false, _): return
+    case (.startFailed, true, false) where state.pendingFailure != nil: return
+    default: break
+    }
+    // A start by the stop's job shows a restart whose UNIT_STOPPED was lost.
+    let isSameJob = entry.job?.id != nil && entry.job?.id == state.stopJob
+    let restart = state.pending != nil && isStart && (state.awaitsStart || isSameJob)
+    events += state.tellWaiting(restart: restart)
+    if restart {
+      state.restartJob = state.stopJob
+      state.isRestarting = true
+    }
+    state.endStopJob()
+  }
+
+  private mutating func enterInvocation() {
+    guard let invocation = entry.invocation, invocation != state.invocation else { return }
+    if state.invocation == nil {
+      // systemd 232–234 tells it in some of an invocation's entries only.
+      state.invocation = invocation
+    } else {
+      state.begin(invocation)
+    }
   }
 
   // MARK: Coming up
 
   private mutating func starting() {
+    // An invocation starts once.
+    guard entry.invocation == nil || state.phase == .unknown else { return }
     if !isByRestartJob { endRestart() }
-    // The same invocation again only where the manager tells none.
-    state.begin(entry.invocation)
+    if entry.invocation == nil { state.begin(nil) }
     state.phase = .starting
     state.skippedTold = false
     state.startLimitHit = false
-    state.gaveUpTold = false
     tell(.starting)
   }
 
@@ -83,6 +102,7 @@ struct TrackerStep {
     // Nothing is logged for a unit that is up already; only where invocations are told can that be checked.
     if state.phase == .up, entry.invocation != nil { return }
     if !isByRestartJob { endRestart() }
+    if entry.invocation == nil, state.phase != .starting { state.begin(nil) }
     let auto = state.isAutoRestart
     let restarted = state.wentDown && (auto || isByRestartJob)
     state.phase = .up
@@ -93,19 +113,17 @@ struct TrackerStep {
     state.isRestarting = false
     state.isAutoRestart = false
     state.wentDown = false
-    state.isStopping = false
-    state.stopJob = nil
     state.startLimitHit = false
-    state.gaveUpTold = false
+    state.endStopJob()
   }
 
-  /// A start that was skipped logs UNIT_STARTED with no invocation (from 240 on jobs have one otherwise), or that of the
-  /// last run. A start that has begun to work is skipped only by ExecCondition=.
+  /// A start that was skipped logs UNIT_STARTED with no invocation (from 240 on jobs have one otherwise, except of devices,
+  /// which are found and not started), or that of the last run. A start that has begun to work is skipped only by
+  /// ExecCondition=.
   private var isSkippedStart: Bool {
     if state.skippedTold { return true }
     if state.phase == .starting { return false }
-    if entry.tellsSkippedStart { return true }
-    return entry.job?.id != nil && entry.invocation == nil
+    return entry.tellsSkippedStart ?? (entry.job?.id != nil && entry.invocation == nil)
   }
 
   private mutating func skipped() {
@@ -126,28 +144,40 @@ struct TrackerStep {
       state.pending = nil
       state.pendingFailure = nil
       state.phase = .down
-      state.failedTold = true
       events.append(failed)
-    } else if state.gaveUpTold {
-      // Told with the failure result before.
     } else if state.startLimitHit {
-      tell(.gaveUp, result: "start-limit-hit")
+      // That is why, and it was told. The failure that 234 and before tell behind it is the same.
+      state.startLimitHit = false
+      state.failedTold = true
     } else if ["dependency", "assert", "unsupported", "invalid", "frozen", "concurrency"].contains(result) {
       // The unit itself was not touched, and INVOCATION_ID is its last run's.
       tell(.failed, result: result, invocation: .some(nil))
+    } else if entry.isOldJobEnd, entry.invocation == nil {
+      state.failedTold = true
+      state.pendingFailure = event(.failed, result: state.likelyResult ?? result)
     } else if !state.failedTold {
       state.failedTold = true
       tell(.failed, result: result)
     }
-    state.gaveUpTold = false
-    state.startLimitHit = false
     if state.phase != .up { state.phase = .down }
   }
 
+  private mutating func startLimitHit() {
+    endRestart()
+    if !state.startLimitHit { tell(.gaveUp, result: "start-limit-hit") }
+    state.startLimitHit = true
+    state.isAutoRestart = false
+    if state.phase != .up { state.phase = .down }
+  }
+
+  /// A unit waits for its automatic restart only when it is down: the clean end that led there is not logged up to systemd
+  /// 239 and by user managers.
   private mutating func restartScheduled() {
+    if state.phase == .up { goDown(result: "success") }
+    // 235–238 tell it twice, the first time by text alone.
+    if !state.isAutoRestart { tell(.restarting, nRestarts: entry.nRestarts) }
     state.isAutoRestart = true
     state.nRestarts = entry.nRestarts
-    tell(.restarting)
   }
 
   // MARK: Going down
@@ -155,7 +185,7 @@ struct TrackerStep {
   private mutating func stopping() {
     endRestart()
     // systemd logs it only for a unit that was up.
-    state.phase = .up
+    if state.phase != .down || state.invocation == nil { state.phase = .up }
     state.isStopping = true
     state.stopJob = entry.job?.id
     tell(.stopping)
@@ -171,66 +201,69 @@ struct TrackerStep {
   }
 
   private mutating func failureResult() {
-    let result = entry.result ?? "failed"
+    let result = entry.result ?? state.likelyResult ?? "failed"
     state.isAutoRestart = false
-    if state.startLimitHit || result == "start-limit-hit" {
-      endRestart()
-      state.startLimitHit = false
-      if !state.gaveUpTold { tell(.gaveUp, result: "start-limit-hit") }
-      state.gaveUpTold = true
-      if state.phase != .up { state.phase = .down }
-      return
+    if state.isWaiting {
+      // Up to 234 the job's end comes first.
+      state.pending?.result = result
+      if !state.failedTold { state.pendingFailure = event(.failed, result: result) }
+      state.pendingFailure?.result = result
+      state.failedTold = true
+      if state.pending == nil { events += state.tellWaiting(restart: false) }
+    } else if result == "start-limit-hit" || state.startLimitHit {
+      startLimitHit()
+    } else if !state.failedTold {
+      fail(result: result)
     }
-    // A second one for an invocation announces that the start limit was hit; the job's message follows.
-    if state.failedTold {
-      state.startLimitHit = true
-      return
-    }
+  }
+
+  private mutating func fail(result: String) {
     switch state.phase {
     case .starting, .down:
       endRestart()
       state.phase = .down
-      state.failedTold = true
-      tell(.failed, result: result)
+    case .unknown where state.unansweredRestart != nil:
+      // What should have come up has failed.
+      endRestart()
+      state.phase = .down
     case .unknown where state.exitCode == nil:
       // A unit that is first seen by a failure: was it up, or did its start fail? The next entry tells.
       state.pending = event(.stopped, result: result, restart: false)
       state.pendingFailure = event(.failed, result: result)
-    case .up, .unknown:
-      goDown(result: result)
       state.failedTold = true
-      tell(.failed, result: result)
+      return
+    case .up, .unknown: goDown(result: result)
     }
+    state.failedTold = true
+    tell(.failed, result: result)
   }
 
   private mutating func goDown(result: String) {
     endRestart()
-    let stopped = event(.stopped, result: result, restart: false)
-    if state.isStopping {
-      state.pending = stopped
-    } else {
-      state.pending = stopped
-      events += state.tellPending(restart: false)
-    }
+    state.pending = event(.stopped, result: result, restart: false)
+    if !state.isStopping { events += state.tellWaiting(restart: false) }
   }
 
   private mutating func stopped() {
+    state.endStopJob()
     guard entry.job?.result ?? "done" == "done" else {
-      events += state.tellPending(restart: false)
+      events += state.tellWaiting(restart: false)
+      return
+    }
+    if state.pending == nil, state.phase == .up || state.phase == .unknown {
+      state.pending = event(.stopped, result: "success")
+    }
+    state.succeededWhileStarting = false
+    if entry.isOldJobEnd {
+      awaitStart()
       return
     }
     let restart = entry.job?.type == "restart"
-    if state.pending == nil, state.phase == .up || state.phase == .unknown {
-      state.pending = event(.stopped, result: "success", restart: restart)
-    }
     if state.pending != nil {
       endRestart()
-      events += state.tellPending(restart: restart, from: entry)
+      events += state.tellWaiting(restart: restart, from: entry)
     }
     state.phase = .down
-    state.isStopping = false
-    state.stopJob = nil
-    state.succeededWhileStarting = false
     if restart {
       state.restartJob = entry.job?.id
       state.isRestarting = true
@@ -238,6 +271,20 @@ struct TrackerStep {
       endRestart()
       state.isAutoRestart = false
     }
+  }
+
+  /// Up to systemd 234 a restart's UNIT_STOPPED is that of a stop, word for word, and nothing links it to what follows. A unit
+  /// that comes up again at once, before `LifecycleTracker.patience` is over, counts as restarted: with a stop and a start
+  /// in quick succession that is wrong about the cause, but both ends agree.
+  private mutating func awaitStart() {
+    guard state.pending != nil else {
+      // It was down: a start was stopped, or an automatic restart goes on.
+      state.phase = .down
+      return
+    }
+    endRestart()
+    state.pending?.take(from: entry)
+    state.awaitsStart = true
   }
 
   // MARK: Restarts
@@ -263,10 +310,11 @@ struct TrackerStep {
 
   private mutating func tell(
     _ kind: LifecycleEvent.Kind, result: String? = nil, restart: Bool? = nil, auto: Bool? = nil,
-    invocation: String?? = nil
+    nRestarts: UInt32? = nil, invocation: String?? = nil
   ) {
-    events.append(
-      event(kind, result: result, restart: restart, auto: auto, invocation: invocation))
+    var event = event(kind, result: result, restart: restart, auto: auto, invocation: invocation)
+    if let nRestarts { event.nRestarts = nRestarts }
+    events.append(event)
   }
 
   private func event(

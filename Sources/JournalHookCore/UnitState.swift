@@ -12,6 +12,8 @@ package struct UnitState: Sendable, Equatable {
   package var phase = Phase.unknown
   /// The last invocation that was seen.
   package var invocation: String?
+  /// Those before it, which are over: the last two, latest first.
+  package var previousInvocations: [String] = []
   /// When the last entry about the unit came, in microseconds since the boot.
   package var lastSeen: UInt64 = 0
 
@@ -21,8 +23,11 @@ package struct UnitState: Sendable, Equatable {
   package var stopJob: UInt32?
   /// A `stopped` that waits for the stop job's UNIT_STOPPED, which tells whether it is a restart.
   package var pending: LifecycleEvent?
-  /// The `failed` of the same entry, while it is not clear whether the unit had been up (so that there is a `stopped`) or
-  /// its start has failed.
+  /// UNIT_STOPPED has come, without the job's type (up to systemd 234): whether it is a restart shows only by a start that
+  /// follows at once.
+  package var awaitsStart = false
+  /// A `failed` that waits: with `pending`, while it is not clear whether the unit had been up or its start has failed;
+  /// alone, for the result, which up to systemd 234 is logged behind the job's end.
   package var pendingFailure: LifecycleEvent?
 
   /// The restart job that has taken the unit down.
@@ -42,8 +47,10 @@ package struct UnitState: Sendable, Equatable {
   /// UNIT_SUCCESS came while the unit was starting: a oneshot has run to completion, or its start was stopped.
   package var succeededWhileStarting = false
   package var skippedTold = false
+  /// `gave-up` was told, and what the start job's end says of it has not come yet.
   package var startLimitHit = false
-  package var gaveUpTold = false
+  /// What the unit's result will be by what was said last, should it fail: where no other result is told.
+  package var likelyResult: String?
   package var exitCode: String?
   package var exitStatus: String?
 
@@ -51,8 +58,10 @@ package struct UnitState: Sendable, Equatable {
 
   /// Forgets what belonged to the last invocation.
   mutating func begin(_ invocation: String?) {
+    if let over = self.invocation { previousInvocations = [over] + previousInvocations.prefix(1) }
     self.invocation = invocation
     phase = .unknown
+    likelyResult = nil
     failedTold = false
     succeededWhileStarting = false
     isStopping = false
@@ -61,6 +70,15 @@ package struct UnitState: Sendable, Equatable {
     exitStatus = nil
   }
 
+  /// The stop job is over.
+  mutating func endStopJob() {
+    isStopping = false
+    stopJob = nil
+  }
+
+  /// Whether an event waits for the unit's next entry.
+  var isWaiting: Bool { pending != nil || pendingFailure != nil }
+
   /// Whether nothing is open, so that forgetting the unit can at worst make its next entry a first one.
-  var isSettled: Bool { phase == .down && pending == nil && unansweredRestart == nil && !isAutoRestart }
+  var isSettled: Bool { phase == .down && !isWaiting && unansweredRestart == nil && !isAutoRestart }
 }

@@ -127,9 +127,11 @@ extension UnitState {
       if let value, !value.isEmpty, !value.contains(where: \.isWhitespace) { words.append("\(key)=\(value)") }
     }
     add("invocation", invocation)
+    add("previous", previousInvocations.joined(separator: ","))
     add("stop-job", stopJob.map(String.init))
     add("restart-job", restartJob.map(String.init))
     add("n-restarts", nRestarts.map(String.init))
+    add("likely-result", likelyResult)
     add("exit-code", exitCode)
     add("exit-status", exitStatus)
     for (name, path) in UnitState.flags where self[keyPath: path] { words.append(name) }
@@ -152,9 +154,11 @@ extension UnitState {
         self.phase = phase
       case "seen": lastSeen = UInt64(value) ?? 0
       case "invocation": invocation = value
+      case "previous": previousInvocations = value.split(separator: ",").map(String.init)
       case "stop-job": stopJob = UInt32(value)
       case "restart-job": restartJob = UInt32(value)
       case "n-restarts": nRestarts = UInt32(value)
+      case "likely-result": likelyResult = value
       case "exit-code": exitCode = value
       case "exit-status": exitStatus = value
       default: continue
@@ -167,7 +171,7 @@ extension UnitState {
       ("stopping", \.isStopping), ("restarting", \.isRestarting), ("went-down", \.wentDown),
       ("auto-restart", \.isAutoRestart), ("failed-told", \.failedTold),
       ("succeeded-while-starting", \.succeededWhileStarting), ("skipped-told", \.skippedTold),
-      ("start-limit-hit", \.startLimitHit), ("gave-up-told", \.gaveUpTold),
+      ("start-limit-hit", \.startLimitHit), ("awaits-start", \.awaitsStart),
     ]
   }
 }

@@ -3,9 +3,9 @@ import JournalHookCore
 import Systemd
 import Testing
 
-/// Real journals of two systemd releases against the events that they contain.
+/// Journals of several systemd releases, recorded or written from their source (Fixtures/README.md), against the events that they contain.
 @Suite struct RecordingTests {
-  @Test(arguments: ["v247", "v252"])
+  @Test(arguments: ["v219", "el8", "v247", "v252", "v260"])
   func recordingTellsItsEvents(_ name: String) throws {
     let decoder = EntryDecoder(trust: .anySystem)
     var tracker = LifecycleTracker()
@@ -34,6 +34,9 @@ import Testing
     return words.joined(separator: " ")
   }
 }
+
+/// A variable of the environment.
+func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
 /// The bytes of a file in this target's Fixtures folder.
 func fixture(_ name: String, file: String = #filePath) throws -> [UInt8] {

@@ -167,6 +167,35 @@ import Testing
       "out of memory", ["STARTED inv=a job=1/start/done", "OOM inv=a", "EXIT inv=a", "FAILURE inv=a ur=oom-kill"],
       ["started", "oom", "stopped oom-kill", "failed oom-kill"]),
     Story(
+      "229–234: the result comes behind the job's end, and that says not which job",
+      [
+        "STARTED job=-/-/done", "STOPPING", "STOPPED job=-/-/done", "FAILURE ur=timeout", "STARTED job=-/-/done",
+        "STOPPING", "STOPPED job=-/-/done", "STARTING", "FAILED job=-/-/failed", "FAILURE ur=exit-code",
+      ],
+      [
+        "started", "stopping", "stopped timeout restart", "failed timeout", "started restart", "restarted", "stopping",
+        "stopped success restart", "starting", "stopped success restart-failed", "failed exit-code",
+      ]),
+    Story(
+      "up to 234: a start that comes late is no restart",
+      ["STARTED job=-/-/done", "STOPPED job=-/-/done at=10", "STARTED job=-/-/done at=100010"],
+      ["started", "stopped success", "started"]),
+    Story(
+      "232–234: some entries tell the invocation",
+      ["STARTED job=-/-/done", "EXIT inv=a", "FAILURE inv=a ur=signal", "STARTED job=-/-/done"],
+      ["started", "stopped signal", "failed signal", "started"]),
+    Story(
+      "a clean end that was not logged shows by the automatic restart",
+      ["STARTED job=-/-/done", "SCHEDULED", "SCHEDULED", "STOPPED job=-/-/done", "STARTED job=-/-/done"],
+      ["started", "stopped success", "restarting", "started auto", "restarted"]),
+    Story(
+      "a restart by hand in the delay of an automatic one, of a version that tells no job types",
+      ["STARTED job=-/-/done", "FAILURE ur=signal", "STOPPED job=-/-/done", "STARTED job=-/-/done"],
+      ["started", "stopped signal", "failed signal", "started"]),
+    Story(
+      "a device is found, and not skipped for want of an invocation",
+      ["STARTED job=1/start/done \"Found device A device.\""], ["started"]),
+    Story(
       "the same names in two boots",
       ["STARTED inv=a job=1/start/done boot=1", "STARTED inv=b job=1/start/done boot=2"],
       ["started", "started"]),
@@ -199,7 +228,7 @@ import Testing
 
   @Test func itsMemoryIsBounded() {
     var tracker = LifecycleTracker()
-    for index in 0..<10_000 {
+    for index in 0..<12_000 {
       for line in [
         "STARTED unit=run-\(index) inv=i\(index) job=1/start/done", "SUCCESS unit=run-\(index) inv=i\(index)",
       ] {
@@ -240,7 +269,8 @@ import Testing
       kind: kind, unit: unit, manager: .system, machine: "m", hostname: "h", boot: values["boot"] ?? "1",
       realtime: 1_000_000 + UInt64(index), monotonic: values["at"].flatMap { UInt64($0) } ?? UInt64(index),
       cursor: "c\(index)", invocation: values["inv"],
-      job: job.map { .init(id: UInt32($0[0]), type: $0[1], result: $0.count > 2 ? $0[2] : nil) }, result: values["ur"],
+      job: job.map { .init(id: UInt32($0[0]), type: $0[1] == "-" ? nil : $0[1], result: $0.count > 2 ? $0[2] : nil) },
+      result: values["ur"],
       exitCode: kind == .mainProcessExit ? "killed" : nil, exitStatus: kind == .mainProcessExit ? "9" : nil,
       nRestarts: nil, message: parts.count > 1 ? String(parts[1].dropLast()) : "\(kind)")
   }

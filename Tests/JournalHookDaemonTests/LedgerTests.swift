@@ -126,6 +126,9 @@ import Testing
     var state = UnitState()
     state.phase = .up
     state.invocation = "0123"
+    state.previousInvocations = ["4567", "89ab"]
+    state.likelyResult = "timeout"
+    state.awaitsStart = true
     state.lastSeen = 99
     state.isStopping = true
     state.stopJob = 12

@@ -1,0 +1,151 @@
+package import Systemd
+
+/// Turns journal entries into what a service manager said, and refuses what none has written.
+package struct EntryDecoder: Sendable {
+  /// Whose entries count.
+  package enum Trust: Sendable, Equatable {
+    /// PID 1 of this machine.
+    case localSystem(machine: String)
+    /// PID 1 of any machine: for journals of other machines.
+    case anySystem
+    /// PID 1 of the machine that a file of systemd-journal-remote is bound to: what it receives is as its sender says.
+    case remote(machine: String)
+    /// The service manager of one user.
+    case user(UserManager)
+  }
+
+  /// A user's service manager.
+  ///
+  /// Its process ids change, and a journal does not tell them afterwards. An entry counts if it comes from `process`; where
+  /// that says nothing about the entry's boot, if it comes from a process called systemd, in user@UID.service itself and in
+  /// none of the units in there. journald writes that from /proc and may miss it, and a user can call a process so: entries
+  /// may be lost or made up, but only the user's own.
+  package struct UserManager: Sendable, Equatable {
+    /// A process in a boot.
+    package struct Process: Sendable, Equatable {
+      package var pid: UInt32
+      package var boot: String
+
+      package init(pid: UInt32, boot: String) {
+        self.pid = pid
+        self.boot = boot
+      }
+    }
+
+    package var uid: UInt32
+    /// The machine; nil: any.
+    package var machine: String?
+    /// The manager that runs now.
+    package var process: Process?
+
+    package init(uid: UInt32, machine: String?, process: Process? = nil) {
+      self.uid = uid
+      self.machine = machine
+      self.process = process
+    }
+
+    func isAuthor(of entry: JournalEntry) -> Bool {
+      if let process, process.boot == entry.boot, entry["_PID"] == String(process.pid) { return true }
+      return entry["_COMM"] == "systemd" && entry["_SYSTEMD_UNIT"] == "user@\(uid).service"
+        && entry["_SYSTEMD_USER_UNIT"] ?? "init.scope" == "init.scope"
+    }
+  }
+
+  package var trust: Trust
+
+  package init(trust: Trust) { self.trust = trust }
+
+  /// The fields that decoding needs; others need not be read.
+  package static func needs(field name: String) -> Bool { fieldNames.contains(name) }
+
+  private static let fieldNames: Set<String> = [
+    "MESSAGE", "MESSAGE_ID", "PRIORITY", "UNIT", "INVOCATION_ID", "USER_UNIT", "USER_INVOCATION_ID", "JOB_ID",
+    "JOB_TYPE", "JOB_RESULT", "RESULT", "UNIT_RESULT", "EXIT_CODE", "EXIT_STATUS", "COMMAND", "N_RESTARTS", "_PID",
+    "_UID", "_COMM", "_SYSTEMD_UNIT", "_SYSTEMD_USER_UNIT", "_TRANSPORT", "_MACHINE_ID", "_HOSTNAME",
+  ]
+
+  /// What the manager said; nil when the entry is not a manager's, or tells nothing about a unit's lifecycle.
+  package func decode(_ entry: JournalEntry) -> ManagerEntry? {
+    guard let manager = author(of: entry), let machine = entry["_MACHINE_ID"] else { return nil }
+    let unitField = manager == .system ? "UNIT" : "USER_UNIT"
+    // LogExtraFields= (systemd 254) lets a unit append fields to its manager's own messages about it.
+    guard entry.count(of: unitField) == 1, let unit = entry[unitField], UnitName(unit).isValid,
+      entry.count(of: "MESSAGE_ID") <= 1
+    else { return nil }
+    let message = entry["MESSAGE"] ?? ""
+    guard let text = text(of: entry, unit: unit, message: message) else { return nil }
+
+    let invocation = entry[manager == .system ? "INVOCATION_ID" : "USER_INVOCATION_ID"]
+    let jobID = entry["JOB_ID"].flatMap { UInt32($0) }
+    let jobType = entry["JOB_TYPE"]
+    // RESULT= was JOB_RESULT='s name up to systemd 234.
+    let jobResult = entry["JOB_RESULT"] ?? entry["RESULT"]
+    let hasJob = jobID != nil || jobType != nil || jobResult != nil
+    return ManagerEntry(
+      kind: text.kind, unit: unit, manager: manager, machine: machine, hostname: entry["_HOSTNAME"], boot: entry.boot,
+      realtime: entry.realtime, monotonic: entry.monotonic, cursor: entry.cursor,
+      invocation: invocation.flatMap { $0.isEmpty ? nil : $0 },
+      job: hasJob ? .init(id: jobID, type: jobType, result: jobResult) : nil,
+      result: entry["UNIT_RESULT"] ?? text.result, exitCode: entry["EXIT_CODE"], exitStatus: entry["EXIT_STATUS"],
+      nRestarts: entry["N_RESTARTS"].flatMap { UInt32($0) }, message: message)
+  }
+
+  /// The manager that wrote the entry, if it is one that counts.
+  ///
+  /// _PID, _UID and _TRANSPORT are set by journald from the kernel's word; every other field can be forged by anybody.
+  private func author(of entry: JournalEntry) -> Manager? {
+    guard entry["_TRANSPORT"] == "journal" else { return nil }
+    let machine: String?
+    switch trust {
+    case .user(let manager):
+      guard entry["_UID"] == String(manager.uid), manager.machine ?? entry["_MACHINE_ID"] == entry["_MACHINE_ID"],
+        manager.isAuthor(of: entry)
+      else { return nil }
+      return .user(manager.uid)
+    case .localSystem(let own): machine = own
+    case .remote(let bound): machine = bound
+    case .anySystem: machine = nil
+    }
+    guard entry["_PID"] == "1", entry["_UID"] == "0", machine ?? entry["_MACHINE_ID"] == entry["_MACHINE_ID"] else {
+      return nil
+    }
+    return .system
+  }
+
+  private func text(of entry: JournalEntry, unit: String, message: String) -> ManagerText? {
+    var text: ManagerText
+    if let id = entry["MESSAGE_ID"] {
+      guard let kind = EntryDecoder.kinds[id] else { return nil }
+      // Control processes log the same MESSAGE_ID, and in Type=forking even the same COMMAND=.
+      if kind == .mainProcessExit, !message.hasPrefix("\(unit): Main process exited") { return nil }
+      text = ManagerText(kind)
+    } else {
+      guard let told = ManagerText(message, unit: unit) else { return nil }
+      text = told
+    }
+    // Ends that count as success (SuccessExitStatus=) are logged for debugging only.
+    if text.kind == .mainProcessExit || text.kind == .mishap, entry["PRIORITY"] == "7" {
+      guard text.kind == .mainProcessExit else { return nil }
+    } else if text.kind == .mainProcessExit {
+      text.result = ManagerText.result(ofExit: entry["EXIT_CODE"] ?? "")
+    }
+    return text
+  }
+
+  private static let kinds: [String: ManagerEntry.Kind] = [
+    "7d4958e842da4a758f6c1cdc7b36dcc5": .starting,
+    "39f53479d3a045ac8e11786248231fbf": .started,
+    "be02cf6855d2428ba40df7e9d022f03d": .startFailed,
+    "de5b426a63be47a7b6ac3eaac82e2f6f": .stopping,
+    "9d1aaa27d60140bd96365438aad20286": .stopped,
+    "d34d037fff1847e6ae669a370e694725": .reloading,
+    "7b05ebc668384222baa8881179cfda54": .reloaded,
+    "5eb03494b6584870a536b337290809b3": .restartScheduled,
+    "7ad2d189f7e94e70a38c781354912448": .success,
+    "d9b373ed55a64feb8242e02dbe79a49c": .failureResult,
+    "98e322203f7a4ed290d09fe03c09fe15": .mainProcessExit,
+    "0e4284a0caca4bfc81c0bb6786972673": .skipped,
+    "fe6faa94e7774663a0da52717891d8ef": .outOfMemory,
+    "d989611b15e44c9dbf31e3c81256e4ed": .outOfMemory,
+  ]
+}

@@ -1,0 +1,95 @@
+/// What a manager says without a MESSAGE_ID, by its exact text.
+///
+/// systemd 219 (el7) writes the unit's name into the sentence; from 229 on it stands before a colon. Each text is compared
+/// whole, or from the unit's own name on, so that neither a description nor another unit's name can pass for one.
+struct ManagerText {
+  var kind: ManagerEntry.Kind
+  var result: String?
+
+  init(_ kind: ManagerEntry.Kind, result: String? = nil) {
+    self.kind = kind
+    self.result = result
+  }
+
+  /// Reads a text about a unit; nil when it tells nothing about the unit's life.
+  init?(_ message: String, unit: String) {
+    // Up to 234, unit.c and service.c.
+    switch message {
+    case "Unit \(unit) entered failed state.":
+      self.init(.failureResult)
+      return
+    case "start request repeated too quickly for \(unit)":
+      self.init(.startLimitHit)
+      return
+    default: break
+    }
+    guard message.hasPrefix(unit) else { return nil }
+    let rest = message.dropFirst(unit.count)
+    if rest.hasPrefix(": ") {
+      self.init(named: rest.dropFirst(2), isService: unit.hasSuffix(".service"))
+    } else if rest.hasPrefix(" ") {
+      self.init(sentence: rest.dropFirst())
+    } else {
+      return nil
+    }
+  }
+
+  /// `NAME: …`: systemd 229 and later, and the ends of processes in 219.
+  private init?(named text: Substring, isService: Bool) {
+    switch text {
+    case "Start request repeated too quickly.": self.init(.startLimitHit)
+    // 229–234. Services say more right after it; the other types say nothing else before 235.
+    case "Unit entered failed state." where !isService: self.init(.failureResult)
+    // 229–234; 235–238 log UNIT_RESTART_SCHEDULED as well.
+    case "Service hold-off time over, scheduling restart.", "Service has no hold-off time, scheduling restart.":
+      self.init(.restartScheduled)
+    default:
+      // 229–239: no MESSAGE_ID yet.
+      if text.hasPrefix("Failed with result '"), text.hasSuffix("'.") {
+        self.init(.failureResult, result: String(text.dropFirst(20).dropLast(2)))
+      } else if text.hasPrefix("Main process exited, code=") || text.hasPrefix("main process exited, code=") {
+        self.init(.mainProcessExit)
+      } else if let result = ManagerText.mishap(in: text) {
+        self.init(.mishap, result: result)
+      } else {
+        return nil
+      }
+    }
+  }
+
+  /// `NAME …`: systemd 219.
+  private init?(sentence text: Substring) {
+    if text == "holdoff time over, scheduling restart." || text == "has no holdoff time, scheduling restart." {
+      self.init(.restartScheduled)
+    } else if let result = ManagerText.mishap(in: text) {
+      self.init(.mishap, result: result)
+    } else {
+      return nil
+    }
+  }
+
+  /// What a unit's result will be if it fails by this: the only hint that 219 gives, as it does not tell the result.
+  private static func mishap(in text: Substring) -> String? {
+    for process in ["control", "Control", "mount", "Mount", "swap", "Swap"] {
+      let start = "\(process) process exited, code="
+      if text.hasPrefix(start) { return result(ofExit: text.dropFirst(start.count).prefix { $0.isLetter }) }
+    }
+    if text.hasPrefix("watchdog timeout (limit ") || text.hasPrefix("Watchdog timeout (limit ") { return "watchdog" }
+    // A reload that takes too long does not end the unit.
+    let isReload = text.hasPrefix("reload operation") || text.hasPrefix("Reload operation")
+    let isTimeout = ["Terminating.", "Stopping.", "Killing.", "Skipping SIGKILL."].contains {
+      text.hasSuffix(" timed out. \($0)")
+    }
+    return isTimeout && !isReload ? "timeout" : nil
+  }
+
+  /// The result of a unit whose process ended like that.
+  static func result(ofExit code: some StringProtocol) -> String? {
+    switch code {
+    case "exited": "exit-code"
+    case "killed": "signal"
+    case "dumped": "core-dump"
+    default: nil
+    }
+  }
+}
