@@ -32,8 +32,7 @@ package struct EventReader: ~Copyable {
   package init(_ source: JournalSelection, tracker: LifecycleTracker = LifecycleTracker()) throws(SystemError) {
     let journal = try Journal(source.journal)
     if source.isLocal { try EventReader.checkAccess(journal) }
-    // libsystemd then walks only the entries of PID 1: some thousands in a journal of millions.
-    try journal.addMatch("_PID", "1")
+    try EventReader.addMatches(journal)
     decoder = EntryDecoder(trust: source.isLocal ? .localSystem(machine: try Id128.machine()) : .anySystem)
     self.tracker = tracker
     self.journal = journal
@@ -134,6 +133,18 @@ package struct EventReader: ~Copyable {
   /// Whether the descriptor tells every change.
   package var isReliable: Bool { journal.isReliable }
 
-  /// Takes note of new and removed journal files; to be called before reading on.
-  package func process() throws(SystemError) { try journal.process() }
+  /// Takes note of what has changed, new and removed journal files among it; to be called before reading on.
+  package func process() throws(SystemError) {
+    try journal.process()
+    // journald first counts an entry and then lists it among those of each field. Who looks in between by a match does not
+    // find it, and libsystemd remembers that this file had nothing more at that count: the entry would not be seen
+    // before the next one is written. New matches make it forget that.
+    journal.flushMatches()
+    try EventReader.addMatches(journal)
+  }
+
+  /// libsystemd then walks only the entries of PID 1: some thousands in a journal of millions.
+  private static func addMatches(_ journal: borrowing Journal) throws(SystemError) {
+    try journal.addMatch("_PID", "1")
+  }
 }

@@ -87,6 +87,9 @@ internal import Glibc
     try SystemError.check(unsafe sd_journal_add_match(handle, text, 0), "add the match", path: text)
   }
 
+  /// Takes all matches back, and makes `next()` look at every file anew, from the same position on.
+  public func flushMatches() { unsafe sd_journal_flush_matches(handle) }
+
   /// Begins an alternative: entries count that fit the matches before it or those after it.
   public func addDisjunction() throws(SystemError) {
     try SystemError.check(unsafe sd_journal_add_disjunction(handle), "add a disjunction")
