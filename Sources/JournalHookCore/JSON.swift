@@ -37,6 +37,41 @@ package struct JSONObject: Sendable {
   /// The object.
   package var text: String { "{\(members.joined(separator: ","))}" }
 
+  /// The object on several lines, one member each.
+  package var prettyText: String {
+    var result = ""
+    var indent = 0
+    var isInString = false
+    var isEscaped = false
+    func newLine() { result += "\n" + String(repeating: "\t", count: indent) }
+    for character in text.unicodeScalars {
+      if isInString {
+        result.unicodeScalars.append(character)
+        if !isEscaped, character == "\"" { isInString = false }
+        isEscaped = !isEscaped && character == "\\"
+        continue
+      }
+      switch character {
+      case "{", "[":
+        indent += 1
+        result.unicodeScalars.append(character)
+        newLine()
+      case "}", "]":
+        indent -= 1
+        newLine()
+        result.unicodeScalars.append(character)
+      case ",":
+        result += ","
+        newLine()
+      case ":": result += " : "
+      default:
+        isInString = character == "\""
+        result.unicodeScalars.append(character)
+      }
+    }
+    return result
+  }
+
   /// A text as a JSON string (RFC 8259): quotes, backslashes and control characters escaped.
   static func quote(_ text: String) -> String {
     var result = "\""

@@ -33,7 +33,7 @@ package actor Follower {
   private let reporter: Reporter
   private let executor: RunExecutor
   private let planner: RunPlanner
-  private var reader: EventReader?
+  private let readers: EventReaders
   private var watch: JournalWatch?
   private var hookWatcher: HookWatcher?
   private var sources: [EventSource] = []
@@ -41,7 +41,7 @@ package actor Follower {
   private var moreTimer: EventSource?
   private var reopenTimer: EventSource?
   /// What was read and could not be written down yet; nothing more is read meanwhile.
-  private var uncommitted: [EventReader.Batch] = []
+  private var uncommitted: [(batch: EventReader.Batch, reader: EventReader)] = []
   /// Until the end of the journal was reached for the first time.
   private var isCatchingUp = true
   /// Whether the ledger may hold runs to be done that the executor has not been given.
@@ -68,7 +68,8 @@ package actor Follower {
     ledger = try Ledger(stateDirectory: options.stateDirectory)
     lock = try LedgerLock(stateDirectory: options.stateDirectory)
     hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
-    planner = RunPlanner(hooks: hooks, boot: try Id128.boot(), isLocal: options.selection.isLocal)
+    planner = RunPlanner(hooks: hooks, boot: try Id128.boot())
+    readers = try JournalAccess.open(options.selection)
     let containment = Containment.establish()
     if case .processTrees(let reason) = containment {
       reporter.say(
@@ -96,7 +97,7 @@ package actor Follower {
     try place()
 
     executor.onProgress = { [unowned self] in progress() }
-    let watch = JournalWatch(loop: loop) { [unowned self] in look() }
+    let watch = JournalWatch(loop: loop, manager: options.selection.manager) { [unowned self] in look() }
     self.watch = watch
     try watchJournal()
     if options.selection.isLocal { watch.listenToManager() }
@@ -113,28 +114,33 @@ package actor Follower {
 
   /// Finds the place in the journal to go on from.
   private func place() throws {
-    let name = options.selection.reader
     if let since = options.since {
       try ledger.forgetTracker()
-      let reader = try JournalAccess.open(options.selection)
-      try reader.seek(realtime: since)
-      self.reader = consume reader
+      for reader in readers.all { try reader.seek(realtime: since) }
       reporter.say("Following the journal from \(Timestamp(microseconds: since)) on.", .following, priority: .info)
-    } else if let saved = try ledger.cursor(of: name).flatMap(JournalCursor.init) {
-      var reader = try JournalAccess.open(options.selection, tracker: try ledger.tracker())
-      if try reader.resume(after: saved) == .lost { reportGap(after: saved) }
-      self.reader = consume reader
-      reporter.say(
-        "Following the journal from where it was left, \(Timestamp(microseconds: saved.realtime)).", .following,
-        priority: .info)
+    } else if try ledger.cursor(of: readers.name) != nil {
+      for reader in readers.all { try resume(reader) }
     } else {
-      var reader = try JournalAccess.open(options.selection)
-      if let end = try reader.seekEnd() { try ledger.save(cursor: end, of: name) }
-      self.reader = consume reader
+      // Written down even where there is nothing yet: what comes then is not to be skipped by a later start.
+      try ledger.save(cursor: "", of: readers.name)
+      for reader in readers.all {
+        if let end = try reader.seekEnd() { try ledger.save(cursor: end.description, of: reader.name) }
+      }
       reporter.say(
         "Following the journal for the first time: from its end on. Earlier events can be had by --since.", .following,
         priority: .info)
     }
+  }
+
+  /// Goes on where a reader was left; a machine that is new is read from its first entry on.
+  private func resume(_ reader: EventReader) throws {
+    guard let saved = try ledger.cursor(of: reader.name).flatMap(JournalCursor.init) else { return }
+    let tracker = try ledger.tracker(of: reader.machine)
+    if try reader.resume(after: saved, tracker: tracker) == .lost { reportGap(after: saved) }
+    let machine = options.selection.isLocal ? "" : " of machine \(reader.machine)"
+    reporter.say(
+      "Following the journal\(machine) from where it was left, \(Timestamp(microseconds: saved.realtime)).", .following,
+      priority: .info)
   }
 
   private func reportGap(after cursor: JournalCursor) {
@@ -145,8 +151,7 @@ package actor Follower {
   }
 
   private func watchJournal() throws(SystemError) {
-    guard let descriptor = try reader?.fileDescriptor(), let isReliable = reader?.isReliable else { return }
-    try watch?.watch(journal: descriptor, isReliable: isReliable)
+    try watch?.watch(journal: readers.fileDescriptor(), isReliable: readers.isReliable)
   }
 
   // MARK: Hooks
@@ -185,22 +190,19 @@ package actor Follower {
   private func look() {
     guard !isDraining, uncommitted.isEmpty else { return }
     do {
-      try reader?.process()
-      while canRead {
-        guard let batch = try reader?.read(limit: Follower.batchSize) else { return }
+      for reader in try readers.process() { try resume(reader) }
+      for reader in readers.all where canRead {
+        let batch = try reader.read(limit: Follower.batchSize)
         if !batch.isEmpty {
-          uncommitted.append(batch)
+          uncommitted.append((batch, reader))
           guard commit() else { return }
         }
-        if batch.isAtEnd {
-          endCatchUp()
-          break
-        }
-        if isCatchingUp {
+        if !batch.isAtEnd {
           lookAgain()
-          break
+          return scheduleFlush()
         }
       }
+      if canRead { endCatchUp() }
       scheduleFlush()
     } catch {
       reopen(after: error)
@@ -220,12 +222,12 @@ package actor Follower {
 
   /// Writes down what was read; false when the ledger refuses, and it is tried again later.
   private func commit() -> Bool {
-    while let batch = uncommitted.first, let tracker = reader?.tracker {
-      let planned = planner.plan(batch.events)
+    while let (batch, reader) = uncommitted.first {
+      let planned = planner.plan(batch.events, of: readers)
       do {
         let runs = try ledger.commit(
-          planned, events: batch.events, cursor: batch.cursor, reader: options.selection.reader, changes: batch.changes,
-          tracker: tracker, owner: Follower.owner, isCatchingUp: isCatchingUp, again: options.again && isCatchingUp,
+          planned, events: batch.events, cursor: batch.cursor, reader: reader.name, changes: batch.changes,
+          tracker: reader.tracker, owner: Follower.owner, isCatchingUp: isCatchingUp, again: options.again && isCatchingUp,
           now: Clock.now().microseconds)
         uncommitted.removeFirst()
         if reporter.hasTerminal { batch.events.forEach(reporter.event) }
@@ -259,16 +261,16 @@ package actor Follower {
 
   /// An event that waits for its job's last message is told without it when that has not come in time.
   private func scheduleFlush() {
-    guard flushTimer == nil, reader?.isWaiting == true else { return }
+    guard flushTimer == nil, readers.isWaiting else { return }
     flushTimer = try? loop.schedule(at: loop.now() + LifecycleTracker.patience) { [unowned self] in
       flushTimer = nil
       look()
-      guard uncommitted.isEmpty, let batch = reader?.flush(until: options.selection.isLocal ? Clock.monotonic() : nil)
-      else { return }
-      if !batch.isEmpty {
-        uncommitted.append(batch)
-        _ = commit()
+      guard uncommitted.isEmpty else { return }
+      let now = options.selection.isLocal ? Clock.monotonic() : nil
+      for reader in readers.all where reader.isWaiting {
+        uncommitted.append((reader.flush(until: now), reader))
       }
+      _ = commit()
       scheduleFlush()
     }
   }
@@ -280,11 +282,9 @@ package actor Follower {
     reopenTimer = try? loop.schedule(at: loop.now() + Follower.retryInterval) { [unowned self] in
       reopenTimer = nil
       do {
-        guard let tracker = reader?.tracker else { return }
-        let cursor = reader?.cursor.flatMap(JournalCursor.init)
-        var fresh = try JournalAccess.open(options.selection, tracker: tracker)
-        if let cursor, try fresh.resume(after: cursor) == .lost { reportGap(after: cursor) }
-        reader = consume fresh
+        for reader in try readers.reopen() {
+          if let cursor = reader.cursor { reportGap(after: cursor) }
+        }
         try watchJournal()
         look()
       } catch {

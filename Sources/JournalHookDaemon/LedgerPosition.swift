@@ -2,21 +2,24 @@ package import JournalHookCore
 
 /// How far the journal was read, and what the tracker knew there.
 extension Ledger {
-  /// The cursor of the last entry that was dealt with, of one reader (`local`, or a folder's machine).
+  /// The cursor of the last entry that was dealt with, of one reader (`local`, a machine's id, …).
   package func cursor(of reader: String) throws(SQLiteError) -> String? {
     try database.query("SELECT cursor FROM cursors WHERE reader = ?", .text(reader)).first?.first?.text
   }
 
-  /// The tracker as it was at the cursor.
-  package func tracker() throws(SQLiteError) -> LifecycleTracker {
+  /// The tracker of a machine as it was at the cursor.
+  package func tracker(of machine: String) throws(SQLiteError) -> LifecycleTracker {
     var units: [LifecycleTracker.Key: UnitState] = [:]
-    for row in try database.query("SELECT machine, manager, unit, state FROM units") {
+    let name = SQLiteValue.text(machine)
+    for row in try database.query("SELECT machine, manager, unit, state FROM units WHERE machine = ?", name) {
       guard let key = LifecycleTracker.Key(row: row), let state = UnitState(ledgerText: row[3].text ?? "") else {
         continue
       }
       units[key] = state
     }
-    for row in try database.query("SELECT machine, manager, unit, role, \(Ledger.eventColumns) FROM unit_events") {
+    for row in try database.query(
+      "SELECT machine, manager, unit, role, \(Ledger.eventColumns) FROM unit_events WHERE machine = ?", name)
+    {
       guard let key = LifecycleTracker.Key(row: row), let event = LifecycleEvent(row: row[4...]) else { continue }
       switch row[3].text {
       case "pending": units[key]?.pending = event
@@ -25,11 +28,8 @@ extension Ledger {
       default: continue
       }
     }
-    var boots: [String: String] = [:]
-    for row in try database.query("SELECT machine, boot FROM boots") {
-      if let machine = row[0].text { boots[machine] = row[1].text }
-    }
-    return LifecycleTracker(units: units, boots: boots)
+    let boot = try database.query("SELECT boot FROM boots WHERE machine = ?", name).first?.first?.text
+    return LifecycleTracker(units: units, boots: boot.map { [machine: $0] } ?? [:])
   }
 
   /// Writes the cursor, inside the caller's transaction.

@@ -47,3 +47,24 @@ public struct JournalEntry: Sendable {
     fields.count { $0.name == name }
   }
 }
+
+/// Names of fields that are wanted of entries, so that the others need not be copied.
+public struct FieldSet: Sendable {
+  /// The names by their length; an entry has some thirty fields, of which few are wanted.
+  private var names: [[(bytes: [UInt8], name: String)]] = []
+
+  /// Makes a set of names.
+  public init(_ names: some Sequence<String>) {
+    for name in names {
+      let bytes = Array(name.utf8)
+      while self.names.count <= bytes.count { self.names.append([]) }
+      self.names[bytes.count].append((bytes, name))
+    }
+  }
+
+  /// The wanted name that these bytes are.
+  func name(matching bytes: UnsafeRawBufferPointer) -> String? {
+    guard bytes.count < names.count else { return nil }
+    return names[bytes.count].first { unsafe $0.bytes.elementsEqual(bytes) }?.name
+  }
+}
