@@ -227,7 +227,10 @@ internal import Glibc
     var monotonic: UInt64 = 0
     var boot = sd_id128_t()
     try SystemError.check(unsafe sd_journal_get_monotonic_usec(handle, &monotonic, &boot), "get an entry's boot")
-    var fields: [JournalEntry.Field] = []
+    var values: [UInt8] = []
+    var places: [JournalEntry.Place] = []
+    values.reserveCapacity(1024)
+    places.reserveCapacity(32)
     unsafe sd_journal_restart_data(handle)
     while true {
       var data: UnsafeRawPointer?
@@ -246,10 +249,11 @@ internal import Glibc
         name = unsafe String(decoding: nameBytes, as: UTF8.self)
       }
       let value = unsafe UnsafeRawBufferPointer(start: data + nameLength + 1, count: length - nameLength - 1)
-      fields.append(.init(name: name, bytes: unsafe Array(value)))
+      places.append(JournalEntry.Place(name: name, range: values.count..<values.count + value.count))
+      unsafe values.append(contentsOf: value)
     }
     return JournalEntry(
-      fields: fields, cursor: try cursor(), realtime: try realtime(), monotonic: monotonic, boot: boot.hexadecimal)
+      values: values, places: places, cursor: try cursor(), realtime: try realtime(), monotonic: monotonic, boot: boot.hexadecimal)
   }
 
   // MARK: Following
