@@ -51,7 +51,10 @@ package struct JSONObject: Sendable {
 
   private mutating func begin(_ key: String) {
     if open.count > 1 { open.append(UInt8(ascii: ",")) }
-    quote(key)
+    // Keys are ours: there is nothing in them to be escaped.
+    open.append(UInt8(ascii: "\""))
+    open += key.utf8
+    open.append(UInt8(ascii: "\""))
     open.append(UInt8(ascii: ":"))
   }
 
@@ -68,12 +71,18 @@ package struct JSONObject: Sendable {
   /// Adds a text as a JSON string (RFC 8259): quotes, backslashes and control characters escaped.
   private mutating func quote(_ text: String) {
     open.append(UInt8(ascii: "\""))
+    var text = text
+    text.withUTF8 { unsafe escape($0) }
+    open.append(UInt8(ascii: "\""))
+  }
+
+  private mutating func escape(_ text: UnsafeBufferPointer<UInt8>) {
     // What has to be escaped is ASCII, and so one byte each.
-    var plain = text.utf8[...]
-    while let place = plain.firstIndex(where: { $0 < 0x20 || $0 == 0x22 || $0 == 0x5C || $0 == 0x7F }) {
-      open += plain[..<place]
+    var plain = unsafe text[...]
+    while let place = unsafe plain.firstIndex(where: { $0 < 0x20 || $0 == 0x22 || $0 == 0x5C || $0 == 0x7F }) {
+      unsafe open += plain[..<place]
       open.append(UInt8(ascii: "\\"))
-      switch plain[place] {
+      switch unsafe plain[place] {
       case 0x22: open.append(UInt8(ascii: "\""))
       case 0x5C: open.append(UInt8(ascii: "\\"))
       case 0x0A: open.append(UInt8(ascii: "n"))
@@ -81,10 +90,9 @@ package struct JSONObject: Sendable {
       case 0x09: open.append(UInt8(ascii: "t"))
       case let byte: open += (byte < 0x10 ? "u000" : "u00").utf8 + Array(String(byte, radix: 16).utf8)
       }
-      plain = plain[plain.index(after: place)...]
+      unsafe plain = plain[(place + 1)...]
     }
-    open += plain
-    open.append(UInt8(ascii: "\""))
+    unsafe open += plain
   }
 
   /// The object on several lines, one member each.

@@ -24,6 +24,13 @@ final class BootList {
     journal = try source.open()
   }
 
+  /// The boot of the newest entry, and the time of that entry in microseconds since 1970.
+  func newest() throws(SystemError) -> (boot: String, time: UInt64)? {
+    try match(boot: nil)
+    try journal.seekTail()
+    return try journal.previous() ? (try journal.boot(), try journal.realtime()) : nil
+  }
+
   /// The boot before the last one that was given.
   func next() throws(SystemError) -> Boot? {
     try match(boot: nil)

@@ -10,9 +10,8 @@ package final class EventReader {
   package private(set) var tracker: LifecycleTracker
   /// The cursor of the last entry that was read.
   package private(set) var cursor: JournalCursor?
-  /// The boot that the machine is in, as far as is known.
-  package private(set) var newestBoot: String?
-  private var newestTime: UInt64 = 0
+  /// The boot that the machine is in, and the time that tells it.
+  private var newest: (boot: String, time: UInt64)?
   /// Where reading begins, as long as no entry has been read.
   private var start: Start = .head
   /// Events before this time only lead up to those that are asked for.
@@ -31,21 +30,23 @@ package final class EventReader {
     self.tracker = tracker
     decoder = EntryDecoder(trust: source.trust)
     journal = try source.open()
-    if source.selection.isLocal {
-      newestBoot = try Id128.boot()
-      newestTime = .max
-    } else {
-      try journal.seekTail()
-      if try journal.previous() {
-        newestBoot = try journal.boot()
-        newestTime = try journal.realtime()
-      }
-    }
     try journal.seekHead()
   }
 
   /// The machine whose events these are.
   package var machine: String { source.machine }
+  /// The boot that the machine is in: of its newest entry, or this machine's own.
+  func newestBoot() -> String? {
+    if newest == nil {
+      if source.selection.isLocal {
+        newest = (try? Id128.boot()).map { ($0, .max) }
+      } else {
+        newest = (try? BootList(source).newest()) ?? nil
+      }
+    }
+    return newest?.boot
+  }
+
   /// The boot of what was read last.
   var boot: String? { tracker.boots[machine] }
   /// Its name among the ledger's cursors.
@@ -133,7 +134,7 @@ package final class EventReader {
       }
       let entry = try journal.entry(keeping: EntryDecoder.fields)
       batch.cursor = entry.cursor
-      if entry.realtime > newestTime { (newestTime, newestBoot) = (entry.realtime, entry.boot) }
+      if let known = newest, entry.realtime > known.time { newest = (entry.boot, entry.realtime) }
       if let said = decoder.decode(entry) {
         batch.events += tracker.process(said).filter { (firstTime...end).contains($0.realtime) }
       }

@@ -7,8 +7,9 @@ package final class EventReaders {
   package let selection: JournalSelection
   package private(set) var all: [EventReader] = []
   private var files: MachineFiles
-  /// Of a folder or files: tells when something has changed there.
+  /// Of a folder or files that are followed: tells when something has changed there.
   private var scout: Journal?
+  private var hasLooked = false
 
   /// Opens the journal, with all readers at its beginning.
   package init(_ selection: JournalSelection) throws(SystemError) {
@@ -17,7 +18,6 @@ package final class EventReaders {
     if selection.isLocal {
       all = [try EventReader(MachineJournal(selection: selection, machine: try Id128.machine()))]
     } else {
-      scout = try Journal(selection.journal)
       _ = try takeNote()
     }
   }
@@ -26,17 +26,21 @@ package final class EventReaders {
   var name: String { selection.isLocal ? all[0].name : "files" }
 
   /// The boot that a machine is in.
-  package func newestBoot(of machine: String) -> String? { all.first { $0.machine == machine }?.newestBoot }
+  package func newestBoot(of machine: String) -> String? { all.first { $0.machine == machine }?.newestBoot() }
 
   /// Whether an event waits for a time that may pass without another entry.
   package var isWaiting: Bool { all.contains(where: \.isWaiting) }
 
   // MARK: Following
 
-  /// The descriptor that becomes readable when something has changed.
+  /// The descriptor that becomes readable when something has changed. From now on changes are told by `process()`.
   package func fileDescriptor() throws(SystemError) -> CInt {
-    if let descriptor = try scout?.fileDescriptor() { return descriptor }
-    return try all[0].fileDescriptor()
+    if selection.isLocal { return try all[0].fileDescriptor() }
+    let scout = try Journal(selection.journal)
+    let descriptor = try scout.fileDescriptor()
+    self.scout = consume scout
+    hasLooked = false
+    return descriptor
   }
 
   /// Whether the descriptor tells every change.
@@ -47,17 +51,18 @@ package final class EventReaders {
   /// - Returns: the readers of machines that are new, at the beginning of their entries.
   package func process() throws(SystemError) -> [EventReader] {
     var new: [EventReader] = []
-    if try scout?.process() ?? .none != .none { new = try takeNote() }
+    if let change = try scout?.process() {
+      // What was there before the first look may have changed since it was found.
+      if change != .none || !hasLooked { new = try takeNote() }
+      hasLooked = true
+    }
     for reader in all { try reader.process() }
     return new
   }
 
   /// Opens everything anew where reading has failed, and tells which readers no longer found their place.
   package func reopen() throws(SystemError) -> [EventReader] {
-    if !selection.isLocal {
-      scout = try Journal(selection.journal)
-      _ = try takeNote()
-    }
+    if !selection.isLocal { _ = try takeNote() }
     var lost: [EventReader] = []
     for reader in all where try reader.reopen(reader.source) == .lost { lost.append(reader) }
     return lost
