@@ -56,7 +56,7 @@ package struct EntryDecoder: Sendable {
   package init(trust: Trust) { self.trust = trust }
 
   /// The fields that decoding needs; others need not be read.
-  package static func needs(field name: String) -> Bool { fieldNames.contains(name) }
+  package static let fields = FieldSet(fieldNames)
 
   private static let fieldNames: Set<String> = [
     "MESSAGE", "MESSAGE_ID", "PRIORITY", "UNIT", "INVOCATION_ID", "USER_UNIT", "USER_INVOCATION_ID", "JOB_ID",

@@ -18,7 +18,12 @@ enum EventID {
     let name = source == .restartFailed ? "\(kind.rawValue)+\(source.rawValue)" : kind.rawValue
     let instance =
       if let invocation, !repeatable.contains(kind) { invocation } else { "@\(monotonic)" }
-    let fact = [machine, boot, managerName, unit, name, instance].joined(separator: "\n")
-    return String(SHA256.hexadecimalDigest(of: Array(fact.utf8)).prefix(32))
+    var fact: [UInt8] = []
+    fact.reserveCapacity(256)
+    for part in [machine, boot, managerName, unit, name, instance] {
+      if !fact.isEmpty { fact.append(UInt8(ascii: "\n")) }
+      fact += part.utf8
+    }
+    return SHA256.hexadecimalDigest(of: fact, digits: 32)
   }
 }

@@ -1,58 +1,132 @@
 /// Writes one JSON object on one line; keys keep the order in which they were added.
 package struct JSONObject: Sendable {
-  private var members: [String] = []
+  /// The object without its last brace.
+  private var open: [UInt8] = [UInt8(ascii: "{")]
 
-  package init() {}
+  package init() { open.reserveCapacity(1024) }
 
   /// Adds a text; nothing when it is nil.
   package mutating func add(_ key: String, _ value: String?) {
-    if let value { members.append("\(JSONObject.quote(key)):\(JSONObject.quote(value))") }
+    guard let value else { return }
+    begin(key)
+    quote(value)
   }
 
   /// Adds a number; nothing when it is nil.
   package mutating func add(_ key: String, _ value: (some BinaryInteger)?) {
-    if let value { members.append("\(JSONObject.quote(key)):\(value)") }
+    guard let value else { return }
+    begin(key)
+    open += value.description.utf8
   }
 
   /// Adds a truth value; nothing when it is nil.
   package mutating func add(_ key: String, _ value: Bool?) {
-    if let value { members.append("\(JSONObject.quote(key)):\(value)") }
+    guard let value else { return }
+    begin(key)
+    open += (value ? "true" : "false").utf8
   }
 
   /// Adds an object; nothing when it is nil.
   package mutating func add(_ key: String, _ value: JSONObject?) {
-    if let value { members.append("\(JSONObject.quote(key)):\(value.text)") }
+    guard let value else { return }
+    begin(key)
+    open += value.bytes
   }
 
   /// Adds a list of objects.
   package mutating func add(_ key: String, _ values: [JSONObject]) {
-    members.append("\(JSONObject.quote(key)):[\(values.map(\.text).joined(separator: ","))]")
+    addList(key, values) { $0.open += $1.bytes }
   }
 
   /// Adds a list of texts.
   package mutating func add(_ key: String, _ values: [String]) {
-    members.append("\(JSONObject.quote(key)):[\(values.map(JSONObject.quote).joined(separator: ","))]")
+    addList(key, values) { $0.quote($1) }
   }
 
-  /// The object.
-  package var text: String { "{\(members.joined(separator: ","))}" }
+  /// The object's text in UTF-8.
+  package var bytes: [UInt8] { open + [UInt8(ascii: "}")] }
 
-  /// A text as a JSON string (RFC 8259): quotes, backslashes and control characters escaped.
-  static func quote(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": result += "\\\""
-      case "\\": result += "\\\\"
-      case "\n": result += "\\n"
-      case "\r": result += "\\r"
-      case "\t": result += "\\t"
-      case "\u{0}"..<"\u{20}", "\u{7F}":
-        let digits = String(scalar.value, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: result.unicodeScalars.append(scalar)
+  /// The object.
+  package var text: String { String(decoding: bytes, as: UTF8.self) }
+
+  private mutating func begin(_ key: String) {
+    if open.count > 1 { open.append(UInt8(ascii: ",")) }
+    // Keys are ours: there is nothing in them to be escaped.
+    open.append(UInt8(ascii: "\""))
+    open += key.utf8
+    open.append(UInt8(ascii: "\""))
+    open.append(UInt8(ascii: ":"))
+  }
+
+  private mutating func addList<Value>(_ key: String, _ values: [Value], _ add: (inout JSONObject, Value) -> Void) {
+    begin(key)
+    open.append(UInt8(ascii: "["))
+    for (index, value) in values.enumerated() {
+      if index > 0 { open.append(UInt8(ascii: ",")) }
+      add(&self, value)
+    }
+    open.append(UInt8(ascii: "]"))
+  }
+
+  /// Adds a text as a JSON string (RFC 8259): quotes, backslashes and control characters escaped.
+  private mutating func quote(_ text: String) {
+    open.append(UInt8(ascii: "\""))
+    var text = text
+    text.withUTF8 { unsafe escape($0) }
+    open.append(UInt8(ascii: "\""))
+  }
+
+  private mutating func escape(_ text: UnsafeBufferPointer<UInt8>) {
+    // What has to be escaped is ASCII, and so one byte each.
+    var plain = unsafe text[...]
+    while let place = unsafe plain.firstIndex(where: { $0 < 0x20 || $0 == 0x22 || $0 == 0x5C || $0 == 0x7F }) {
+      unsafe open += plain[..<place]
+      open.append(UInt8(ascii: "\\"))
+      switch unsafe plain[place] {
+      case 0x22: open.append(UInt8(ascii: "\""))
+      case 0x5C: open.append(UInt8(ascii: "\\"))
+      case 0x0A: open.append(UInt8(ascii: "n"))
+      case 0x0D: open.append(UInt8(ascii: "r"))
+      case 0x09: open.append(UInt8(ascii: "t"))
+      case let byte: open += (byte < 0x10 ? "u000" : "u00").utf8 + Array(String(byte, radix: 16).utf8)
+      }
+      unsafe plain = plain[(place + 1)...]
+    }
+    unsafe open += plain
+  }
+
+  /// The object on several lines, one member each.
+  package var prettyText: String {
+    var result = ""
+    var indent = 0
+    var isInString = false
+    var isEscaped = false
+    func newLine() { result += "\n" + String(repeating: "\t", count: indent) }
+    for character in text.unicodeScalars {
+      if isInString {
+        result.unicodeScalars.append(character)
+        if !isEscaped, character == "\"" { isInString = false }
+        isEscaped = !isEscaped && character == "\\"
+        continue
+      }
+      switch character {
+      case "{", "[":
+        indent += 1
+        result.unicodeScalars.append(character)
+        newLine()
+      case "}", "]":
+        indent -= 1
+        newLine()
+        result.unicodeScalars.append(character)
+      case ",":
+        result += ","
+        newLine()
+      case ":": result += " : "
+      default:
+        isInString = character == "\""
+        result.unicodeScalars.append(character)
       }
     }
-    return result + "\""
+    return result
   }
 }

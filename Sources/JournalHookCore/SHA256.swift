@@ -3,34 +3,34 @@
 /// They must not collide even for unit names that somebody chose for it (mounts have such names), and neither libsystemd nor
 /// SQLite offers one; swift-crypto would bring in all of BoringSSL.
 enum SHA256 {
-  static func hexadecimalDigest(of message: [UInt8]) -> String {
+  /// The hash, or its first digits.
+  static func hexadecimalDigest(of message: [UInt8], digits count: Int = 64) -> String {
     var state = initialState
     // A one bit, zeros up to 8 bytes before a block's end, the length in bits.
-    var padded = [UInt8](repeating: 0, count: (message.count + 72) / 64 * 64)
-    padded.replaceSubrange(0..<message.count, with: message)
-    padded[message.count] = 0x80
-    var bits = UInt64(message.count) * 8
-    var at = padded.count
-    while bits > 0 {
-      at -= 1
-      padded[at] = UInt8(truncatingIfNeeded: bits)
-      bits &>>= 8
+    var padded = message
+    padded.append(0x80)
+    while padded.count % 64 != 56 { padded.append(0) }
+    let bits = UInt64(message.count) * 8
+    for shift in stride(from: UInt64(56), through: 0, by: -8) { padded.append(UInt8(truncatingIfNeeded: bits &>> shift)) }
+    for start in stride(from: 0, to: padded.count, by: 64) { compress(padded.span.extracting(start..<start + 64), into: &state) }
+    return unsafe String(unsafeUninitializedCapacity: count) { text in
+      for index in 0..<count {
+        let digit = UInt8(truncatingIfNeeded: (state[index / 8] &>> UInt32(28 - index % 8 * 4)) & 15)
+        unsafe text[index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+      }
+      return count
     }
-    for block in 0..<padded.count / 64 { compress(padded[block * 64..<block * 64 + 64], into: &state) }
-    var text = [UInt8](repeating: 0, count: 64)
-    for index in 0..<64 { text[index] = digits[Int((state[index / 8] &>> UInt32(28 - index % 8 * 4)) & 15)] }
-    return String(decoding: text, as: UTF8.self)
   }
 
-  private static let digits = Array("0123456789abcdef".utf8)
+  private typealias State = InlineArray<8, UInt32>
 
-  private static func compress(_ block: ArraySlice<UInt8>, into state: inout [UInt32]) {
-    var schedule = [UInt32](repeating: 0, count: 64)
-    var at = block.startIndex
+  private static func compress(_ block: Span<UInt8>, into state: inout State) {
+    // A long journal takes thousands of ids a second: nothing in here is allocated.
+    var schedule = InlineArray<64, UInt32>(repeating: 0)
     for index in 0..<16 {
+      let at = index * 4
       let high = UInt32(block[at]) &<< 24 | UInt32(block[at + 1]) &<< 16
       schedule[index] = high | UInt32(block[at + 2]) &<< 8 | UInt32(block[at + 3])
-      at += 4
     }
     for index in 16..<64 {
       let a = schedule[index - 15]
@@ -42,16 +42,17 @@ enum SHA256 {
     // Eight words that move on by one place each round: names of their own instead of an array per round.
     var (a, b, c, d) = (state[0], state[1], state[2], state[3])
     var (e, f, g, h) = (state[4], state[5], state[6], state[7])
+    let constants = roundConstants
     for index in 0..<64 {
       let s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)
       let choice = (e & f) ^ (~e & g)
-      let t1 = h &+ s1 &+ choice &+ roundConstants[index] &+ schedule[index]
+      let t1 = h &+ s1 &+ choice &+ constants[index] &+ schedule[index]
       let s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)
       let majority = (a & b) ^ (a & c) ^ (b & c)
       (h, g, f, e) = (g, f, e, d &+ t1)
       (d, c, b, a) = (c, b, a, t1 &+ s0 &+ majority)
     }
-    let words = [a, b, c, d, e, f, g, h]
+    let words: State = [a, b, c, d, e, f, g, h]
     for index in 0..<8 { state[index] &+= words[index] }
   }
 
@@ -59,7 +60,7 @@ enum SHA256 {
   private static func rotate(_ word: UInt32, _ count: UInt32) -> UInt32 { word &>> count | word &<< (32 &- count) }
 
   // The fractional parts of the square roots of the first 8 primes and of the cube roots of the first 64.
-  private static let initialState: [UInt32] = primes.prefix(8).map { fraction(of: $0, root: 2) }
+  private static let initialState = State { fraction(of: primes[$0], root: 2) }
   private static let roundConstants: [UInt32] = primes.map { fraction(of: $0, root: 3) }
 
   private static let primes: [UInt64] = (2...311).filter { number in !(2..<number).contains { number % $0 == 0 } }

@@ -1,84 +1,111 @@
-internal import Glibc
 package import JournalHookCore
 package import Systemd
 
-/// Which journal is read, and whose word counts in it.
-package struct JournalSelection: Sendable, Equatable {
-  package var journal: Journal.Source
-
-  package init(journal: Journal.Source) { self.journal = journal }
-
-  /// Whether it is this machine's own journal, so that its live manager can be asked.
-  package var isLocal: Bool {
-    switch journal {
-    case .system, .currentUser, .namespace: true
-    case .directory, .files: false
-    }
-  }
-
-  /// Its name among the ledger's cursors.
-  package var reader: String { isLocal ? "local" : "files" }
-}
-
-/// Reads lifecycle events out of a journal: a position, a decoder, and the tracker that knows what was before.
-package struct EventReader: ~Copyable {
-  private let journal: Journal
+/// Reads the lifecycle events of one machine out of a journal: a position, a decoder, and the tracker that knows what was
+/// before.
+package final class EventReader {
+  private(set) var source: MachineJournal
+  private var journal: Journal
   private let decoder: EntryDecoder
   package private(set) var tracker: LifecycleTracker
   /// The cursor of the last entry that was read.
-  package private(set) var cursor: String?
+  package private(set) var cursor: JournalCursor?
   /// What came between the entries of the last batch and the next, to be thrown instead of that.
   private var failure: SystemError?
+  /// The boot that the machine is in, and the time that tells it.
+  private var newest: (boot: String, time: UInt64)?
+  /// Where reading begins, as long as no entry has been read.
+  private var start: Start = .head
+  /// Events before this time only lead up to those that are asked for.
+  private var firstTime: UInt64 = 0
 
-  /// - Throws: a `SystemError`; with `EACCES` when the caller may not read the journal.
-  package init(_ source: JournalSelection, tracker: LifecycleTracker = LifecycleTracker()) throws(SystemError) {
-    let journal = try Journal(source.journal)
-    if source.isLocal { try EventReader.checkAccess(journal) }
-    try EventReader.addMatches(journal)
-    decoder = EntryDecoder(trust: source.isLocal ? .localSystem(machine: try Id128.machine()) : .anySystem)
-    self.tracker = tracker
-    self.journal = journal
+  private enum Start {
+    case head
+    case cursor(String)
   }
 
-  /// libsystemd opens a journal that it may not read as an empty one.
-  private static func checkAccess(_ journal: borrowing Journal) throws(SystemError) {
-    guard !journal.hasFiles() else { return }
-    let machine = try Id128.machine()
-    for folder in ["/var/log/journal", "/run/log/journal"] {
-      let path = "\(folder)/\(machine)/system.journal"
-      if unsafe access(path, R_OK) != 0, errno == EACCES {
-        throw SystemError("read the journal", path: path, code: EACCES)
+  /// A reader before the first entry.
+  ///
+  /// - Throws: with `EACCES` when the caller may not read the journal.
+  init(_ source: MachineJournal, tracker: LifecycleTracker = LifecycleTracker()) throws(SystemError) {
+    self.source = source
+    self.tracker = tracker
+    decoder = EntryDecoder(trust: source.trust)
+    journal = try source.open()
+    try journal.seekHead()
+  }
+
+  /// The machine whose events these are.
+  package var machine: String { source.machine }
+  /// The boot that the machine is in: of its newest entry, or this machine's own.
+  func newestBoot() -> String? {
+    if newest == nil {
+      if source.selection.isLocal {
+        newest = (try? Id128.boot()).map { ($0, .max) }
+      } else {
+        newest = (try? BootList(source).newest()) ?? nil
       }
     }
+    return newest?.boot
   }
+
+  /// The boot of what was read last.
+  var boot: String? { tracker.boots[machine] }
+  /// Its name among the ledger's cursors.
+  package var name: String { source.name }
 
   // MARK: Position
 
   /// Goes behind the last entry, and returns its cursor; nil when there is none.
-  package mutating func seekEnd() throws(SystemError) -> String? {
+  package func seekEnd() throws(SystemError) -> JournalCursor? {
     try journal.seekTail()
     guard try journal.previous() else {
       try journal.seekHead()
       return nil
     }
-    cursor = try journal.cursor()
+    cursor = JournalCursor(try journal.cursor())
     return cursor
   }
 
-  /// Goes to the first entry at or after a time in microseconds since 1970.
-  package func seek(realtime: UInt64) throws(SystemError) { try journal.seek(realtime: realtime) }
+  /// Gives the events from a time on, in microseconds since 1970.
+  ///
+  /// What a unit does then depends on what it did before; so reading begins where nothing was before: at the boot.
+  package func seek(realtime: UInt64) throws(SystemError) {
+    firstTime = realtime
+    try journal.seek(realtime: realtime)
+    if try journal.previous(), let head = try BootList(source).head(of: try journal.boot()) {
+      try seek(head)
+    } else {
+      start = .head
+      try journal.seekHead()
+    }
+  }
 
-  /// Goes to the first entry.
-  package func seekHead() throws(SystemError) { try journal.seekHead() }
+  /// Goes to the beginning of a boot.
+  func seek(_ boot: BootList.Boot) throws(SystemError) {
+    start = .cursor(boot.cursor)
+    try journal.seek(cursor: boot.cursor)
+  }
 
-  /// Goes behind the cursor's entry, or to where it was.
-  package mutating func resume(after cursor: JournalCursor) throws(SystemError) -> Journal.Resumption {
-    self.cursor = cursor.description
+  /// Goes behind the cursor's entry, or to where it was, with what the tracker knew there.
+  package func resume(after cursor: JournalCursor, tracker: LifecycleTracker) throws(SystemError) -> Journal.Resumption {
+    self.tracker = tracker
+    self.cursor = cursor
     return try journal.resume(after: cursor)
   }
 
-  /// The time of the current entry in microseconds since 1970.
-  package func currentRealtime() throws(SystemError) -> UInt64 { try journal.realtime() }
+  /// Opens the journal anew, or other files of it, and stays where it is.
+  func reopen(_ source: MachineJournal) throws(SystemError) -> Journal.Resumption {
+    journal = try source.open()
+    self.source = source
+    failure = nil
+    if let cursor { return try journal.resume(after: cursor) }
+    switch start {
+    case .head: try journal.seekHead()
+    case .cursor(let cursor): try journal.seek(cursor: cursor)
+    }
+    return .found
+  }
 
   // MARK: Reading
 
@@ -95,8 +122,8 @@ package struct EventReader: ~Copyable {
     package var isEmpty: Bool { cursor == nil && events.isEmpty && changes.isEmpty }
   }
 
-  /// Reads on, up to a number of entries, and not beyond a time in microseconds since 1970.
-  package mutating func read(limit: Int, until end: UInt64 = .max) throws(SystemError) -> Batch {
+  /// Reads on, up to a number of entries, and gives the events up to a time in microseconds since 1970.
+  package func read(limit: Int, until end: UInt64 = .max) throws(SystemError) -> Batch {
     if let failure {
       self.failure = nil
       throw failure
@@ -108,37 +135,42 @@ package struct EventReader: ~Copyable {
           batch.isAtEnd = true
           break
         }
-        if end != .max, try journal.realtime() > end {
+        // What still waits for its last message has that message's time.
+        if end != .max, !tracker.isWaiting, try journal.realtime() > end {
           batch.isAtEnd = true
           break
         }
-        let entry = try journal.entry(keeping: EntryDecoder.needs(field:))
+        let entry = try journal.entry(keeping: EntryDecoder.fields)
         batch.cursor = entry.cursor
-        cursor = entry.cursor
-        if let said = decoder.decode(entry) { batch.events += tracker.process(said) }
+        if let known = newest, entry.realtime > known.time { newest = (entry.boot, entry.realtime) }
+        if let said = decoder.decode(entry) {
+          batch.events += tracker.process(said).filter { (firstTime...end).contains($0.realtime) }
+        }
       }
     } catch {
       // What was read before is dealt with first: the reader is behind it already.
       if batch.cursor == nil { throw error }
       failure = error
     }
+    if let text = batch.cursor { cursor = JournalCursor(text) }
     batch.changes = tracker.takeChanges()
     return batch
   }
 
   /// Passes over an entry that cannot be read.
-  package mutating func skipEntry() {
+  package func skipEntry() {
     _ = try? journal.next()
-    if let here = try? journal.cursor() { cursor = here }
+    if let here = (try? journal.cursor()).flatMap(JournalCursor.init) { cursor = here }
   }
 
   /// Whether an event waits for a time that may pass without another entry.
   package var isWaiting: Bool { tracker.isWaiting }
 
   /// The events that waited until now (this machine's CLOCK_MONOTONIC in microseconds; nil: all of them).
-  package mutating func flush(until now: UInt64?) -> Batch {
+  package func flush(until now: UInt64?) -> Batch {
     var batch = Batch()
     batch.events = if let now { tracker.flush(until: now) } else { tracker.flushAll() }
+    batch.events.removeAll { $0.realtime < firstTime }
     batch.changes = tracker.takeChanges()
     return batch
   }
@@ -146,10 +178,10 @@ package struct EventReader: ~Copyable {
   // MARK: Following
 
   /// The descriptor that becomes readable when the journal changes.
-  package func fileDescriptor() throws(SystemError) -> CInt { try journal.fileDescriptor() }
+  func fileDescriptor() throws(SystemError) -> CInt { try journal.fileDescriptor() }
 
   /// Whether the descriptor tells every change.
-  package var isReliable: Bool { journal.isReliable }
+  var isReliable: Bool { journal.isReliable }
 
   /// Takes note of new entries in the files that are open; to be called before reading on.
   package func refresh() throws(SystemError) {
@@ -157,16 +189,11 @@ package struct EventReader: ~Copyable {
     // find it, and libsystemd remembers that this file had nothing more at that count: the entry would not be seen
     // before the next one is written. New matches make it forget that.
     journal.flushMatches()
-    try EventReader.addMatches(journal)
+    try source.addMatches(to: journal)
   }
 
   /// Takes note of new and removed files. Removed ones can be read no longer after it: what they hold has to be read before.
   ///
   /// - Returns: whether there were any, so that there may be more to read.
   package func process() throws(SystemError) -> Bool { try journal.process() == .invalidated }
-
-  /// libsystemd then walks only the entries of PID 1: some thousands in a journal of millions.
-  private static func addMatches(_ journal: borrowing Journal) throws(SystemError) {
-    try journal.addMatch("_PID", "1")
-  }
 }

@@ -4,27 +4,23 @@ package import Systemd
 /// Gives the events of a journal as they happen.
 package final class EventTail {
   private let loop: EventLoop
-  private var reader: EventReader
-  private let isLocal: Bool
+  private let readers: EventReaders
   private let report: (LifecycleEvent) -> Void
   private var watch: JournalWatch?
   private var flushTimer: EventSource?
 
-  /// Continues where the reader is.
-  package init(
-    loop: EventLoop, reader: consuming EventReader, isLocal: Bool, report: @escaping (LifecycleEvent) -> Void
-  ) {
+  /// Continues where the readers are.
+  package init(loop: EventLoop, readers: EventReaders, report: @escaping (LifecycleEvent) -> Void) {
     self.loop = loop
-    self.reader = reader
-    self.isLocal = isLocal
+    self.readers = readers
     self.report = report
   }
 
   /// Begins; the events come while the loop runs.
   package func start() throws(SystemError) {
-    let watch = JournalWatch(loop: loop) { [unowned self] in look() }
-    try watch.watch(journal: reader.fileDescriptor(), isReliable: reader.isReliable)
-    if isLocal { watch.listenToManager() }
+    let watch = JournalWatch(loop: loop, manager: readers.selection.manager) { [unowned self] in look() }
+    try watch.watch(journal: readers.fileDescriptor(), isReliable: readers.isReliable)
+    if readers.selection.isLocal { watch.listenToManager() }
     self.watch = watch
     look()
   }
@@ -32,19 +28,22 @@ package final class EventTail {
   private func look() {
     var isComplete = false
     while !isComplete {
-      // An error at one place of a damaged file comes again until more is written: the next look is soon enough.
-      try? reader.refresh()
-      while let batch = try? reader.read(limit: 256) {
-        batch.events.forEach(report)
-        if batch.isAtEnd { break }
+      for reader in readers.all {
+        // An error at one place of a damaged file comes again until more is written: the next look is soon enough.
+        try? reader.refresh()
+        while let batch = try? reader.read(limit: 256) {
+          batch.events.forEach(report)
+          if batch.isAtEnd { break }
+        }
       }
-      isComplete = (try? reader.process()) != true
+      isComplete = (try? readers.process())?.isChanged != true
     }
-    if reader.isWaiting, flushTimer == nil {
+    if readers.isWaiting, flushTimer == nil {
       flushTimer = try? loop.schedule(at: loop.now() + LifecycleTracker.patience) { [unowned self] in
         flushTimer = nil
         look()
-        reader.flush(until: isLocal ? Clock.monotonic() : nil).events.forEach(report)
+        let now = readers.selection.isLocal ? Clock.monotonic() : nil
+        for reader in readers.all { reader.flush(until: now).events.forEach(report) }
       }
     }
   }

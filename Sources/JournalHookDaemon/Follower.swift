@@ -33,7 +33,7 @@ package actor Follower {
   private let reporter: Reporter
   private let executor: RunExecutor
   private let planner: RunPlanner
-  private var reader: EventReader?
+  private let readers: EventReaders
   private var watch: JournalWatch?
   private var hookWatcher: FolderWatcher?
   private var sources: [EventSource] = []
@@ -41,7 +41,7 @@ package actor Follower {
   private var moreTimer: EventSource?
   private var reopenTimer: EventSource?
   /// What was read and could not be written down yet; nothing more is read meanwhile.
-  private var uncommitted: [EventReader.Batch] = []
+  private var uncommitted: [(batch: EventReader.Batch, reader: EventReader)] = []
   /// Until the end of the journal was reached for the first time.
   private var isCatchingUp = true
   /// Whether the ledger may hold runs to be done that the executor has not been given.
@@ -75,7 +75,8 @@ package actor Follower {
     ledger = try Ledger(stateDirectory: options.stateDirectory)
     lock = try LedgerLock(stateDirectory: options.stateDirectory)
     hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
-    planner = RunPlanner(hooks: hooks, boot: try Id128.boot(), isLocal: options.selection.isLocal)
+    planner = RunPlanner(hooks: hooks, boot: try Id128.boot())
+    readers = try JournalAccess.open(options.selection)
     let containment = Containment.establish()
     if case .processTrees(let reason) = containment {
       reporter.say(
@@ -104,7 +105,7 @@ package actor Follower {
     try place()
 
     executor.onProgress = { [unowned self] in progress() }
-    let watch = JournalWatch(loop: loop) { [unowned self] in look() }
+    let watch = JournalWatch(loop: loop, manager: options.selection.manager) { [unowned self] in look() }
     self.watch = watch
     try watchJournal()
     watch.onShutdown = { [unowned self] in executor.systemGoesDown($0) }
@@ -131,43 +132,41 @@ package actor Follower {
 
   /// Finds the place in the journal to go on from.
   private func place() throws {
-    let name = options.selection.reader
     startTime = Clock.now().microseconds
     if let since = options.since {
-      // Written down at once: a restart before the first entry must not go back to where an earlier one was.
-      try ledger.begin(reader: name, at: since)
-      try begin(at: since)
-      reporter.say("Following the journal from \(Timestamp(microseconds: since)) on.", .following, priority: .info)
-      return
-    }
-    switch try ledger.position(of: name) {
-    case .behind(let cursor):
-      var reader = try JournalAccess.open(options.selection, tracker: try ledger.tracker())
-      if try reader.resume(after: cursor) == .lost { reportGap(after: cursor) }
-      self.reader = consume reader
-      reporter.say(
-        "Following the journal from where it was left, \(Timestamp(microseconds: cursor.realtime)).", .following,
-        priority: .info)
-    case .from(let time): try begin(at: time)
-    case nil:
-      var reader = try JournalAccess.open(options.selection)
-      if let end = try reader.seekEnd() {
-        try ledger.save(cursor: end, of: name)
-      } else {
-        try ledger.begin(reader: name, at: startTime)
+      for reader in readers.all {
+        // Written down at once: a restart before the first entry must not go back to where an earlier one was.
+        try ledger.begin(reader: reader.name, machine: reader.machine, at: since)
+        try reader.seek(realtime: since)
       }
-      self.reader = consume reader
+      reporter.say("Following the journal from \(Timestamp(microseconds: since)) on.", .following, priority: .info)
+    } else if try ledger.position(of: readers.name) != nil {
+      for reader in readers.all { try resume(reader) }
+    } else {
+      // Written down even where there is nothing yet: what comes then is not to be skipped by a later start.
+      try ledger.save(cursor: "@\(startTime)", of: readers.name)
+      for reader in readers.all {
+        if let end = try reader.seekEnd() { try ledger.save(cursor: end.description, of: reader.name) }
+      }
       reporter.say(
         "Following the journal for the first time: from its end on. Earlier events can be had by --since.", .following,
         priority: .info)
     }
   }
 
-  private func begin(at time: UInt64) throws {
-    startTime = time
-    let reader = try JournalAccess.open(options.selection)
-    try reader.seek(realtime: time)
-    self.reader = consume reader
+  /// Goes on where a reader was left; a machine that is new is read from its first entry on.
+  private func resume(_ reader: EventReader) throws {
+    switch try ledger.position(of: reader.name) {
+    case .behind(let cursor):
+      let tracker = try ledger.tracker(of: reader.machine)
+      if try reader.resume(after: cursor, tracker: tracker) == .lost { reportGap(after: cursor) }
+      let machine = options.selection.isLocal ? "" : " of machine \(reader.machine)"
+      reporter.say(
+        "Following the journal\(machine) from where it was left, \(Timestamp(microseconds: cursor.realtime)).",
+        .following, priority: .info)
+    case .from(let time): try reader.seek(realtime: time)
+    case nil: break
+    }
   }
 
   private func reportGap(after cursor: JournalCursor) {
@@ -178,8 +177,7 @@ package actor Follower {
   }
 
   private func watchJournal() throws(SystemError) {
-    guard let descriptor = try reader?.fileDescriptor(), let isReliable = reader?.isReliable else { return }
-    try watch?.watch(journal: descriptor, isReliable: isReliable)
+    try watch?.watch(journal: readers.fileDescriptor(), isReliable: readers.isReliable)
   }
 
   // MARK: Hooks
@@ -227,28 +225,46 @@ package actor Follower {
     guard !isDraining, uncommitted.isEmpty, reopenTimer == nil else { return }
     do {
       // Files are let go of only when all that they hold was read: deleted ones can be read as long as they are open.
-      repeat {
+      var isChanged = true
+      while isChanged {
         isAtEnd = false
-        guard canRead else { return }
-        try reader?.refresh()
-        while canRead, !isAtEnd {
-          guard let batch = try reader?.read(limit: Follower.batchSize) else { return }
-          isAtEnd = batch.isAtEnd
-          if !batch.isEmpty {
-            failuresInARow = 0
-            uncommitted.append(batch)
-            guard commit() else { return }
-          }
-          if isCatchingUp, !isAtEnd { return lookAgain() }
+        for reader in readers.all {
+          guard try read(reader) else { return }
         }
-        guard isAtEnd else { return }
-      } while try reader?.process() == true
+        isAtEnd = true
+        let change = try readers.process()
+        for reader in change.new { try resume(reader) }
+        isChanged = change.isChanged
+      }
       endCatchUp()
       scheduleFlush()
     } catch {
       reopen(after: error)
     }
   }
+
+  /// Reads a machine's journal to its end; false when that has to wait, for room or for a turn of the others.
+  private func read(_ reader: EventReader) throws -> Bool {
+    failingReader = reader
+    guard canRead else { return false }
+    try reader.refresh()
+    while canRead {
+      let batch = try reader.read(limit: Follower.batchSize)
+      if !batch.isEmpty {
+        failuresInARow = 0
+        uncommitted.append((batch, reader))
+        guard commit() else { return false }
+      }
+      if batch.isAtEnd { return true }
+      if isCatchingUp {
+        lookAgain()
+        return false
+      }
+    }
+    return false
+  }
+  /// The reader that was read last: whose entry it is that cannot be read.
+  private var failingReader: EventReader?
 
   /// Whether there is room for more runs; if not, the executor says when there is.
   private var canRead: Bool { executor.waitingCount < Follower.pauseThreshold && !hasStoredRuns }
@@ -263,12 +279,12 @@ package actor Follower {
 
   /// Writes down what was read; false when the ledger refuses, and it is tried again later.
   private func commit() -> Bool {
-    while let batch = uncommitted.first, let tracker = reader?.tracker {
-      let planned = planner.plan(batch.events)
+    while let (batch, reader) = uncommitted.first {
+      let planned = planner.plan(batch.events, of: readers)
       do {
         let runs = try ledger.commit(
-          planned, events: batch.events, cursor: batch.cursor, reader: options.selection.reader, changes: batch.changes,
-          tracker: tracker, owner: Follower.owner, isCatchingUp: isCatchingUp, again: options.again && isCatchingUp,
+          planned, events: batch.events, cursor: batch.cursor, reader: reader.name, changes: batch.changes,
+          tracker: reader.tracker, owner: Follower.owner, isCatchingUp: isCatchingUp, again: options.again && isCatchingUp,
           now: Clock.now().microseconds)
         uncommitted.removeFirst()
         if reporter.hasTerminal { batch.events.forEach(reporter.event) }
@@ -312,18 +328,17 @@ package actor Follower {
 
   /// An event that waits for its job's last message is told without it when that has not come in time.
   private func scheduleFlush() {
-    guard flushTimer == nil, !isDraining, reader?.isWaiting == true else { return }
+    guard flushTimer == nil, !isDraining, readers.isWaiting else { return }
     flushTimer = try? loop.schedule(at: loop.now() + LifecycleTracker.patience) { [unowned self] in
       flushTimer = nil
       look()
       // Behind the journal's end the clock tells nothing about entries that are there and were not read yet.
-      guard isAtEnd, uncommitted.isEmpty,
-        let batch = reader?.flush(until: options.selection.isLocal ? Clock.monotonic() : nil)
-      else { return }
-      if !batch.isEmpty {
-        uncommitted.append(batch)
-        _ = commit()
+      guard isAtEnd, uncommitted.isEmpty else { return }
+      let now = options.selection.isLocal ? Clock.monotonic() : nil
+      for reader in readers.all where reader.isWaiting {
+        uncommitted.append((reader.flush(until: now), reader))
       }
+      _ = commit()
       scheduleFlush()
     }
   }
@@ -340,20 +355,14 @@ package actor Follower {
     reopenTimer = try? loop.schedule(at: loop.now() + delay) { [unowned self] in
       reopenTimer = nil
       do {
-        guard let tracker = reader?.tracker else { return }
-        let cursor = reader?.cursor.flatMap(JournalCursor.init)
-        var fresh = try JournalAccess.open(options.selection, tracker: tracker)
-        if let cursor {
-          if try fresh.resume(after: cursor) == .lost { reportGap(after: cursor) }
-        } else {
-          try fresh.seek(realtime: startTime)
+        for reader in try readers.reopen() {
+          if let cursor = reader.cursor { reportGap(after: cursor) }
         }
         if failuresInARow >= Follower.failureLimit {
-          fresh.skipEntry()
+          failingReader?.skipEntry()
           failuresInARow = 0
           reporter.say("An entry of the journal cannot be read and is passed over.", .gap, priority: .error)
         }
-        reader = consume fresh
         try watchJournal()
         look()
       } catch {

@@ -52,8 +52,13 @@ package struct HookCheck {
   }
 
   /// Warns of units that hooks name and the service manager does not know. Without a manager there is nothing to say.
-  package static func unknownUnits(of hooks: [LoadedHook]) -> [Diagnostic] {
-    guard geteuid() == 0, let bus = try? Bus.privateSystemManager() else { return [] }
+  package static func unknownUnits(of hooks: [LoadedHook], known manager: Manager) -> [Diagnostic] {
+    let connection: Bus? =
+      switch manager {
+      case .system: geteuid() == 0 ? try? Bus.privateSystemManager() : nil
+      case .user: try? Bus.privateUserManager()
+      }
+    guard let bus = connection else { return [] }
     var diagnostics: [Diagnostic] = []
     for hook in hooks {
       for unit in hook.definition.match.namedUnits {

@@ -1,29 +1,26 @@
 internal import Glibc
-package import JournalHookCore
 internal import Systemd
 
 /// A journal that cannot be read, in words that say what to do.
 package struct JournalAccessError: Error, CustomStringConvertible {
   package let description: String
+
+  init(_ error: SystemError) {
+    let advice =
+      switch error.code {
+      case EACCES: "Run as root, or as a member of the group systemd-journal."
+      case ENOENT: "Check the name."
+      case EBADMSG, EPROTONOSUPPORT:
+        "It is no journal file, or one of a later systemd; journalctl --verify tells more."
+      default: "journalctl shows whether it can read it."
+      }
+    description = "Cannot \(error). \(advice)"
+  }
 }
 
 package enum JournalAccess {
   /// Opens a journal for reading events.
-  package static func open(
-    _ selection: JournalSelection, tracker: LifecycleTracker = LifecycleTracker()
-  ) throws(JournalAccessError) -> EventReader {
-    do throws(SystemError) {
-      return try EventReader(selection, tracker: tracker)
-    } catch {
-      let advice =
-        switch error.code {
-        case EACCES: "Run as root, or as a member of the group systemd-journal."
-        case ENOENT: "Check the name."
-        case EBADMSG, EPROTONOSUPPORT:
-          "It is no journal file, or one of a later systemd; journalctl --verify tells more."
-        default: "journalctl shows whether it can read it."
-        }
-      throw JournalAccessError(description: "Cannot \(error). \(advice)")
-    }
+  package static func open(_ selection: JournalSelection) throws(JournalAccessError) -> EventReaders {
+    do throws(SystemError) { return try EventReaders(selection) } catch { throw JournalAccessError(error) }
   }
 }

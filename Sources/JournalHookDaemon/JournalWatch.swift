@@ -1,4 +1,5 @@
 internal import Glibc
+package import JournalHookCore
 package import Systemd
 
 /// Says when to look at the journal.
@@ -9,6 +10,7 @@ package import Systemd
 package final class JournalWatch {
   private let loop: EventLoop
   private let look: () -> Void
+  private let manager: Manager
   private var journalSource: EventSource?
   private var timer: EventSource?
   private var pollTimer: EventSource?
@@ -28,8 +30,10 @@ package final class JournalWatch {
   private static let firstReconnect: UInt64 = 100_000
   private static let lastReconnect: UInt64 = 10_000_000
 
-  package init(loop: EventLoop, look: @escaping () -> Void) {
+  /// - Parameter manager: whose signals `listenToManager` listens to.
+  package init(loop: EventLoop, manager: Manager = .system, look: @escaping () -> Void) {
     self.loop = loop
+    self.manager = manager
     self.look = look
   }
 
@@ -54,10 +58,17 @@ package final class JournalWatch {
     }
   }
 
+  private func connect() throws(SystemError) -> Bus {
+    switch manager {
+    case .system: try geteuid() == 0 ? Bus.privateSystemManager() : Bus.systemBus()
+    case .user: try Bus.privateUserManager()
+    }
+  }
+
   /// Listens to this machine's service manager; again after a pause whenever the connection is lost or refused.
   package func listenToManager() {
     do {
-      let bus = try geteuid() == 0 ? Bus.privateSystemManager() : Bus.systemBus()
+      let bus = try connect()
       bus.onShutdown = { [unowned self] in onShutdown?($0) }
       try bus.attach(
         to: loop, onMessage: { [unowned self] in nudge($0) }, onDisconnect: { [unowned self] in reconnect() })

@@ -11,7 +11,7 @@ extension Ledger {
     case from(UInt64)
   }
 
-  /// How far a reader has come (`local`, or `files`).
+  /// How far a reader has come (`local`, a machine's id, …).
   package func position(of reader: String) throws(SQLiteError) -> Position? {
     guard let text = try database.query("SELECT cursor FROM cursors WHERE reader = ?", .text(reader)).first?.first?.text
     else { return nil }
@@ -19,26 +19,29 @@ extension Ledger {
     return JournalCursor(text).map(Position.behind)
   }
 
-  /// Begins anew from a time on: what the tracker knew belongs to another place.
-  package func begin(reader: String, at time: UInt64) throws(SQLiteError) {
+  /// Begins anew from a time on: what the tracker knew of the machine belongs to another place.
+  package func begin(reader: String, machine: String, at time: UInt64) throws(SQLiteError) {
     try database.transaction { () throws(SQLiteError) in
-      try database.query("DELETE FROM units")
-      try database.query("DELETE FROM unit_events")
-      try database.query("DELETE FROM boots")
+      for table in ["units", "unit_events", "boots"] {
+        try database.query("DELETE FROM \(table) WHERE machine = ?", .text(machine))
+      }
       try save(cursor: "@\(time)", of: reader)
     }
   }
 
-  /// The tracker as it was at the cursor.
-  package func tracker() throws(SQLiteError) -> LifecycleTracker {
+  /// The tracker of a machine as it was at the cursor.
+  package func tracker(of machine: String) throws(SQLiteError) -> LifecycleTracker {
     var units: [LifecycleTracker.Key: UnitState] = [:]
-    for row in try database.query("SELECT machine, manager, unit, state FROM units") {
+    let name = SQLiteValue.text(machine)
+    for row in try database.query("SELECT machine, manager, unit, state FROM units WHERE machine = ?", name) {
       guard let key = LifecycleTracker.Key(row: row), let state = UnitState(ledgerText: row[3].text ?? "") else {
         continue
       }
       units[key] = state
     }
-    for row in try database.query("SELECT machine, manager, unit, role, \(Ledger.eventColumns) FROM unit_events") {
+    for row in try database.query(
+      "SELECT machine, manager, unit, role, \(Ledger.eventColumns) FROM unit_events WHERE machine = ?", name)
+    {
       guard let key = LifecycleTracker.Key(row: row), let event = LifecycleEvent(row: row[4...]) else { continue }
       switch row[3].text {
       case "pending": units[key]?.pending = event
@@ -47,11 +50,8 @@ extension Ledger {
       default: continue
       }
     }
-    var boots: [String: String] = [:]
-    for row in try database.query("SELECT machine, boot FROM boots") {
-      if let machine = row[0].text { boots[machine] = row[1].text }
-    }
-    return LifecycleTracker(units: units, boots: boots)
+    let boot = try database.query("SELECT boot FROM boots WHERE machine = ?", name).first?.first?.text
+    return LifecycleTracker(units: units, boots: boot.map { [machine: $0] } ?? [:])
   }
 
   /// Writes the cursor, inside the caller's transaction.

@@ -39,9 +39,10 @@ package actor Replayer {
   private let executor: RunExecutor
   private let planner: RunPlanner
   private let report: (ReplayProgress) -> Void
-  private var reader: EventReader
+  private let readers: EventReaders
+  /// Those that have not come to the end of the span.
+  private var unread: ArraySlice<EventReader>
   private var progress = ReplayProgress()
-  private var isAtEnd = false
   private var isDraining = false
   private var sources: [EventSource] = []
   private var turn: EventSource?
@@ -58,19 +59,19 @@ package actor Replayer {
     self.options = options
     self.reporter = reporter
     self.report = report
-    let reader = try JournalAccess.open(options.selection)
-    try reader.seek(realtime: options.since)
+    readers = try JournalAccess.open(options.selection)
+    for reader in readers.all { try reader.seek(realtime: options.since) }
+    unread = readers.all[...]
     ledger = try Ledger(stateDirectory: options.stateDirectory)
     let hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
     hooks.load()
     for diagnostic in hooks.diagnostics {
       reporter.say("\(diagnostic)", .hookProblem, priority: diagnostic.severity == .error ? .error : .warning)
     }
-    planner = RunPlanner(hooks: hooks, boot: try Id128.boot(), isLocal: options.selection.isLocal, mode: .replay)
+    planner = RunPlanner(hooks: hooks, boot: try Id128.boot(), mode: .replay)
     executor = RunExecutor(
       owner: owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: Containment.establish(),
       jobs: options.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil)
-    self.reader = reader
   }
 
   /// Begins; the loop ends with 1 if a run failed or not all was done.
@@ -95,13 +96,13 @@ package actor Replayer {
 
   private func read() {
     do {
-      if !isAtEnd, !isDraining, executor.waitingCount < 1000 {
+      if let reader = unread.first, !isDraining, executor.waitingCount < 1000 {
         var batch = try reader.read(limit: 256, until: options.until)
         if batch.isAtEnd {
-          isAtEnd = true
+          unread.removeFirst()
           batch.events += reader.flush(until: nil).events
         }
-        let planned = planner.plan(batch.events)
+        let planned = planner.plan(batch.events, of: readers)
         let runs = try ledger.commit(
           planned, events: batch.events, cursor: nil, reader: "", changes: [], tracker: reader.tracker, owner: owner,
           isCatchingUp: false, again: options.again, now: Clock.now().microseconds)
@@ -109,14 +110,14 @@ package actor Replayer {
         progress.runs += runs.count
         report(progress)
         executor.add(runs)
-        if !isAtEnd { goOn() }
+        if !unread.isEmpty { goOn() }
       }
     } catch {
       reporter.say("\(error).", .trouble, priority: .error)
       progress.failed += 1
-      isAtEnd = true
+      unread = []
     }
-    if isDraining ? executor.isQuiet : isAtEnd && executor.isIdle { end() }
+    if isDraining ? executor.isQuiet : unread.isEmpty && executor.isIdle { end() }
   }
 
   private func ended(_ outcome: RunMachine.Outcome) {

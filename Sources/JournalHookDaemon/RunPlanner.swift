@@ -4,27 +4,26 @@ internal import Systemd
 /// Decides which runs events lead to: the hooks as they are, and the circumstances.
 final class RunPlanner {
   private let hooks: HookStore
+  /// This machine's.
   private let boot: String
-  private let isLocal: Bool
   private let startedAt = Clock.monotonic()
   /// For runs that somebody has asked for by `replay`.
   private let fixedMode: Run.Mode?
   /// Whether events from while nobody followed may still come.
   var isCatchingUp = true
 
-  init(hooks: HookStore, boot: String, isLocal: Bool, mode: Run.Mode? = nil) {
+  init(hooks: HookStore, boot: String, mode: Run.Mode? = nil) {
     self.hooks = hooks
     self.boot = boot
-    self.isLocal = isLocal
     fixedMode = mode
   }
 
   /// The runs, in the order of events, those of one event by file name.
-  func plan(_ events: [LifecycleEvent]) -> [PlannedRun] {
+  func plan(_ events: [LifecycleEvent], of readers: EventReaders) -> [PlannedRun] {
     events.flatMap { event in
-      hooks.hooks.compactMap { hook in
-        PlannedRun(
-          event, hook: hook.hook, mode: mode(of: event), isOfEarlierBoot: isLocal && event.boot != boot)
+      let isOfEarlierBoot = event.boot != readers.newestBoot(of: event.machine)
+      return hooks.hooks.compactMap { hook in
+        PlannedRun(event, hook: hook.hook, mode: mode(of: event), isOfEarlierBoot: isOfEarlierBoot)
       }
     }
   }

@@ -35,8 +35,17 @@ internal import Glibc
   ///
   /// Only root may. Signals arrive there without a subscription, and it answers before dbus.service is up, when a call on the
   /// system bus would hang (systemd's dbus.c, `bus_init_private`).
-  public static func privateSystemManager() throws(SystemError) -> Bus {
-    let path = "/run/systemd/private"
+  public static func privateSystemManager() throws(SystemError) -> Bus { try connect(to: "/run/systemd/private") }
+
+  /// Connects to the manager of the calling user through its private socket below $XDG_RUNTIME_DIR.
+  public static func privateUserManager() throws(SystemError) -> Bus {
+    guard let folder = unsafe getenv("XDG_RUNTIME_DIR") else {
+      throw SystemError("find the manager of this user", path: "$XDG_RUNTIME_DIR", code: ENOENT)
+    }
+    return try connect(to: unsafe String(cString: folder) + "/systemd/private")
+  }
+
+  private static func connect(to path: String) throws(SystemError) -> Bus {
     var handle: OpaquePointer?
     try SystemError.check(unsafe sd_bus_new(&handle), "make a bus connection")
     guard let handle = unsafe handle else { throw SystemError("make a bus connection", code: ENOMEM) }

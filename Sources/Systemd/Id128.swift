@@ -19,16 +19,15 @@ public enum Id128 {
 
 extension sd_id128_t {
   var hexadecimal: String {
-    let digits = Array("0123456789abcdef".utf8)
-    var text: [UInt8] = []
-    text.reserveCapacity(32)
     unsafe withUnsafeBytes(of: self) { bytes in
-      for index in 0..<bytes.count {
-        let byte = unsafe bytes[index]
-        text.append(digits[Int(byte >> 4)])
-        text.append(digits[Int(byte & 15)])
+      unsafe String(unsafeUninitializedCapacity: 32) { text in
+        for index in 0..<32 {
+          let byte = unsafe bytes[index / 2]
+          let digit = index % 2 == 0 ? byte >> 4 : byte & 15
+          unsafe text[index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+        }
+        return 32
       }
     }
-    return String(decoding: text, as: UTF8.self)
   }
 }

@@ -10,9 +10,11 @@ internal import Glibc
   public enum Source: Sendable, Equatable {
     /// The system journal of this machine: files of system services and the kernel, not of users.
     case system
-    /// The journal of the calling user on this machine.
+    /// The journals of this machine that may hold what the calling user's services say: the user's own, and the system's,
+    /// where journald keeps it without `SplitMode=uid` or on volatile storage, if the caller may read it.
     case currentUser
-    /// The system journal of a journal namespace (systemd-journald@.service).
+    /// The system journal of a journal namespace (systemd-journald@.service). As with journalctl, `*` stands for all
+    /// namespaces, and `+NAME` for one and the default one.
     case namespace(String)
     /// All files in a folder and in its machine folders.
     case directory(String)
@@ -34,13 +36,16 @@ internal import Glibc
         "open the system journal")
     case .currentUser:
       try SystemError.check(
-        unsafe sd_journal_open(&handle, CInt(SD_JOURNAL_LOCAL_ONLY) | CInt(SD_JOURNAL_CURRENT_USER)),
+        unsafe sd_journal_open(
+          &handle, CInt(SD_JOURNAL_LOCAL_ONLY) | CInt(SD_JOURNAL_CURRENT_USER) | CInt(SD_JOURNAL_SYSTEM)),
         "open the user's journal")
     case .namespace(let name):
+      var flags = CInt(SD_JOURNAL_LOCAL_ONLY) | CInt(SD_JOURNAL_SYSTEM)
+      if name == "*" { flags |= CInt(SD_JOURNAL_ALL_NAMESPACES) }
+      if name.hasPrefix("+") { flags |= CInt(SD_JOURNAL_INCLUDE_DEFAULT_NAMESPACE) }
+      let plain = name == "*" ? nil : name.hasPrefix("+") ? String(name.dropFirst()) : name
       try SystemError.check(
-        unsafe sd_journal_open_namespace(
-          &handle, name, CInt(SD_JOURNAL_LOCAL_ONLY) | CInt(SD_JOURNAL_SYSTEM)), "open the journal namespace",
-        path: name)
+        unsafe sd_journal_open_namespace(&handle, plain, flags), "open the journal namespace", path: name)
     case .directory(let path):
       try SystemError.check(unsafe sd_journal_open_directory(&handle, path, 0), "open the journal folder", path: path)
     case .files(let globs):
@@ -61,12 +66,20 @@ internal import Glibc
 
   deinit { unsafe sd_journal_close(handle) }
 
-  private static func expand(_ globs: [String]) throws(SystemError) -> [String] {
+  /// The glob that names just this file.
+  public static func glob(naming path: String) -> String {
+    String(path.flatMap { "*?[\\".contains($0) ? ["\\", $0] : [$0] })
+  }
+
+  /// The files that globs name (glob(7)).
+  ///
+  /// - Throws: `ENOENT` when one of them names none.
+  public static func expand(_ globs: [String]) throws(SystemError) -> [String] {
     var paths: [String] = []
     for pattern in globs {
       var found = unsafe glob_t()
       defer { unsafe globfree(&found) }
-      let status = unsafe glob(pattern, 0, nil, &found)
+      let status = unsafe Glibc.glob(pattern, 0, nil, &found)
       guard status == 0 else {
         throw SystemError(
           "find journal files by", path: pattern, code: status == GLOB_NOMATCH ? ENOENT : EACCES)
@@ -123,6 +136,11 @@ internal import Glibc
     try SystemError.check(unsafe sd_journal_seek_realtime_usec(handle, realtime), "seek to a time in the journal")
   }
 
+  /// Goes before the entry of a cursor, or to where it was.
+  public func seek(cursor: String) throws(SystemError) {
+    try SystemError.check(unsafe sd_journal_seek_cursor(handle, cursor), "seek to the journal's cursor")
+  }
+
   /// Where `resume(after:)` found itself.
   public enum Resumption: Sendable, Equatable {
     /// The cursor's entry is there; the next entry is the one behind it.
@@ -173,6 +191,30 @@ internal import Glibc
     return unsafe String(cString: text)
   }
 
+  /// The boot of the current entry: 32 hexadecimal digits.
+  public func boot() throws(SystemError) -> String {
+    var monotonic: UInt64 = 0
+    var boot = sd_id128_t()
+    try SystemError.check(unsafe sd_journal_get_monotonic_usec(handle, &monotonic, &boot), "get an entry's boot")
+    return boot.hexadecimal
+  }
+
+  /// All values that a field has in the files, whatever the matches and the position are. The corresponding C functions are
+  /// `sd_journal_query_unique` and `sd_journal_enumerate_available_unique`.
+  public func values(of field: String) throws(SystemError) -> [String] {
+    try SystemError.check(unsafe sd_journal_query_unique(handle, field), "look for the values of", path: field)
+    var values: [String] = []
+    while true {
+      var data: UnsafeRawPointer?
+      var length = 0
+      let found = try SystemError.check(
+        unsafe sd_journal_enumerate_available_unique(handle, &data, &length), "look for the values of", path: field)
+      guard found > 0, let data = unsafe data else { return values }
+      let bytes = unsafe UnsafeRawBufferPointer(start: data, count: length).dropFirst(field.utf8.count + 1)
+      values.append(unsafe String(decoding: bytes, as: UTF8.self))
+    }
+  }
+
   /// The current entry's time of reception in microseconds since 1970.
   public func realtime() throws(SystemError) -> UInt64 {
     var time: UInt64 = 0
@@ -180,12 +222,15 @@ internal import Glibc
     return time
   }
 
-  /// Copies the current entry, with the fields whose names the closure accepts.
-  public func entry(keeping wanted: (_ name: String) -> Bool = { _ in true }) throws(SystemError) -> JournalEntry {
+  /// Copies the current entry, with the wanted fields; nil stands for all.
+  public func entry(keeping wanted: FieldSet? = nil) throws(SystemError) -> JournalEntry {
     var monotonic: UInt64 = 0
     var boot = sd_id128_t()
     try SystemError.check(unsafe sd_journal_get_monotonic_usec(handle, &monotonic, &boot), "get an entry's boot")
-    var fields: [JournalEntry.Field] = []
+    var values: [UInt8] = []
+    var places: [JournalEntry.Place] = []
+    values.reserveCapacity(1024)
+    places.reserveCapacity(32)
     unsafe sd_journal_restart_data(handle)
     while true {
       var data: UnsafeRawPointer?
@@ -193,13 +238,22 @@ internal import Glibc
       let found = try SystemError.check(
         unsafe sd_journal_enumerate_available_data(handle, &data, &length), "read an entry's fields")
       guard found > 0, let data = unsafe data else { break }
-      let bytes = unsafe UnsafeRawBufferPointer(start: data, count: length)
-      guard let equals = unsafe bytes.firstIndex(of: UInt8(ascii: "=")) else { continue }
-      let name = unsafe String(decoding: bytes[..<equals], as: UTF8.self)
-      if wanted(name) { fields.append(.init(name: name, bytes: unsafe Array(bytes[(equals + 1)...]))) }
+      guard let equals = unsafe memchr(data, CInt(UInt8(ascii: "=")), length) else { continue }
+      let nameLength = unsafe UnsafeRawPointer(equals) - data
+      let nameBytes = unsafe UnsafeRawBufferPointer(start: data, count: nameLength)
+      let name: String
+      if let wanted {
+        guard let known = unsafe wanted.name(matching: nameBytes) else { continue }
+        name = known
+      } else {
+        name = unsafe String(decoding: nameBytes, as: UTF8.self)
+      }
+      let value = unsafe UnsafeRawBufferPointer(start: data + nameLength + 1, count: length - nameLength - 1)
+      places.append(JournalEntry.Place(name: name, range: values.count..<values.count + value.count))
+      unsafe values.append(contentsOf: value)
     }
     return JournalEntry(
-      fields: fields, cursor: try cursor(), realtime: try realtime(), monotonic: monotonic, boot: boot.hexadecimal)
+      values: values, places: places, cursor: try cursor(), realtime: try realtime(), monotonic: monotonic, boot: boot.hexadecimal)
   }
 
   // MARK: Following

@@ -18,7 +18,17 @@ public struct JournalEntry: Sendable {
   }
 
   /// The fields in the journal's order. A field may occur more than once.
-  public let fields: [Field]
+  public var fields: [Field] { places.map { Field(name: $0.name, bytes: Array(values[$0.range])) } }
+  /// All values one behind the other: an allocation each would be most of the cost of reading.
+  private let values: [UInt8]
+  private let places: [Place]
+
+  /// Where a field's value is.
+  struct Place: Sendable {
+    let name: String
+    let range: Range<Int>
+  }
+
   /// Where the entry is.
   public let cursor: String
   /// Wall-clock time of reception in microseconds since 1970.
@@ -30,7 +40,19 @@ public struct JournalEntry: Sendable {
 
   /// Makes an entry of its parts.
   public init(fields: [Field], cursor: String, realtime: UInt64, monotonic: UInt64, boot: String) {
-    self.fields = fields
+    var values: [UInt8] = []
+    var places: [Place] = []
+    for field in fields {
+      places.append(Place(name: field.name, range: values.count..<values.count + field.bytes.count))
+      values += field.bytes
+    }
+    self.init(
+      values: values, places: places, cursor: cursor, realtime: realtime, monotonic: monotonic, boot: boot)
+  }
+
+  init(values: [UInt8], places: [Place], cursor: String, realtime: UInt64, monotonic: UInt64, boot: String) {
+    self.values = values
+    self.places = places
     self.cursor = cursor
     self.realtime = realtime
     self.monotonic = monotonic
@@ -39,11 +61,32 @@ public struct JournalEntry: Sendable {
 
   /// The value of the first field of that name.
   public subscript(name: String) -> String? {
-    fields.first { $0.name == name }?.text
+    places.first { $0.name == name }.map { String(decoding: values[$0.range], as: UTF8.self) }
   }
 
   /// How often a field occurs.
   public func count(of name: String) -> Int {
-    fields.count { $0.name == name }
+    places.count { $0.name == name }
+  }
+}
+
+/// Names of fields that are wanted of entries, so that the others need not be copied.
+public struct FieldSet: Sendable {
+  /// The names by their length; an entry has some thirty fields, of which few are wanted.
+  private var names: [[(bytes: [UInt8], name: String)]] = []
+
+  /// Makes a set of names.
+  public init(_ names: some Sequence<String>) {
+    for name in names {
+      let bytes = Array(name.utf8)
+      while self.names.count <= bytes.count { self.names.append([]) }
+      self.names[bytes.count].append((bytes, name))
+    }
+  }
+
+  /// The wanted name that these bytes are.
+  func name(matching bytes: UnsafeRawBufferPointer) -> String? {
+    guard bytes.count < names.count else { return nil }
+    return names[bytes.count].first { unsafe $0.bytes.elementsEqual(bytes) }?.name
   }
 }

@@ -55,8 +55,16 @@ public struct Timestamp: Sendable, Hashable {
   }
 
   private func padded(_ number: Int, _ width: Int) -> String {
-    let digits = String(number)
-    return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+    guard number >= 0, String(number).utf8.count < width else { return String(number) }
+    // Short enough to be kept in place.
+    return unsafe String(unsafeUninitializedCapacity: width) { text in
+      var rest = number
+      for index in (0..<width).reversed() {
+        unsafe text[index] = UInt8(ascii: "0") + UInt8(rest % 10)
+        rest /= 10
+      }
+      return width
+    }
   }
 }
 

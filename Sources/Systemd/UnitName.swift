@@ -62,8 +62,19 @@ public struct UnitName: Sendable, Hashable {
 
   /// Whether every character may occur in the name of a unit, and something stands before the suffix.
   public var isValid: Bool {
-    let isSpelledWell = text.utf8.allSatisfy { $0.isLetter || $0.isDigit || ":-_.\\@".utf8.contains($0) }
-    return isSpelledWell && suffix != nil && !withoutSuffix.isEmpty && !withoutSuffix.hasPrefix("@")
-      && text.utf8.count < 256
+    let bytes = text.utf8
+    guard bytes.count < 256, let first = bytes.first, first != UInt8(ascii: "@"),
+      let dot = bytes.lastIndex(of: UInt8(ascii: ".")), dot > bytes.startIndex,
+      bytes.allSatisfy({ $0.isLetter || $0.isDigit || UnitName.isOtherCharacter($0) })
+    else { return false }
+    return Self.suffixes.contains(String(text[bytes.index(after: dot)...]))
+  }
+
+  private static func isOtherCharacter(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: ":"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "\\"), UInt8(ascii: "@"):
+      true
+    default: false
+    }
   }
 }

@@ -14,23 +14,24 @@ struct Check: ParsableCommand {
   var path: [String] = []
 
   @OptionGroup var hookOptions: HookOptions
+  @OptionGroup var managerOptions: ManagerOptions
 
   func run() throws {
     var diagnostics: [Diagnostic] = []
     var hooks: [LoadedHook] = []
     if path.isEmpty {
-      let store = HookStore(directories: try hookOptions.directories(isLocal: true))
+      let store = HookStore(directories: try hookOptions.directories(of: managerOptions.manager))
       store.load()
       diagnostics = store.diagnostics
       hooks = store.hooks
     }
     for path in path {
       let checked = try HookCheck(
-        path: absolutePath(path), otherDirectories: try hookOptions.directories(isLocal: true))
+        path: absolutePath(path), otherDirectories: try hookOptions.directories(of: managerOptions.manager))
       diagnostics += checked.diagnostics
       hooks += checked.hooks
     }
-    diagnostics += HookCheck.unknownUnits(of: hooks)
+    diagnostics += HookCheck.unknownUnits(of: hooks, known: managerOptions.manager)
     for diagnostic in diagnostics {
       Console.print(Console.paint(diagnostic.description, diagnostic.severity == .error ? .red : .yellow))
     }

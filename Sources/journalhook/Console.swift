@@ -10,7 +10,7 @@ enum Console {
 
   private static var noColor: Bool { unsafe getenv("NO_COLOR") != nil }
 
-  private static var terminalName: String {
+  static var terminalName: String {
     unsafe getenv("TERM").map { unsafe String(cString: $0) } ?? "dumb"
   }
 
@@ -30,7 +30,7 @@ enum Console {
   }
 
   /// Writes a line to standard output. A reader that has gone away (`| head`) ends the process quietly.
-  static func print(_ line: String) { write(line + "\n", to: STDOUT_FILENO) }
+  static func print(_ line: String) { write(Array((line + "\n").utf8)[...], to: STDOUT_FILENO) }
 
   /// Shows a line on standard output to whoever looks, while the process has something else to do.
   static func show(_ line: String) { standardOutput.write(line + "\n") }
@@ -45,8 +45,9 @@ enum Console {
 
   private static let standardError = PassingOutput(STDERR_FILENO)
 
-  private static func write(_ text: String, to descriptor: CInt) {
-    var rest = Array(text.utf8)[...]
+  /// Writes all bytes. A reader that has gone away ends the process quietly.
+  static func write(_ bytes: ArraySlice<UInt8>, to descriptor: CInt) {
+    var rest = bytes
     while !rest.isEmpty {
       let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
       if count > 0 {

@@ -38,12 +38,12 @@ struct Follow: ParsableCommand {
   }
 
   func run() throws {
-    let directories = try hookOptions.directories(isLocal: source.selection.isLocal)
+    let directories = try hookOptions.directories(of: source.manager, isLocal: source.selection.isLocal)
     let since = try parseTime(since, option: "--since")
     if dryRun { return try rehearse(directories, since: since) }
 
     var options = FollowOptions(
-      selection: source.selection, stateDirectory: state.directory, hookDirectories: directories)
+      selection: source.selection, stateDirectory: state.directory(of: source.manager), hookDirectories: directories)
     options.since = since?.microseconds
     options.again = again
     options.jobs = jobs
@@ -60,16 +60,16 @@ struct Follow: ParsableCommand {
     hooks.load()
     hooks.diagnostics.forEach { Console.warn("\($0)") }
     let rehearsal = try Rehearsal(
-      hooks: hooks, stateDirectory: state.directory, selection: source.selection, isReplay: false, again: again)
-    var reader = try JournalAccess.open(source.selection)
+      hooks: hooks, stateDirectory: state.directory(of: source.manager), isReplay: false, again: again)
+    let readers = try JournalAccess.open(source.selection)
     if let since {
-      try reader.seek(realtime: since.microseconds)
+      for reader in readers.all { try reader.seek(realtime: since.microseconds) }
     } else {
-      try rehearsal.place(&reader, in: source.selection)
+      try rehearsal.place(readers)
     }
     let loop = try EventLoop()
-    let tail = EventTail(loop: loop, reader: reader, isLocal: source.selection.isLocal) { event in
-      rehearsal.runs(for: event).forEach(Console.show)
+    let tail = EventTail(loop: loop, readers: readers) { event in
+      rehearsal.runs(for: event, of: readers).forEach(Console.show)
     }
     try tail.start()
     _ = try loop.run()

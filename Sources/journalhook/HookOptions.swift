@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import JournalHookCore
 import JournalHookDaemon
 
 /// Where hooks are.
@@ -14,13 +15,13 @@ struct HookOptions: ParsableArguments {
   /// The directories, as absolute paths.
   ///
   /// - Throws: a message when one that was asked for does not exist: it would silently run nothing.
-  func directories(isLocal: Bool) throws -> [String] {
+  func directories(of manager: Manager, isLocal: Bool = true) throws -> [String] {
     if hooks.isEmpty {
       guard isLocal else {
         throw ValidationError(
           "With --directory or --file, --hooks is required: hooks for this machine's units are not for others'.")
       }
-      return HookStore.systemDirectories
+      return manager == .system ? HookStore.systemDirectories : UserDirectories.hooks
     }
     return try hooks.map { directory in
       let path = absolutePath(directory)
@@ -43,18 +44,43 @@ struct StateOptions: ParsableArguments {
   @Option(
     name: .long,
     help: ArgumentHelp(
-      "Keep the ledger (journalhook.db) in this directory; otherwise in $STATE_DIRECTORY, else in /var/lib/journalhook.",
+      "Keep the ledger (journalhook.db) in this directory; otherwise in $STATE_DIRECTORY, else in /var/lib/journalhook, "
+        + "or with --user in $XDG_STATE_HOME/journalhook.",
       valueName: "dir"))
   var stateDir: String?
 
-  var directory: String {
+  func directory(of manager: Manager) -> String {
     if let stateDir { return absolutePath(stateDir) }
     // systemd gives several, separated by colons (systemd.exec(5), StateDirectory=).
     if let given = unsafe getenv("STATE_DIRECTORY") {
       let text = unsafe String(cString: given)
       if let first = text.split(separator: ":").first { return String(first) }
     }
-    return "/var/lib/journalhook"
+    return manager == .system ? "/var/lib/journalhook" : UserDirectories.state
+  }
+}
+
+/// Where a user's own hooks and ledger are (the XDG base directory specification).
+enum UserDirectories {
+  /// The first that has a file of a name wins.
+  static var hooks: [String] {
+    let runtime = unsafe getenv("XDG_RUNTIME_DIR").map { ["\(unsafe String(cString: $0))/journalhook/hooks.d"] } ?? []
+    return ["\(base("XDG_CONFIG_HOME", ".config"))/journalhook/hooks.d"] + runtime + [
+      "\(base("XDG_DATA_HOME", ".local/share"))/journalhook/hooks.d", "/etc/journalhook/user-hooks.d",
+      "/usr/lib/journalhook/user-hooks.d",
+    ]
+  }
+
+  static var state: String { "\(base("XDG_STATE_HOME", ".local/state"))/journalhook" }
+
+  private static func base(_ variable: String, _ fallback: String) -> String {
+    // A path that is not absolute is to be ignored.
+    if let value = unsafe getenv(variable), unsafe value.pointee == CChar(UInt8(ascii: "/")) {
+      return unsafe String(cString: value)
+    }
+    if let home = unsafe getenv("HOME") { return unsafe String(cString: home) + "/" + fallback }
+    let home = unsafe getpwuid(geteuid()).map { unsafe String(cString: $0.pointee.pw_dir) } ?? ""
+    return "\(home)/\(fallback)"
   }
 }
 

@@ -13,12 +13,13 @@ struct List: ParsableCommand {
   var output = Format.short
 
   @OptionGroup var hookOptions: HookOptions
+  @OptionGroup var managerOptions: ManagerOptions
   @OptionGroup var state: StateOptions
 
   func run() throws {
-    let hooks = HookStore(directories: try hookOptions.directories(isLocal: true))
+    let hooks = HookStore(directories: try hookOptions.directories(of: managerOptions.manager))
     hooks.load()
-    let ledger = try? Ledger(stateDirectory: state.directory, readOnly: true)
+    let ledger = try? Ledger(stateDirectory: state.directory(of: managerOptions.manager), readOnly: true)
     for problem in hooks.directoryProblems { Console.warn("\(problem)") }
     let rows = hooks.entries.map { entry in
       let last = (try? ledger?.lastRun(of: entry.name)) ?? nil

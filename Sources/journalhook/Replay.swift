@@ -41,13 +41,13 @@ struct Replay: ParsableCommand {
   }
 
   func run() throws {
-    let directories = try hookOptions.directories(isLocal: source.selection.isLocal)
+    let directories = try hookOptions.directories(of: source.manager, isLocal: source.selection.isLocal)
     let since = try parseTime(since, option: "--since") ?? Clock.now()
     let until = try parseTime(until, option: "--until")?.microseconds ?? .max
     if dryRun { return try rehearse(directories, since: since, until: until) }
 
     var options = ReplayOptions(
-      selection: source.selection, stateDirectory: state.directory, hookDirectories: directories,
+      selection: source.selection, stateDirectory: state.directory(of: source.manager), hookDirectories: directories,
       since: since.microseconds)
     options.until = until
     options.again = again
@@ -72,14 +72,11 @@ struct Replay: ParsableCommand {
     hooks.load()
     hooks.diagnostics.forEach { Console.warn("\($0)") }
     let rehearsal = try Rehearsal(
-      hooks: hooks, stateDirectory: state.directory, selection: source.selection, isReplay: true, again: again)
-    var reader = try JournalAccess.open(source.selection)
-    try reader.seek(realtime: since.microseconds)
-    while true {
-      var batch = try reader.read(limit: 1024, until: until)
-      if batch.isAtEnd { batch.events += reader.flush(until: nil).events }
-      for event in batch.events { rehearsal.runs(for: event).forEach(Console.show) }
-      if batch.isAtEnd { break }
-    }
+      hooks: hooks, stateDirectory: state.directory(of: source.manager), isReplay: true, again: again)
+    let readers = try JournalAccess.open(source.selection)
+    var history = EventHistory(readers)
+    history.since = since.microseconds
+    history.until = until
+    try history.forward { rehearsal.runs(for: $0, of: readers).forEach(Console.show) }
   }
 }

@@ -1,23 +1,48 @@
 import ArgumentParser
+import Glibc
+import JournalHookCore
 import JournalHookDaemon
 import Systemd
 
+/// Whose units a command is about.
+struct ManagerOptions: ParsableArguments {
+  @Flag(name: .long, help: "The units, hooks and ledger of the calling user instead of the system's.")
+  var user = false
+
+  var manager: Manager { user ? .user(geteuid()) : .system }
+}
+
 /// Which journal a command reads: journalctl's own flags.
 struct SourceOptions: ParsableArguments {
-  @Option(name: [.customShort("D"), .long], help: "Read the journal files in this folder.")
+  @Option(name: [.customShort("D"), .long], help: "Read the journal files in this folder, of all machines.")
   var directory: String?
 
   @Option(name: .long, help: ArgumentHelp("Read these journal files. May be given more than once.", valueName: "glob"))
   var file: [String] = []
 
+  @Option(name: .long, help: "Read the journal of this namespace; \"*\": of all, \"+NAME\": of it and the default one.")
+  var namespace: String?
+
+  @OptionGroup var managerOptions: ManagerOptions
+
   func validate() throws {
     if directory != nil, !file.isEmpty { throw ValidationError("--directory and --file exclude each other.") }
+    if namespace != nil, directory != nil || !file.isEmpty {
+      throw ValidationError("--namespace is for this machine's journal: it excludes --directory and --file.")
+    }
   }
 
+  var manager: Manager { managerOptions.manager }
+
   var selection: JournalSelection {
-    if let directory { return JournalSelection(journal: .directory(directory)) }
-    if !file.isEmpty { return JournalSelection(journal: .files(file)) }
-    return JournalSelection(journal: .system)
+    JournalSelection(journal: journal, manager: manager)
+  }
+
+  private var journal: Journal.Source {
+    if let directory { return .directory(absolutePath(directory)) }
+    if !file.isEmpty { return .files(file) }
+    if let namespace { return .namespace(namespace) }
+    return managerOptions.user ? .currentUser : .system
   }
 }
 

@@ -143,12 +143,13 @@ import Testing
     let key = LifecycleTracker.Key(machine: "m", manager: .user(1000), unit: "odd name\n;.service")
     let tracker = LifecycleTracker(units: [key: state], boots: ["m": "b"])
     _ = try commit(ledger, [], tracker: tracker, changes: [key])
-    let restored = try ledger.tracker()
+    let restored = try ledger.tracker(of: "m")
     // Events of a unit belong to its manager; the ledger does not keep that twice.
     #expect(restored.units == tracker.units)
     #expect(restored.boots == tracker.boots)
+    #expect(try ledger.tracker(of: "another").units.isEmpty)
     _ = try commit(ledger, [], tracker: LifecycleTracker(), changes: [key])
-    #expect(try ledger.tracker().units.isEmpty)
+    #expect(try ledger.tracker(of: "m").units.isEmpty)
   }
 
   @Test func aSecondFollowerIsRefusedAndToldOfTheFirst() throws {

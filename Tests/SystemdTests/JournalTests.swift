@@ -70,7 +70,7 @@ import Testing
     #expect(entry.boot == String(repeating: "b", count: 32))
     #expect(entry["MESSAGE"] == "number 3")
     #expect(entry.count(of: "MESSAGE") == 1)
-    #expect(try journal.entry(keeping: { $0 == "NUMBER" }).fields == [.init(name: "NUMBER", bytes: Array("3".utf8))])
+    #expect(try journal.entry(keeping: FieldSet(["NUMBER"])).fields == [.init(name: "NUMBER", bytes: Array("3".utf8))])
   }
 
   @Test func seeksByTime() throws {

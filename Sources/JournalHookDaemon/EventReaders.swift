@@ -1,0 +1,93 @@
+package import Systemd
+
+/// The readers of a selection: one for this machine's journal, or one for each machine in a folder or in files.
+///
+/// Each has a position of its own, so that nothing is lost of a machine whose entries arrive an hour after those of another.
+package final class EventReaders {
+  package let selection: JournalSelection
+  package private(set) var all: [EventReader] = []
+  private var files: MachineFiles
+  /// Of a folder or files that are followed: tells when something has changed there.
+  private var scout: Journal?
+  private var hasLooked = false
+
+  /// Opens the journal, with all readers at its beginning.
+  package init(_ selection: JournalSelection) throws(SystemError) {
+    self.selection = selection
+    files = MachineFiles(selection.journal)
+    if selection.isLocal {
+      all = [try EventReader(MachineJournal(selection: selection, machine: try Id128.machine()))]
+    } else {
+      _ = try takeNote()
+    }
+  }
+
+  /// By what the ledger knows whether it was ever followed.
+  var name: String { selection.isLocal ? all[0].name : "files" }
+
+  /// The boot that a machine is in.
+  package func newestBoot(of machine: String) -> String? { all.first { $0.machine == machine }?.newestBoot() }
+
+  /// Whether an event waits for a time that may pass without another entry.
+  package var isWaiting: Bool { all.contains(where: \.isWaiting) }
+
+  // MARK: Following
+
+  /// The descriptor that becomes readable when something has changed. From now on changes are told by `process()`.
+  package func fileDescriptor() throws(SystemError) -> CInt {
+    if selection.isLocal { return try all[0].fileDescriptor() }
+    let scout = try Journal(selection.journal)
+    let descriptor = try scout.fileDescriptor()
+    self.scout = consume scout
+    hasLooked = false
+    return descriptor
+  }
+
+  /// Whether the descriptor tells every change.
+  package var isReliable: Bool { scout?.isReliable ?? all[0].isReliable }
+
+  /// What `process()` has found.
+  struct Change {
+    /// The readers of machines that are new, at the beginning of their entries.
+    var new: [EventReader] = []
+    /// Whether there may be more to read.
+    var isChanged = false
+  }
+
+  /// Takes note of new and removed files; to be called when everything was read.
+  func process() throws(SystemError) -> Change {
+    var result = Change()
+    if let change = try scout?.process() {
+      // What was there before the first look may have changed since it was found.
+      if change != .none || !hasLooked { result.new = try takeNote() }
+      result.isChanged = !result.new.isEmpty
+      hasLooked = true
+    }
+    for reader in all where try reader.process() { result.isChanged = true }
+    return result
+  }
+
+  /// Opens everything anew where reading has failed, and tells which readers no longer found their place.
+  package func reopen() throws(SystemError) -> [EventReader] {
+    if !selection.isLocal { _ = try takeNote() }
+    var lost: [EventReader] = []
+    for reader in all where try reader.reopen(reader.source) == .lost { lost.append(reader) }
+    return lost
+  }
+
+  private func takeNote() throws(SystemError) -> [EventReader] {
+    var new: [EventReader] = []
+    for (machine, files) in try files.scan().sorted(by: { $0.key < $1.key }) {
+      var selection = selection
+      selection.journal = .files(files.paths.map(Journal.glob(naming:)))
+      let source = MachineJournal(selection: selection, machine: machine, isMixed: files.isMixed)
+      if let reader = all.first(where: { $0.machine == machine }) {
+        if reader.source != source { _ = try reader.reopen(source) }
+      } else {
+        new.append(try EventReader(source))
+      }
+    }
+    all += new
+    return new
+  }
+}

@@ -1,0 +1,57 @@
+import Glibc
+
+/// Shows standard output page by page, as journalctl does: by $SYSTEMD_PAGER, $PAGER, or what there is.
+struct Pager {
+  private let pid: pid_t
+
+  /// Begins to page; nil where standard output is no terminal, or no pager is wanted or there.
+  init?() {
+    guard isatty(STDOUT_FILENO) == 1, Console.terminalName != "dumb", let command = Pager.command() else { return nil }
+    // Judged by the terminal, which standard output is not any more below.
+    _ = Console.hasColor
+    var ends: [CInt] = [-1, -1]
+    guard unsafe pipe(&ends) == 0 else { return nil }
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    for (name, given, value) in [("LESS", "SYSTEMD_LESS", "FRSXMK"), ("LESSCHARSET", "SYSTEMD_LESSCHARSET", "utf-8")] {
+      unsafe setenv(name, unsafe getenv(given).map { unsafe String(cString: $0) } ?? value, 1)
+    }
+    var actions = unsafe posix_spawn_file_actions_t()
+    unsafe posix_spawn_file_actions_init(&actions)
+    defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+    unsafe posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO)
+    var arguments = unsafe (["sh", "-c", command] as [String]).map { unsafe strdup($0) } + [nil]
+    defer { for index in unsafe arguments.indices { unsafe free(arguments[index]) } }
+    var pid: pid_t = 0
+    let status = unsafe posix_spawn(&pid, "/bin/sh", &actions, nil, &arguments, environ)
+    close(ends[0])
+    guard status == 0 else {
+      close(ends[1])
+      return nil
+    }
+    self.pid = pid
+    dup2(ends[1], STDOUT_FILENO)
+    close(ends[1])
+    // Ctrl-C is for the pager; without one, writing ends quietly by EPIPE.
+    signal(SIGINT, SIG_IGN)
+    signal(SIGPIPE, SIG_IGN)
+  }
+
+  /// Waits until the person has seen enough.
+  func wait() {
+    close(STDOUT_FILENO)
+    var status: CInt = 0
+    while unsafe waitpid(pid, &status, 0) < 0, errno == EINTR {}
+  }
+
+  private static func command() -> String? {
+    for name in ["SYSTEMD_PAGER", "PAGER"] {
+      guard let value = unsafe getenv(name) else { continue }
+      let command = unsafe String(cString: value)
+      return command.isEmpty || command == "cat" ? nil : command
+    }
+    let folders = unsafe getenv("PATH").map { unsafe String(cString: $0) } ?? "/usr/bin:/bin"
+    return ["pager", "less", "more"].first { name in
+      folders.split(separator: ":").contains { unsafe access("\($0)/\(name)", X_OK) == 0 }
+    }
+  }
+}
