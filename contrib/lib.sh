@@ -11,7 +11,7 @@ usage() {
   exit 64
 }
 # The comment at the head of a script is its help.
-help() { awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"; }
+help() { awk 'NR > 1 { if (!/^#/ || /shellcheck disable/) exit; sub(/^# ?/, ""); print }' "$0"; }
 step() { printf '\n== %s\n' "$*" >&2; }
 
 # shellcheck disable=SC2034  # for whoever sources this

@@ -50,7 +50,7 @@ package func loadHook(
     content = UnitFile(lines: lines)
     if kind == .plainFile {
       let line = content.sections.first?.line ?? 1
-      let message = "the file has a hook's definition, but is not executable (chmod +x, or name it \(name).hook)"
+      let message = "the file has a hook's definition, but is not executable (chmod +x)"
       return .broken([Diagnostic(file: path, line: line, severity: .error, message: message)])
     }
   }

@@ -11,8 +11,12 @@ enum SHA256 {
     padded.append(0x80)
     while padded.count % 64 != 56 { padded.append(0) }
     let bits = UInt64(message.count) * 8
-    for shift in stride(from: UInt64(56), through: 0, by: -8) { padded.append(UInt8(truncatingIfNeeded: bits &>> shift)) }
-    for start in stride(from: 0, to: padded.count, by: 64) { compress(padded.span.extracting(start..<start + 64), into: &state) }
+    for shift in stride(from: UInt64(56), through: 0, by: -8) {
+      padded.append(UInt8(truncatingIfNeeded: bits &>> shift))
+    }
+    for start in stride(from: 0, to: padded.count, by: 64) {
+      compress(padded.span.extracting(start..<start + 64), into: &state)
+    }
     return unsafe String(unsafeUninitializedCapacity: count) { text in
       for index in 0..<count {
         let digit = UInt8(truncatingIfNeeded: (state[index / 8] &>> UInt32(28 - index % 8 * 4)) & 15)

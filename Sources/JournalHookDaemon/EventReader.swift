@@ -88,7 +88,8 @@ package final class EventReader {
   }
 
   /// Goes behind the cursor's entry, or to where it was, with what the tracker knew there.
-  package func resume(after cursor: JournalCursor, tracker: LifecycleTracker) throws(SystemError) -> Journal.Resumption {
+  package func resume(after cursor: JournalCursor, tracker: LifecycleTracker) throws(SystemError) -> Journal.Resumption
+  {
     self.tracker = tracker
     self.cursor = cursor
     return try journal.resume(after: cursor)
@@ -171,6 +172,14 @@ package final class EventReader {
     var batch = Batch()
     batch.events = if let now { tracker.flush(until: now) } else { tracker.flushAll() }
     batch.events.removeAll { $0.realtime < firstTime }
+    batch.changes = tracker.takeChanges()
+    return batch
+  }
+
+  /// The events of what was learnt elsewhere, as if it had been read here.
+  func take(_ entries: [ManagerEntry]) -> Batch {
+    var batch = Batch()
+    batch.events = entries.flatMap { tracker.process($0) }
     batch.changes = tracker.takeChanges()
     return batch
   }

@@ -48,6 +48,7 @@ package actor Follower {
   private var hasStoredRuns = true
   private var lastStoredRun: Int64 = 0
   private var isDraining = false
+  private var witness: BusWitness
   /// Whether the last look has read all there was.
   private var isAtEnd = false
   /// Errors at one place of the journal.
@@ -75,6 +76,8 @@ package actor Follower {
     ledger = try Ledger(stateDirectory: options.stateDirectory)
     lock = try LedgerLock(stateDirectory: options.stateDirectory)
     hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
+    witness = BusWitness(
+      machine: try Id128.machine(), boot: try Id128.boot(), hostname: hostName(), since: Clock.monotonic())
     planner = RunPlanner(hooks: hooks, boot: try Id128.boot())
     readers = try JournalAccess.open(options.selection)
     let containment = Containment.establish()
@@ -108,6 +111,7 @@ package actor Follower {
     let watch = JournalWatch(loop: loop, manager: options.selection.manager) { [unowned self] in look() }
     self.watch = watch
     try watchJournal()
+    watch.onUnitChange = { [unowned self] in note($0) }
     watch.onShutdown = { [unowned self] in executor.systemGoesDown($0) }
     if options.selection.isLocal { watch.listenToManager() }
     watchFolders()
@@ -284,7 +288,8 @@ package actor Follower {
       do {
         let runs = try ledger.commit(
           planned, events: batch.events, cursor: batch.cursor, reader: reader.name, changes: batch.changes,
-          tracker: reader.tracker, owner: Follower.owner, isCatchingUp: isCatchingUp, again: options.again && isCatchingUp,
+          tracker: reader.tracker, owner: Follower.owner, isCatchingUp: isCatchingUp,
+          again: options.again && isCatchingUp,
           now: Clock.now().microseconds)
         uncommitted.removeFirst()
         if reporter.hasTerminal { batch.events.forEach(reporter.event) }
@@ -342,6 +347,30 @@ package actor Follower {
       scheduleFlush()
     }
   }
+
+  /// What the manager tells on the bus is left to the journal to explain; what it has not in time becomes an event.
+  private func note(_ change: UnitChange) {
+    witness.note(
+      change, of: options.selection.manager, now: Clock.monotonic(), realtime: Clock.now().microseconds)
+    if witness.isWaiting { scheduleWitness() }
+  }
+
+  private func scheduleWitness() {
+    guard witnessTimer == nil, !isDraining else { return }
+    witnessTimer = try? loop.schedule(at: loop.now() + BusWitness.patience, accuracy: 50_000) { [unowned self] in
+      witnessTimer = nil
+      look()
+      if isAtEnd, uncommitted.isEmpty, let reader = readers.all.first {
+        let batch = reader.take(witness.unexplained(by: reader.tracker, now: Clock.monotonic()))
+        if !batch.isEmpty {
+          uncommitted.append((batch, reader))
+          _ = commit()
+        }
+      }
+      if witness.isWaiting { scheduleWitness() }
+    }
+  }
+  private var witnessTimer: EventSource?
 
   /// A journal that cannot be read further is opened anew: after a vacuum, a file may be gone under the reader.
   private func reopen(after error: any Error) {
@@ -456,4 +485,11 @@ package actor Follower {
   /// How long runs that are cut off have to end, in microseconds: with the drain less than TimeoutStopSec= of the service.
   private static let cutOffTime: UInt64 = 30_000_000
   private var drainTimer: EventSource?
+}
+
+/// This machine's name, as journald writes it.
+private func hostName() -> String? {
+  var buffer = [CChar](repeating: 0, count: 256)
+  guard unsafe gethostname(&buffer, buffer.count - 1) == 0 else { return nil }
+  return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }

@@ -54,6 +54,11 @@ package final class Ledger {
   /// Whether there is one.
   static func exists(in stateDirectory: String) -> Bool { unsafe access("\(stateDirectory)/journalhook.db", F_OK) == 0 }
 
+  /// Whether there is, or may be, one that this process may not read.
+  package static func isHidden(in stateDirectory: String) -> Bool {
+    unsafe access("\(stateDirectory)/journalhook.db", R_OK) != 0 && errno == EACCES
+  }
+
   private func setUp() throws {
     // WAL with synchronous=NORMAL: a commit is one write without waiting for the disk. After a crash of the process nothing
     // is lost; after a power loss the last commits may be, never the order of them, so runs may repeat but none is lost.

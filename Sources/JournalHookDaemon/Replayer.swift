@@ -42,7 +42,7 @@ package actor Replayer {
   private let readers: EventReaders
   /// Those that have not come to the end of the span.
   private var unread: ArraySlice<EventReader>
-  private var progress = ReplayProgress()
+  package private(set) var progress = ReplayProgress()
   private var isDraining = false
   private var sources: [EventSource] = []
   private var turn: EventSource?
@@ -68,6 +68,9 @@ package actor Replayer {
     for diagnostic in hooks.diagnostics {
       reporter.say("\(diagnostic)", .hookProblem, priority: diagnostic.severity == .error ? .error : .warning)
     }
+    if hooks.hooks.isEmpty, !hooks.diagnostics.isEmpty {
+      throw HookError(description: "None of the hooks can be used: nothing to replay.", isRefusal: true)
+    }
     planner = RunPlanner(hooks: hooks, boot: try Id128.boot(), mode: .replay)
     executor = RunExecutor(
       owner: owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: Containment.establish(),
@@ -80,7 +83,7 @@ package actor Replayer {
     sources.append(try loop.watch(signal: SIGTERM) { [unowned self] in drain() })
     sources.append(try loop.watch(signal: SIGINT) { [unowned self] in drain() })
     try recoverFromCrash(ledger, owner: owner, reporter)
-    executor.onOutcome = { [unowned self] _, outcome in ended(outcome) }
+    executor.onOutcome = { [unowned self] run, outcome in ended(run, outcome) }
     executor.onProgress = { [unowned self] in goOn() }
     executor.add(try ledger.openRuns(owner: owner, after: 0, limit: .max))
     goOn()
@@ -120,9 +123,14 @@ package actor Replayer {
     if isDraining ? executor.isQuiet : unread.isEmpty && executor.isIdle { end() }
   }
 
-  private func ended(_ outcome: RunMachine.Outcome) {
+  private func ended(_ run: Run, _ outcome: RunMachine.Outcome) {
     progress.done += 1
-    if outcome.state != .succeeded { progress.failed += 1 }
+    if outcome.state != .succeeded {
+      progress.failed += 1
+      reporter.alsoWarn(
+        "Run \(run.id) of hook \(run.hook) for \(run.event.unit) \(run.event.kind.rawValue): \(outcome.state.rawValue)."
+      )
+    }
     report(progress)
   }
 

@@ -73,6 +73,11 @@ package final class Reporter {
     if let show { show(message) } else { warn?(message) }
   }
 
+  /// Tells somebody who waits for a command what the journal has already been told.
+  func alsoWarn(_ message: String) {
+    if show == nil { warn?(message) }
+  }
+
   /// Shows an event; the journal has it already.
   func event(_ event: LifecycleEvent) {
     guard let show else { return }

@@ -45,6 +45,9 @@ package struct TrustError: Error, Hashable, Sendable {
   package var remedy: String? {
     switch problem {
     case .owner: "chown \(geteuid() == 0 ? "root:root" : "root") \(component)"
+    // A folder for everybody, such as /tmp, is as it has to be: the hook is in the wrong place.
+    case .writable(let mode) where mode & 0o1000 != 0:
+      "use a folder that only root can write to, such as /etc/journalhook/hooks.d"
     case .writable: "chmod go-w \(component)"
     case .setID: "chmod ug-s \(component)"
     case .notExecutable: "chmod +x \(component)"

@@ -253,7 +253,8 @@ internal import Glibc
       unsafe values.append(contentsOf: value)
     }
     return JournalEntry(
-      values: values, places: places, cursor: try cursor(), realtime: try realtime(), monotonic: monotonic, boot: boot.hexadecimal)
+      values: values, places: places, cursor: try cursor(), realtime: try realtime(), monotonic: monotonic,
+      boot: boot.hexadecimal)
   }
 
   // MARK: Following

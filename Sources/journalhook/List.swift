@@ -19,11 +19,16 @@ struct List: ParsableCommand {
   func run() throws {
     let hooks = HookStore(directories: try hookOptions.directories(of: managerOptions.manager))
     hooks.load()
-    let ledger = try? Ledger(stateDirectory: state.directory(of: managerOptions.manager), readOnly: true)
+    let stateDirectory = state.directory(of: managerOptions.manager)
+    let ledger = try? Ledger(stateDirectory: stateDirectory, readOnly: true)
+    let isUnreadable = ledger == nil && Ledger.isHidden(in: stateDirectory)
+    if isUnreadable {
+      Console.warn("The ledger in \(stateDirectory) cannot be read: run as root to see the last runs.")
+    }
     for problem in hooks.directoryProblems { Console.warn("\(problem)") }
     let rows = hooks.entries.map { entry in
       let last = (try? ledger?.lastRun(of: entry.name)) ?? nil
-      return Row(entry: entry, last: last)
+      return Row(entry: entry, last: last, isUnknown: isUnreadable)
     }
     if output == .json {
       rows.forEach { Console.print($0.json.text) }
@@ -43,6 +48,8 @@ struct List: ParsableCommand {
   private struct Row {
     let entry: HookStore.Entry
     let last: (state: Run.State, unit: String, time: UInt64)?
+    /// The ledger could not be asked.
+    let isUnknown: Bool
 
     var isUsable: Bool { entry.loaded != nil }
 
@@ -57,7 +64,7 @@ struct List: ParsableCommand {
     }
 
     var lastRun: String {
-      guard let last else { return "never run" }
+      guard let last else { return isUnknown ? "unknown" : "never run" }
       return "\(last.state.rawValue) \(Timestamp(microseconds: last.time).shortLocal)"
     }
 

@@ -9,7 +9,8 @@ struct Replay: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Does the runs of a past span that the ledger does not have, and ends.",
     discussion: """
-      Moves no cursor, and may be used beside follow. Exits with 1 if a run failed. Events of an earlier boot count only \
+      Moves no cursor, and may be used beside follow. Every event of the span counts, whatever CatchUp= says: look with \
+      --dry-run first. Exits with 1 if a run failed. Events of an earlier boot count only \
       for hooks with PreviousBoots=yes.
       """)
 
@@ -35,8 +36,11 @@ struct Replay: ParsableCommand {
   @OptionGroup var source: SourceOptions
 
   func validate() throws {
-    _ = try parseTime(since, option: "--since")
-    _ = try parseTime(until, option: "--until")
+    if let since = try parseTime(since, option: "--since"), let until = try parseTime(until, option: "--until"),
+      until < since
+    {
+      throw ValidationError("--until is before --since.")
+    }
     try checkJobs(jobs)
   }
 
@@ -56,8 +60,9 @@ struct Replay: ParsableCommand {
     let replayer = try Replayer(options, loop: loop, reporter: Console.reporter(loop), report: { Replay.show($0) })
     try replayer.assumeIsolated { try $0.start() }
     let status = try loop.run()
-    _ = replayer
     if Console.showsProgress { Console.progress("\n") }
+    let done = replayer.assumeIsolated { $0.progress }
+    Console.warn("\(done.runs) runs: \(done.done - done.failed) succeeded, \(done.failed) failed.")
     if status != 0 { throw ExitCode(status) }
   }
 

@@ -68,11 +68,14 @@ import Testing
     withJournal("v252") { file in
       #expect(!journalhook("events --file '\(file)'").output.contains("\u{1B}"))
       #expect(
-        shell("env -u NO_COLOR TERM=xterm script -qec \"'\(binary)' events --file '\(file)' -n 1\" /dev/null").output
+        shell(
+          "env -u NO_COLOR TERM=xterm script -qec \"'\(binary)' events --file '\(file)' -n 1 --no-pager\" /dev/null"
+        ).output
           .contains(
             "\u{1B}["))
       #expect(
-        !shell("NO_COLOR=1 TERM=xterm script -qec \"'\(binary)' events --file '\(file)' -n 1\" /dev/null").output
+        !shell("NO_COLOR=1 TERM=xterm script -qec \"'\(binary)' events --file '\(file)' -n 1 --no-pager\" /dev/null")
+          .output
           .contains("\u{1B}["))
     }
   }

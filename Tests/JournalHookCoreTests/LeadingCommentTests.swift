@@ -64,7 +64,7 @@ import Testing
   @Test func refusesADefinitionThatCannotBeExecuted() {
     #expect(
       load("#!/bin/sh\n" + Self.good, kind: .plainFile).diagnostics.map(\.description) == [
-        "f:2: error: the file has a hook's definition, but is not executable (chmod +x, or name it h.hook)"
+        "f:2: error: the file has a hook's definition, but is not executable (chmod +x)"
       ])
     #expect(load("text", kind: .plainFile) == .program)
   }
