@@ -80,8 +80,9 @@ package struct BusWitness: Sendable {
     case "inactive", "failed":
       // Never up in this time: a start that failed logs that, and what was skipped is no news.
       guard change.activeExit > since, change.activeExit >= change.activeEnter, !wasTold else { return [] }
-      // Up again since, or on the way: the journal has gone on.
-      if let state, !isKnown, state.lastSeen > change.inactiveEnter { return [] }
+      // The journal has gone on: it has told what led there, or the unit is up again. The manager may even have named the
+      // invocation that was about to begin, as it tells where a unit is only after a while.
+      if let state, state.lastSeen > change.inactiveEnter { return [] }
       return [(change.activeState == "failed" ? .failureResult : .success, change.inactiveEnter)]
     default: return []
     }

@@ -43,6 +43,9 @@ import Testing
     #expect(events([], [down]) == ["stopped success bus"], "first seen")
     #expect(events([said(.started, "i", at: 500), said(.success, "i", at: 2100)], [down]).isEmpty, "explained")
     #expect(events([said(.started, "j", at: 3000)], [down]).isEmpty, "the journal has gone on")
+    let between = change("inactive", "j", enter: 500, exit: 2000, inactive: 2100)
+    let restart = [said(.started, "i", at: 500), said(.failureResult, "i", at: 2000), said(.started, "j", at: 2200)]
+    #expect(events(restart, [between]).isEmpty, "told late, of a restart in between")
   }
 
   @Test func aFailureThatWasNotLogged() {
