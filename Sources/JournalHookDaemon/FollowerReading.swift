@@ -1,0 +1,194 @@
+internal import JournalHookCore
+internal import Systemd
+
+/// From the journal to the ledger.
+extension Follower {
+  /// Reads what there is, and writes down what it leads to.
+  func look() {
+    guard !isDraining, uncommitted.isEmpty, reopenTimer == nil else { return }
+    do {
+      // Files are let go of only when all that they hold was read: deleted ones can be read as long as they are open.
+      var isChanged = true
+      while isChanged {
+        isAtEnd = false
+        for reader in readers.all {
+          guard try read(reader) else { return }
+        }
+        isAtEnd = true
+        let change = try readers.process()
+        for reader in change.new { try resume(reader) }
+        isChanged = change.isChanged
+      }
+      endCatchUp()
+      scheduleFlush()
+    } catch {
+      reopen(after: error)
+    }
+  }
+
+  /// Reads a machine's journal to its end; false when that has to wait, for room or for a turn of the others.
+  func read(_ reader: EventReader) throws -> Bool {
+    failingReader = reader
+    guard canRead else { return false }
+    try reader.refresh()
+    while canRead {
+      let batch = try reader.read(limit: Follower.batchSize)
+      if !batch.isEmpty {
+        failuresInARow = 0
+        uncommitted.append((batch, reader))
+        guard commit() else { return false }
+      }
+      if batch.isAtEnd { return true }
+      if isCatchingUp {
+        lookAgain()
+        return false
+      }
+    }
+    return false
+  }
+
+  /// Whether there is room for more runs; if not, the executor says when there is.
+  var canRead: Bool { executor.waitingCount < Follower.pauseThreshold && !hasStoredRuns }
+
+  func lookAgain() {
+    guard moreTimer == nil else { return }
+    moreTimer = try? loop.schedule { [unowned self] in
+      moreTimer = nil
+      look()
+    }
+  }
+
+  /// Writes down what was read; false when the ledger refuses, and it is tried again later.
+  func commit() -> Bool {
+    while let (batch, reader) = uncommitted.first {
+      let planned = planner.plan(batch.events, of: readers)
+      do {
+        let runs = try ledger.commit(
+          planned, events: batch.events, cursor: batch.cursor, reader: reader.name, changes: batch.changes,
+          tracker: reader.tracker, owner: Follower.owner, isCatchingUp: isCatchingUp,
+          again: options.again && isCatchingUp,
+          now: Clock.now().microseconds)
+        uncommitted.removeFirst()
+        if reporter.hasTerminal { batch.events.forEach(reporter.event) }
+        for run in planned where run.state.isFinal {
+          reporter.dropped(run)
+        }
+        executor.add(runs)
+      } catch {
+        reporter.say("\(error). Nothing more is read until it can be written.", .trouble, priority: .error)
+        moreTimer = try? loop.schedule(at: loop.now() + Follower.retryInterval) { [unowned self] in
+          moreTimer = nil
+          if commit() { look() }
+        }
+        return false
+      }
+    }
+    return true
+  }
+
+  func endCatchUp() {
+    guard isCatchingUp else { return }
+    isCatchingUp = false
+    planner.isCatchingUp = false
+    needsRelease = true
+    endBacklog()
+  }
+
+  /// The runs that waited for the end of the backlog may begin.
+  func endBacklog() {
+    do {
+      try ledger.releaseHeld(owner: Follower.owner)
+      needsRelease = false
+    } catch {
+      reporter.say("\(error).", .trouble, priority: .error)
+    }
+    hasStoredRuns = true
+    lastStoredRun = 0
+    loadStoredRuns()
+  }
+
+  /// An event that waits for its job's last message is told without it when that has not come in time.
+  func scheduleFlush() {
+    guard flushTimer == nil, !isDraining, readers.isWaiting else { return }
+    flushTimer = try? loop.schedule(at: loop.now() + LifecycleTracker.patience) { [unowned self] in
+      flushTimer = nil
+      look()
+      // Behind the journal's end the clock tells nothing about entries that are there and were not read yet.
+      guard isAtEnd, uncommitted.isEmpty else { return }
+      let now = options.selection.isLocal ? Clock.monotonic() : nil
+      for reader in readers.all where reader.isWaiting {
+        uncommitted.append((reader.flush(until: now), reader))
+      }
+      _ = commit()
+      scheduleFlush()
+    }
+  }
+
+  /// What the manager tells on the bus is left to the journal to explain; what it has not in time becomes an event.
+  func note(_ change: UnitChange) {
+    witness.note(
+      change, of: options.selection.manager, now: Clock.monotonic(), realtime: Clock.now().microseconds)
+    if witness.isWaiting { scheduleWitness() }
+  }
+
+  func scheduleWitness() {
+    guard witnessTimer == nil, !isDraining else { return }
+    witnessTimer = try? loop.schedule(at: loop.now() + BusWitness.patience, accuracy: 50_000) { [unowned self] in
+      witnessTimer = nil
+      look()
+      if isAtEnd, uncommitted.isEmpty, let reader = readers.all.first {
+        let batch = reader.take(witness.unexplained(by: reader.tracker, now: Clock.monotonic()))
+        if !batch.isEmpty {
+          uncommitted.append((batch, reader))
+          _ = commit()
+        }
+      }
+      if witness.isWaiting { scheduleWitness() }
+    }
+  }
+
+  /// A journal that cannot be read further is opened anew: after a vacuum, a file may be gone under the reader.
+  func reopen(after error: any Error) {
+    failuresInARow += 1
+    reporter.say("\(error). The journal is opened again.", .trouble, priority: .warning)
+    reopen(in: Follower.retryInterval)
+  }
+
+  func reopen(in delay: UInt64) {
+    watch?.forgetJournal()
+    reopenTimer = try? loop.schedule(at: loop.now() + delay) { [unowned self] in
+      reopenTimer = nil
+      do {
+        for reader in try readers.reopen() {
+          if let cursor = reader.cursor { reportGap(after: cursor) }
+        }
+        if failuresInARow >= Follower.failureLimit {
+          failingReader?.skipEntry()
+          failuresInARow = 0
+          reporter.say("An entry of the journal cannot be read and is passed over.", .gap, priority: .error)
+        }
+        try watchJournal()
+        look()
+      } catch {
+        reopen(after: error)
+      }
+    }
+  }
+
+  /// libsystemd notices new files, but not folders of files that come or go after it has opened the journal, as when
+  /// /var/log/journal is made for a journal that shall last.
+  func watchFolders() {
+    guard options.selection.isLocal, let machine = try? Id128.machine() else { return }
+    let folders = ["/run/log/journal/\(machine)", "/var/log/journal/\(machine)"]
+    if folderWatcher == nil {
+      folderWatcher = FolderWatcher(loop: loop) { [unowned self] in
+        watchFolders()
+        if reopenTimer == nil { reopen(in: 0) }
+      }
+    }
+    if let error = folderWatcher?.watch(existenceOf: folders) {
+      reporter.say(
+        "A journal folder that is made or removed would not be noticed: \(error).", .trouble, priority: .warning)
+    }
+  }
+}

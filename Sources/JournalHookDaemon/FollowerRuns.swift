@@ -1,0 +1,40 @@
+internal import JournalHookCore
+internal import Systemd
+
+/// From the ledger to the executor.
+extension Follower {
+  /// Gives the executor runs that wait in the ledger: those of an earlier process, and those that were held.
+  func loadStoredRuns() {
+    guard hasStoredRuns else { return }
+    do {
+      let room = Follower.pauseThreshold
+      while executor.waitingCount < room {
+        let runs = try ledger.openRuns(owner: Follower.owner, after: lastStoredRun, limit: room)
+        executor.add(runs)
+        lastStoredRun = runs.last?.id ?? lastStoredRun
+        if runs.count < room {
+          hasStoredRuns = false
+          break
+        }
+      }
+    } catch {
+      reporter.say("\(error). Trying again.", .trouble, priority: .error)
+      moreTimer = try? loop.schedule(at: loop.now() + Follower.retryInterval) { [unowned self] in
+        moreTimer = nil
+        if isCatchingUp || !needsRelease { loadStoredRuns() } else { endBacklog() }
+        look()
+      }
+    }
+  }
+
+  func progress() {
+    if isDraining {
+      if executor.isQuiet { loop.exit(0) }
+      return
+    }
+    if executor.waitingCount < Follower.pauseThreshold / 2 {
+      if hasStoredRuns { loadStoredRuns() }
+      lookAgain()
+    }
+  }
+}
