@@ -13,6 +13,9 @@ struct Check: ParsableCommand {
   @Argument(help: "Hook files or directories to check instead.")
   var path: [String] = []
 
+  @Option(name: [.customShort("o"), .long], help: "short or json (one object a line).")
+  var output = List.Format.short
+
   @OptionGroup var hookOptions: HookOptions
   @OptionGroup var managerOptions: ManagerOptions
 
@@ -33,10 +36,25 @@ struct Check: ParsableCommand {
     }
     diagnostics += HookCheck.unknownUnits(of: hooks, known: managerOptions.manager)
     for diagnostic in diagnostics {
+      if output == .json {
+        Console.print(diagnostic.json.text)
+        continue
+      }
       Console.print(Console.paint(diagnostic.description, diagnostic.severity == .error ? .red : .yellow))
     }
     let errors = diagnostics.count { $0.severity == .error }
     if errors > 0 { throw ExitCode(1) }
-    if diagnostics.isEmpty, Console.showsProgress { Console.print("\(hooks.count) hooks, nothing wrong.") }
+    if diagnostics.isEmpty, output == .short, Console.showsProgress { Console.print("\(hooks.count) hooks, nothing wrong.") }
+  }
+}
+
+extension Diagnostic {
+  fileprivate var json: JSONObject {
+    var object = JSONObject()
+    object.add("file", file)
+    object.add("line", line)
+    object.add("severity", severity.rawValue)
+    object.add("message", message)
+    return object
   }
 }
