@@ -86,7 +86,9 @@ package final class EventReader {
   }
 
   /// Goes behind the cursor's entry, or to where it was, with what the tracker knew there.
-  package func resume(after cursor: JournalCursor, tracker: LifecycleTracker) throws(SystemError) -> Journal.Resumption {
+  package func resume(
+    after cursor: JournalCursor, tracker: LifecycleTracker
+  ) throws(SystemError) -> Journal.Resumption {
     self.tracker = tracker
     self.cursor = cursor
     return try journal.resume(after: cursor)

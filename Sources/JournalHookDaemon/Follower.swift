@@ -227,8 +227,8 @@ package actor Follower {
       do {
         let runs = try ledger.commit(
           planned, events: batch.events, cursor: batch.cursor, reader: reader.name, changes: batch.changes,
-          tracker: reader.tracker, owner: Follower.owner, isCatchingUp: isCatchingUp, again: options.again && isCatchingUp,
-          now: Clock.now().microseconds)
+          tracker: reader.tracker, owner: Follower.owner, isCatchingUp: isCatchingUp,
+          again: options.again && isCatchingUp, now: Clock.now().microseconds)
         uncommitted.removeFirst()
         if reporter.hasTerminal { batch.events.forEach(reporter.event) }
         for run in planned where run.state.isFinal {

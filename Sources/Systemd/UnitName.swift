@@ -72,7 +72,8 @@ public struct UnitName: Sendable, Hashable {
 
   private static func isOtherCharacter(_ byte: UInt8) -> Bool {
     switch byte {
-    case UInt8(ascii: ":"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "\\"), UInt8(ascii: "@"):
+    case UInt8(ascii: ":"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "\\"),
+      UInt8(ascii: "@"):
       true
     default: false
     }

@@ -8,7 +8,8 @@ import Systemd
 struct Events: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Shows what happened to units.",
-    discussion: "The lifecycle events that hooks answer, out of the journal; no hook is run. The options are journalctl's.")
+    discussion:
+      "The lifecycle events that hooks answer, out of the journal; no hook is run. The options are journalctl's.")
 
   @Option(
     name: [.customShort("u", allowingJoined: true), .long],
