@@ -84,7 +84,7 @@ import Testing
     folder.add("a", 0..<1, at: Self.now, to: "remote-alpha")
     folder.add("b", 0..<1, at: Self.hourAgo, to: "remote-beta")
     let output = "\(folder.path)/output"
-    let command = "'\(binary)' events -D '\(folder.path)' -f -n 0 -o json >'\(output)' & echo $!"
+    let command = "'\(binary)' events -D '\(folder.path)' -f -n 0 -o json >'\(output)' 2>/dev/null & echo $!"
     let pid = shell(command).output.filter(\.isNumber)
     defer { _ = shell("kill \(pid)") }
     usleep(500_000)
