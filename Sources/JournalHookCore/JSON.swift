@@ -53,7 +53,8 @@ package struct JSONObject: Sendable {
     if open.count > 1 { open.append(UInt8(ascii: ",")) }
     // Keys are ours: there is nothing in them to be escaped.
     open.append(UInt8(ascii: "\""))
-    open += key.utf8
+    var key = key
+    key.withUTF8 { unsafe open.append(contentsOf: $0) }
     open.append(UInt8(ascii: "\""))
     open.append(UInt8(ascii: ":"))
   }
@@ -77,22 +78,24 @@ package struct JSONObject: Sendable {
   }
 
   private mutating func escape(_ text: UnsafeBufferPointer<UInt8>) {
-    // What has to be escaped is ASCII, and so one byte each.
-    var plain = unsafe text[...]
-    while let place = unsafe plain.firstIndex(where: { $0 < 0x20 || $0 == 0x22 || $0 == 0x5C || $0 == 0x7F }) {
-      unsafe open += plain[..<place]
+    var plain = 0
+    for place in 0..<text.count {
+      // What has to be escaped is ASCII, and so one byte each.
+      let byte = unsafe text[place]
+      guard byte < 0x20 || byte == 0x22 || byte == 0x5C || byte == 0x7F else { continue }
+      unsafe open.append(contentsOf: text[plain..<place])
+      plain = place + 1
       open.append(UInt8(ascii: "\\"))
-      switch unsafe plain[place] {
+      switch byte {
       case 0x22: open.append(UInt8(ascii: "\""))
       case 0x5C: open.append(UInt8(ascii: "\\"))
       case 0x0A: open.append(UInt8(ascii: "n"))
       case 0x0D: open.append(UInt8(ascii: "r"))
       case 0x09: open.append(UInt8(ascii: "t"))
-      case let byte: open += (byte < 0x10 ? "u000" : "u00").utf8 + Array(String(byte, radix: 16).utf8)
+      default: open += (byte < 0x10 ? "u000" : "u00").utf8 + Array(String(byte, radix: 16).utf8)
       }
-      unsafe plain = plain[(place + 1)...]
     }
-    unsafe open += plain
+    unsafe open.append(contentsOf: UnsafeBufferPointer(rebasing: text[plain...]))
   }
 
   /// The object on several lines, one member each.

@@ -14,6 +14,9 @@ package struct LifecycleTracker: Sendable {
       self.manager = manager
       self.unit = unit
     }
+
+    /// The unit tells nearly all apart, and this is done several times for each entry.
+    package func hash(into hasher: inout Hasher) { hasher.combine(unit) }
   }
 
   /// How long a `stopped` waits for its job's UNIT_STOPPED, in microseconds of journal time. systemd logs it 0.2–5 ms later,

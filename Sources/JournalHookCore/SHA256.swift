@@ -14,8 +14,15 @@ enum SHA256 {
     for shift in stride(from: UInt64(56), through: 0, by: -8) {
       padded.append(UInt8(truncatingIfNeeded: bits &>> shift))
     }
-    for start in stride(from: 0, to: padded.count, by: 64) {
-      compress(padded.span.extracting(start..<start + 64), into: &state)
+    // A long journal takes thousands of ids a second: nothing in here is allocated or checked twice.
+    unsafe withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 64) { schedule in
+      unsafe roundConstants.withUnsafeBufferPointer { constants in
+        unsafe padded.withUnsafeBufferPointer { message in
+          for start in stride(from: 0, to: message.count, by: 64) {
+            unsafe compress(message, start, schedule, constants, into: &state)
+          }
+        }
+      }
     }
     return unsafe String(unsafeUninitializedCapacity: count) { text in
       for index in 0..<count {
@@ -28,29 +35,29 @@ enum SHA256 {
 
   private typealias State = InlineArray<8, UInt32>
 
-  private static func compress(_ block: Span<UInt8>, into state: inout State) {
-    // A long journal takes thousands of ids a second: nothing in here is allocated.
-    var schedule = InlineArray<64, UInt32>(repeating: 0)
+  private static func compress(
+    _ message: UnsafeBufferPointer<UInt8>, _ start: Int, _ schedule: UnsafeMutableBufferPointer<UInt32>,
+    _ constants: UnsafeBufferPointer<UInt32>, into state: inout State
+  ) {
     for index in 0..<16 {
-      let at = index * 4
-      let high = UInt32(block[at]) &<< 24 | UInt32(block[at + 1]) &<< 16
-      schedule[index] = high | UInt32(block[at + 2]) &<< 8 | UInt32(block[at + 3])
+      let at = start &+ index &* 4
+      let high = unsafe UInt32(message[at]) &<< 24 | UInt32(message[at &+ 1]) &<< 16
+      unsafe schedule[index] = high | UInt32(message[at &+ 2]) &<< 8 | UInt32(message[at &+ 3])
     }
     for index in 16..<64 {
-      let a = schedule[index - 15]
-      let b = schedule[index - 2]
+      let a = unsafe schedule[index &- 15]
+      let b = unsafe schedule[index &- 2]
       let s0 = rotate(a, 7) ^ rotate(a, 18) ^ (a &>> 3)
       let s1 = rotate(b, 17) ^ rotate(b, 19) ^ (b &>> 10)
-      schedule[index] = schedule[index - 16] &+ s0 &+ schedule[index - 7] &+ s1
+      unsafe schedule[index] = schedule[index &- 16] &+ s0 &+ schedule[index &- 7] &+ s1
     }
     // Eight words that move on by one place each round: names of their own instead of an array per round.
     var (a, b, c, d) = (state[0], state[1], state[2], state[3])
     var (e, f, g, h) = (state[4], state[5], state[6], state[7])
-    let constants = roundConstants
     for index in 0..<64 {
       let s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)
       let choice = (e & f) ^ (~e & g)
-      let t1 = h &+ s1 &+ choice &+ constants[index] &+ schedule[index]
+      let t1 = unsafe h &+ s1 &+ choice &+ constants[index] &+ schedule[index]
       let s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)
       let majority = (a & b) ^ (a & c) ^ (b & c)
       (h, g, f, e) = (g, f, e, d &+ t1)

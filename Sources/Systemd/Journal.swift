@@ -227,9 +227,9 @@ internal import Glibc
     var monotonic: UInt64 = 0
     var boot = sd_id128_t()
     try SystemError.check(unsafe sd_journal_get_monotonic_usec(handle, &monotonic, &boot), "get an entry's boot")
-    var values: [UInt8] = []
+    var copied: [UInt8] = []
     var places: [JournalEntry.Place] = []
-    values.reserveCapacity(1024)
+    copied.reserveCapacity(1024)
     places.reserveCapacity(32)
     unsafe sd_journal_restart_data(handle)
     while true {
@@ -239,21 +239,17 @@ internal import Glibc
         unsafe sd_journal_enumerate_available_data(handle, &data, &length), "read an entry's fields")
       guard found > 0, let data = unsafe data else { break }
       guard let equals = unsafe memchr(data, CInt(UInt8(ascii: "=")), length) else { continue }
-      let nameLength = unsafe UnsafeRawPointer(equals) - data
-      let nameBytes = unsafe UnsafeRawBufferPointer(start: data, count: nameLength)
-      let name: String
-      if let wanted {
-        guard let known = unsafe wanted.name(matching: nameBytes) else { continue }
-        name = known
-      } else {
-        name = unsafe String(decoding: nameBytes, as: UTF8.self)
-      }
-      let value = unsafe UnsafeRawBufferPointer(start: data + nameLength + 1, count: length - nameLength - 1)
-      places.append(JournalEntry.Place(name: name, range: values.count..<values.count + value.count))
-      unsafe values.append(contentsOf: value)
+      let name = unsafe UnsafeRawBufferPointer(start: data, count: UnsafeRawPointer(equals) - data)
+      let hash = unsafe FieldSet.hash(name)
+      if let wanted, !wanted.contains(hash) { continue }
+      let start = copied.count
+      unsafe copied.append(contentsOf: UnsafeRawBufferPointer(start: data, count: length))
+      places.append(
+        JournalEntry.Place(
+          hash: hash, name: start..<start + name.count, value: start + name.count + 1..<start + length))
     }
     return JournalEntry(
-      values: values, places: places, cursor: try cursor(), realtime: try realtime(), monotonic: monotonic,
+      data: copied, places: places, cursor: try cursor(), realtime: try realtime(), monotonic: monotonic,
       boot: boot.hexadecimal)
   }
 

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// One entry of the journal, copied out of it.
 public struct JournalEntry: Sendable {
   /// A field and its value; values may be any bytes.
@@ -18,15 +20,21 @@ public struct JournalEntry: Sendable {
   }
 
   /// The fields in the journal's order. A field may occur more than once.
-  public var fields: [Field] { places.map { Field(name: $0.name, bytes: Array(values[$0.range])) } }
-  /// All values one behind the other: an allocation each would be most of the cost of reading.
-  private let values: [UInt8]
+  public var fields: [Field] {
+    places.map { place in
+      Field(name: String(decoding: data[place.name], as: UTF8.self), bytes: Array(data[place.value]))
+    }
+  }
+  /// All fields as `NAME=value`, one behind the other: an allocation each would be most of the cost of reading.
+  private let data: [UInt8]
   private let places: [Place]
 
-  /// Where a field's value is.
+  /// Where a field is.
   struct Place: Sendable {
-    let name: String
-    let range: Range<Int>
+    /// Tells most names apart without a look at them.
+    let hash: UInt64
+    let name: Range<Int>
+    let value: Range<Int>
   }
 
   /// Where the entry is.
@@ -40,18 +48,24 @@ public struct JournalEntry: Sendable {
 
   /// Makes an entry of its parts.
   public init(fields: [Field], cursor: String, realtime: UInt64, monotonic: UInt64, boot: String) {
-    var values: [UInt8] = []
+    var data: [UInt8] = []
     var places: [Place] = []
     for field in fields {
-      places.append(Place(name: field.name, range: values.count..<values.count + field.bytes.count))
-      values += field.bytes
+      let start = data.count
+      data += field.name.utf8
+      let equals = data.count
+      data.append(UInt8(ascii: "="))
+      data += field.bytes
+      places.append(
+        Place(
+          hash: unsafe Array(field.name.utf8).withUnsafeBytes { unsafe FieldSet.hash($0) }, name: start..<equals,
+          value: equals + 1..<data.count))
     }
-    self.init(
-      values: values, places: places, cursor: cursor, realtime: realtime, monotonic: monotonic, boot: boot)
+    self.init(data: data, places: places, cursor: cursor, realtime: realtime, monotonic: monotonic, boot: boot)
   }
 
-  init(values: [UInt8], places: [Place], cursor: String, realtime: UInt64, monotonic: UInt64, boot: String) {
-    self.values = values
+  init(data: [UInt8], places: [Place], cursor: String, realtime: UInt64, monotonic: UInt64, boot: String) {
+    self.data = data
     self.places = places
     self.cursor = cursor
     self.realtime = realtime
@@ -61,32 +75,59 @@ public struct JournalEntry: Sendable {
 
   /// The value of the first field of that name.
   public subscript(name: String) -> String? {
-    places.first { $0.name == name }.map { String(decoding: values[$0.range], as: UTF8.self) }
+    var name = name
+    return name.withUTF8 { unsafe value(of: UnsafeRawBufferPointer($0)) }
+  }
+
+  private func value(of name: UnsafeRawBufferPointer) -> String? {
+    let hash = unsafe FieldSet.hash(name)
+    for place in places where place.hash == hash {
+      if unsafe isName(name, at: place) { return String(decoding: data[place.value], as: UTF8.self) }
+    }
+    return nil
   }
 
   /// How often a field occurs.
   public func count(of name: String) -> Int {
-    places.count { $0.name == name }
+    var name = name
+    return name.withUTF8 { bytes in
+      let name = UnsafeRawBufferPointer(bytes)
+      let hash = unsafe FieldSet.hash(name)
+      return places.count { unsafe $0.hash == hash && isName(name, at: $0) }
+    }
+  }
+
+  private func isName(_ name: UnsafeRawBufferPointer, at place: Place) -> Bool {
+    guard place.name.count == name.count, let bytes = name.baseAddress else { return false }
+    return unsafe data.withUnsafeBytes { data in
+      guard let start = data.baseAddress else { return false }
+      return unsafe memcmp(start + place.name.lowerBound, bytes, name.count) == 0
+    }
   }
 }
 
 /// Names of fields that are wanted of entries, so that the others need not be copied.
 public struct FieldSet: Sendable {
-  /// The names by their length; an entry has some thirty fields, of which few are wanted.
-  private var names: [[(bytes: [UInt8], name: String)]] = []
+  private let hashes: [UInt64]
+  /// One bit for each hash: most fields of an entry need no further look.
+  private let marks: UInt64
 
   /// Makes a set of names.
   public init(_ names: some Sequence<String>) {
-    for name in names {
-      let bytes = Array(name.utf8)
-      while self.names.count <= bytes.count { self.names.append([]) }
-      self.names[bytes.count].append((bytes, name))
+    hashes = names.map { name in
+      var name = name
+      return name.withUTF8 { unsafe FieldSet.hash(UnsafeRawBufferPointer($0)) }
     }
+    marks = hashes.reduce(0) { $0 | 1 &<< ($1 & 63) }
   }
 
-  /// The wanted name that these bytes are.
-  func name(matching bytes: UnsafeRawBufferPointer) -> String? {
-    guard bytes.count < names.count else { return nil }
-    return names[bytes.count].first { unsafe $0.bytes.elementsEqual(bytes) }?.name
+  /// Whether a name of this hash is wanted. Another name of the same hash would be copied for nothing, no more.
+  func contains(_ hash: UInt64) -> Bool { marks & 1 &<< (hash & 63) != 0 && hashes.contains(hash) }
+
+  /// FNV-1a.
+  static func hash(_ name: UnsafeRawBufferPointer) -> UInt64 {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for index in 0..<name.count { hash = unsafe (hash ^ UInt64(name[index])) &* 0x100_0000_01b3 }
+    return hash
   }
 }

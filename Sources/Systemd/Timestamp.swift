@@ -26,7 +26,27 @@ public struct Timestamp: Sendable, Hashable {
 
   /// The time in UTC: `2026-11-22T19:50:14.123456Z`.
   public var iso8601UTC: String {
-    dateAndTime(CalendarTime(secondsAsUTC: seconds)) + ".\(fraction)Z"
+    let time = CalendarTime(secondsAsUTC: seconds)
+    guard (0...9999).contains(time.year) else { return dateAndTime(time) + ".\(fraction)Z" }
+    // Written for every event: without a string for each of its parts.
+    let parts: InlineArray<7, (Int, Int, UInt8)> = [
+      (time.year, 4, UInt8(ascii: "-")), (time.month, 2, UInt8(ascii: "-")), (time.day, 2, UInt8(ascii: "T")),
+      (time.hour, 2, UInt8(ascii: ":")), (time.minute, 2, UInt8(ascii: ":")), (time.second, 2, UInt8(ascii: ".")),
+      (Int(microseconds % 1_000_000), 6, UInt8(ascii: "Z")),
+    ]
+    return unsafe String(unsafeUninitializedCapacity: 27) { text in
+      var end = 0
+      for part in 0..<7 {
+        var (number, width, mark) = parts[part]
+        for place in (end..<end + width).reversed() {
+          unsafe text[place] = UInt8(ascii: "0") + UInt8(number % 10)
+          number /= 10
+        }
+        unsafe text[end + width] = mark
+        end += width + 1
+      }
+      return end
+    }
   }
 
   /// The time in this process's time zone: `2026-11-22T20:50:14.123456+01:00`.

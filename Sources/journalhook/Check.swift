@@ -44,7 +44,9 @@ struct Check: ParsableCommand {
     }
     let errors = diagnostics.count { $0.severity == .error }
     if errors > 0 { throw ExitCode(1) }
-    if diagnostics.isEmpty, output == .short, Console.showsProgress { Console.print("\(hooks.count) hooks, nothing wrong.") }
+    if diagnostics.isEmpty, output == .short, Console.showsProgress {
+      Console.print("\(hooks.count) hooks, nothing wrong.")
+    }
   }
 }
 

@@ -64,19 +64,68 @@ import Testing
     }
   }
 
+  /// The end is found by reading boots from the newest on; what it tells is the same as when all is read.
+  @Test(arguments: ["v247", "v252"]) func theEndAndTheReverseAreThoseOfTheWhole(_ name: String) throws {
+    withJournal(name) { file in
+      func events(_ arguments: String) -> [Substring] {
+        journalhook("events --file '\(file)' \(arguments)").output.split(separator: "\n")
+      }
+      let all = events("")
+      for count in [1, 3, 17, 1000] {
+        #expect(events("-n \(count)") == Array(all.suffix(count)))
+        #expect(events("-r -n \(count)") == Array(all.suffix(count).reversed()))
+      }
+      #expect(events("-r") == Array(all.reversed()))
+      #expect(events("-n") == Array(all.suffix(10)))
+      #expect(events("-n all") == all)
+      #expect(events("-b") == all)
+      #expect(events("-b 1") == all)
+      #expect(events("-b -0") == all)
+      #expect(events("-u maxscale -n 2") == Array(events("-u maxscale").suffix(2)))
+      #expect(events("-u maxscale") == events("-u 'maxscal[e].service'"), "read by name, and out of all")
+      #expect(events("-uhttpd -n1 -ojson") == events("-u httpd -n 1 -o json"))
+      let missing = journalhook("events --file '\(file)' -b -1")
+      #expect(missing.status == 1)
+      #expect(missing.output.contains("no such boot"), "\(missing.output)")
+    }
+  }
+
+  @Test func formats() {
+    withJournal("v252") { file in
+      func events(_ arguments: String) -> String {
+        journalhook("events --file '\(file)' -n 1 \(arguments)").output
+      }
+      #expect(events("-o cat") == "maxscale.service failed signal (killed, status 9)\n")
+      #expect(
+        events("-o short-iso --utc")
+          == "2026-11-22T20:07:51.761874+00:00 box maxscale.service failed signal (killed, status 9)\n")
+      #expect(events("-o short --utc").hasPrefix("Nov 22 20:07:51.761874 box "))
+      let pretty = events("-o json-pretty")
+      #expect(pretty.hasPrefix("{\n\t\"id\" : \""))
+      #expect(pretty.contains("\n\t\"unit\" : \"maxscale.service\",\n"))
+      #expect(pretty.hasSuffix("\n}\n"))
+    }
+  }
+
+  @Test func aPagerOnlyOnTerminals() {
+    withJournal("v252") { file in
+      let events = "'\(binary)' events --file '\(file)' -n 1"
+      let pager = "SYSTEMD_PAGER='sed s/^/paged:/'"
+      func onTerminal(_ arguments: String) -> String {
+        shell("\(pager) TERM=xterm script -qec \"\(events) \(arguments)\" /dev/null").output
+      }
+      #expect(onTerminal("").hasPrefix("paged:"))
+      #expect(!onTerminal("--no-pager").contains("paged:"))
+      #expect(!shell("\(pager) \(events)").output.contains("paged:"))
+    }
+  }
+
   @Test func colourOnlyForTerminals() {
     withJournal("v252") { file in
       #expect(!journalhook("events --file '\(file)'").output.contains("\u{1B}"))
-      #expect(
-        shell(
-          "env -u NO_COLOR TERM=xterm script -qec \"'\(binary)' events --file '\(file)' -n 1 --no-pager\" /dev/null"
-        ).output
-          .contains(
-            "\u{1B}["))
-      #expect(
-        !shell("NO_COLOR=1 TERM=xterm script -qec \"'\(binary)' events --file '\(file)' -n 1 --no-pager\" /dev/null")
-          .output
-          .contains("\u{1B}["))
+      let onTerminal = "TERM=xterm script -qec \"'\(binary)' events --no-pager --file '\(file)' -n 1\" /dev/null"
+      #expect(shell("env -u NO_COLOR \(onTerminal)").output.contains("\u{1B}["))
+      #expect(!shell("NO_COLOR=1 \(onTerminal)").output.contains("\u{1B}["))
     }
   }
 }
