@@ -74,7 +74,7 @@ package struct EventHistory {
       if isAtEnd { return nil }
       var batch = try reader.read(limit: 1024, until: until)
       isAtEnd = batch.isAtEnd
-      if isAtEnd, !isFollowed { batch.events += reader.flush(until: nil).events }
+      if isAtEnd { batch.events += rest(of: reader) }
       return batch.events.filter(isWanted)
     }
   }
@@ -112,7 +112,7 @@ package struct EventHistory {
     var events: [LifecycleEvent] = []
     while true {
       var batch = try reader.read(limit: 1024, until: until)
-      if batch.isAtEnd, !isFollowed { batch.events += reader.flush(until: nil).events }
+      if batch.isAtEnd { batch.events += rest(of: reader) }
       // The next boot's first entry tells what the end of this one has left open.
       events += batch.events.filter { $0.boot == boot.id && isWanted($0) }
       if batch.isAtEnd || reader.boot != boot.id { return events }
@@ -136,5 +136,11 @@ package struct EventHistory {
       guard let first, let event = open[first].events.popFirst() else { return }
       if !show(event) { return }
     }
+  }
+
+  /// What waits for a last message at the end: who follows goes on waiting, but not for what is overdue.
+  private func rest(of reader: EventReader) -> [LifecycleEvent] {
+    if !isFollowed { return reader.flush(until: nil).events }
+    return readers.selection.isLocal ? reader.flush(until: Clock.monotonic()).events : []
   }
 }
