@@ -76,14 +76,21 @@ extension Follower {
         executor.add(runs)
       } catch {
         reporter.say("\(error). Nothing more is read until it can be written.", .trouble, priority: .error)
-        moreTimer = try? loop.schedule(at: loop.now() + Follower.retryInterval) { [unowned self] in
-          moreTimer = nil
-          if commit() { look() }
-        }
+        retryLater()
         return false
       }
     }
     return true
+  }
+
+  /// Tries again all that the ledger has refused, in its order: whichever part failed last must not make another forgotten.
+  func retryLater() {
+    moreTimer = try? loop.schedule(at: loop.now() + Follower.retryInterval) { [unowned self] in
+      moreTimer = nil
+      guard commit() else { return }
+      if needsRelease { endBacklog() } else { loadStoredRuns() }
+      look()
+    }
   }
 
   func endCatchUp() {
@@ -100,7 +107,8 @@ extension Follower {
       try ledger.releaseHeld(owner: Follower.owner)
       needsRelease = false
     } catch {
-      reporter.say("\(error).", .trouble, priority: .error)
+      reporter.say("\(error). Trying again.", .trouble, priority: .error)
+      return retryLater()
     }
     hasStoredRuns = true
     lastStoredRun = 0

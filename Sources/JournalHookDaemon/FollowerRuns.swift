@@ -19,11 +19,7 @@ extension Follower {
       }
     } catch {
       reporter.say("\(error). Trying again.", .trouble, priority: .error)
-      moreTimer = try? loop.schedule(at: loop.now() + Follower.retryInterval) { [unowned self] in
-        moreTimer = nil
-        if isCatchingUp || !needsRelease { loadStoredRuns() } else { endBacklog() }
-        look()
-      }
+      retryLater()
     }
   }
 

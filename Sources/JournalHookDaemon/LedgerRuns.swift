@@ -193,13 +193,6 @@ extension Ledger {
     }
   }
 
-  /// How many runs wait to be done.
-  package func openRunCount(owner: String) throws(SQLiteError) -> Int {
-    let rows = try database.query(
-      "SELECT count(*) FROM runs WHERE state IN ('pending', 'interrupted') AND held = 0 AND owner = ?", .text(owner))
-    return Int(rows.first?.first?.integer ?? 0)
-  }
-
   /// Supersedes held runs of the event's unit that the event overtakes: those of the opposite turn, and the same hooks'
   /// runs for the same kind of event.
   func supersedeHeld(by event: LifecycleEvent, now: UInt64) throws(SQLiteError) {
