@@ -165,6 +165,30 @@ import Testing
     _ = try LedgerLock(stateDirectory: folder.path)
   }
 
+  @Test func aLedgerOfAnEarlierVersionBecomesTodays() throws {
+    let folder = Folder()
+    do {
+      let database = try SQLiteDatabase(path: "\(folder.path)/journalhook.db")
+      try LedgerSchema.migrate(database, to: 1)
+      for (id, json, state) in [(1, event("1").json.text, "pending"), (2, "{damaged", "succeeded")] {
+        try database.query(
+          """
+          INSERT INTO runs(event_id, hook, unit, event, event_json, event_time, event_monotonic, manager, mode, owner,
+            state, created) VALUES(?, 'x', 'a.service', 'stopped', ?, 5, 6, 'system', 'live', 'follow', ?, 7)
+          """, SQLiteValue(id), .text(json), .text(state))
+      }
+    }
+    #expect { _ = try Ledger(stateDirectory: folder.path, readOnly: true) } throws: {
+      "\($0)".contains("schema 1 of an earlier journalhook")
+    }
+    let ledger = try Ledger(stateDirectory: folder.path)
+    #expect(try LedgerSchema.version(of: ledger.database) == LedgerSchema.version)
+    #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 10).map(\.id) == [1])
+    let machines = try ledger.database.query("SELECT machine FROM runs ORDER BY id")
+    #expect(machines == [[.text("m")], [.text("")]])
+    _ = try Ledger(stateDirectory: folder.path, readOnly: true)
+  }
+
   @Test func whatIsNoLedgerIsRefused() throws {
     let folder = Folder()
     let file = try #require(fopen("\(folder.path)/journalhook.db", "w"))
