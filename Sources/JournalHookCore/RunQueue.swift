@@ -18,7 +18,7 @@ package struct RunQueue: Sendable {
   }
 
   /// The number of runs that may be under way at once.
-  package let limit: Int
+  package var limit: Int
   private var lanes: [Lane: ArraySlice<Int64>] = [:]
   /// Lanes with something to do and nothing under way, in the order in which they became so.
   private var ready: ArraySlice<Lane> = []

@@ -11,6 +11,7 @@ package actor Follower {
   let options: FollowOptions
   let lock: LedgerLock
   let ledger: Ledger
+  let configuration: ConfigurationStore
   let hooks: HookStore
   let reporter: Reporter
   let executor: RunExecutor
@@ -24,6 +25,8 @@ package actor Follower {
   var reopenTimer: EventSource?
   /// What was read and could not be written down yet; nothing more is read meanwhile.
   var uncommitted: [(batch: EventReader.Batch, reader: EventReader)] = []
+  /// Whether it was said that the ledger cannot be written.
+  var isLedgerRefusing = false
   /// Until the end of the journal was reached for the first time.
   var isCatchingUp = true
   /// Whether the ledger may hold runs to be done that the executor has not been given.
@@ -66,6 +69,9 @@ package actor Follower {
     self.reporter = reporter
     ledger = try Ledger(stateDirectory: options.stateDirectory)
     lock = try LedgerLock(stateDirectory: options.stateDirectory)
+    let configuration = ConfigurationStore(paths: options.configurationPaths)
+    configuration.load()
+    self.configuration = configuration
     hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
     witness = BusWitness(
       machine: try Id128.machine(), boot: try Id128.boot(), hostname: hostName(), since: Clock.monotonic())
@@ -78,7 +84,7 @@ package actor Follower {
     }
     executor = RunExecutor(
       owner: Follower.owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: containment,
-      jobs: options.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil)
+      jobs: options.jobs ?? configuration.configuration.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil)
   }
 
   // MARK: Starting

@@ -69,13 +69,14 @@ extension Follower {
           again: options.again && isCatchingUp,
           now: Clock.now().microseconds)
         uncommitted.removeFirst()
+        noteLedger(error: nil)
         if reporter.hasTerminal { batch.events.forEach(reporter.event) }
         for run in planned where run.state.isFinal {
           reporter.dropped(run)
         }
         executor.add(runs)
       } catch {
-        reporter.say("\(error). Nothing more is read until it can be written.", .trouble, priority: .error)
+        noteLedger(error: error)
         retryLater()
         return false
       }
@@ -93,6 +94,16 @@ extension Follower {
     }
   }
 
+  /// Tells once that the ledger refuses, and once that it does so no longer.
+  func noteLedger(error: (any Error)?) {
+    if let error, !isLedgerRefusing {
+      reporter.say("\(error). Nothing more is read until it can be written.", .trouble, priority: .error)
+    } else if error == nil, isLedgerRefusing {
+      reporter.say("The ledger can be written again.", .trouble, priority: .notice)
+    }
+    isLedgerRefusing = error != nil
+  }
+
   func endCatchUp() {
     guard isCatchingUp else { return }
     isCatchingUp = false
@@ -107,7 +118,7 @@ extension Follower {
       try ledger.releaseHeld(owner: Follower.owner)
       needsRelease = false
     } catch {
-      reporter.say("\(error). Trying again.", .trouble, priority: .error)
+      noteLedger(error: error)
       return retryLater()
     }
     hasStoredRuns = true

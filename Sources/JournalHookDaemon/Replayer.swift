@@ -11,7 +11,10 @@ package struct ReplayOptions: Sendable {
   package var since: UInt64
   package var until: UInt64 = .max
   package var again = false
-  package var jobs = 64
+  /// How many runs may be under way at once; nil: what the configuration says.
+  package var jobs: Int?
+  /// Where `journalhook.conf` may be.
+  package var configurationPaths: [String] = []
 
   package init(selection: JournalSelection, stateDirectory: String, hookDirectories: [String], since: UInt64) {
     self.selection = selection
@@ -64,8 +67,11 @@ package actor Replayer {
     unread = readers.all[...]
     ledger = try Ledger(stateDirectory: options.stateDirectory)
     let hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
+    let configuration = ConfigurationStore(paths: options.configurationPaths)
+    configuration.load()
+    hooks.defaultTimeout = configuration.configuration.defaultTimeout
     hooks.load()
-    for diagnostic in hooks.diagnostics {
+    for diagnostic in configuration.diagnostics + hooks.diagnostics {
       reporter.say("\(diagnostic)", .hookProblem, priority: diagnostic.severity == .error ? .error : .warning)
     }
     if hooks.hooks.isEmpty, !hooks.diagnostics.isEmpty {
@@ -74,7 +80,7 @@ package actor Replayer {
     planner = RunPlanner(hooks: hooks, boot: try Id128.boot(), mode: .replay)
     executor = RunExecutor(
       owner: owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: Containment.establish(),
-      jobs: options.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil)
+      jobs: options.jobs ?? configuration.configuration.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil)
   }
 
   /// Begins; the loop ends with 1 if a run failed or not all was done.

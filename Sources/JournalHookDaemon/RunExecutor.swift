@@ -46,6 +46,15 @@ package final class RunExecutor {
     queue = RunQueue(limit: jobs)
   }
 
+  /// How many runs may be under way at once.
+  var jobs: Int {
+    get { queue.limit }
+    set {
+      queue.limit = max(1, newValue)
+      startNext()
+    }
+  }
+
   /// The number of runs that wait for their turn.
   var waitingCount: Int { queue.waiting }
 
