@@ -17,6 +17,7 @@ package actor Follower {
   let executor: RunExecutor
   let planner: RunPlanner
   let readers: EventReaders
+  let retention: Retention
   var watch: JournalWatch?
   var hookWatcher: FolderWatcher?
   var sources: [EventSource] = []
@@ -72,6 +73,7 @@ package actor Follower {
     let configuration = ConfigurationStore(paths: options.configurationPaths)
     configuration.load()
     self.configuration = configuration
+    retention = Retention(ledger: ledger, loop: loop) { configuration.configuration.historyKeep }
     hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
     witness = BusWitness(
       machine: try Id128.machine(), boot: try Id128.boot(), hostname: hostName(), since: Clock.monotonic())
@@ -117,6 +119,7 @@ package actor Follower {
     moreTimer = try loop.schedule { [unowned self] in
       moreTimer = nil
       loadStoredRuns()
+      retention.begin()
       look()
     }
   }
@@ -135,6 +138,7 @@ package actor Follower {
   func place() throws {
     startTime = Clock.now().microseconds
     if let since = options.since {
+      if !options.again { try ledger.requireMemory(since: since) }
       for reader in readers.all {
         // Written down at once: a restart before the first entry must not go back to where an earlier one was.
         try ledger.begin(reader: reader.name, machine: reader.machine, at: since)

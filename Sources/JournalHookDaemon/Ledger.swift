@@ -10,6 +10,8 @@ package struct LedgerError: Error, CustomStringConvertible {
     case unusable
     /// The database was written by a later version.
     case tooNew
+    /// What was done in the time that is asked for is forgotten.
+    case beforeHorizon
   }
 
   package let kind: Kind
@@ -60,7 +62,8 @@ package final class Ledger {
   private func setUp() throws {
     // WAL with synchronous=NORMAL: a commit is one write without waiting for the disk. After a crash of the process nothing
     // is lost; after a power loss the last commits may be, never the order of them, so runs may repeat but none is lost.
-    try database.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-256;")
+    try database.execute(
+      "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-256; PRAGMA foreign_keys=ON;")
     try checkVersion(atLeast: 0)
     try LedgerSchema.migrate(database)
   }

@@ -66,6 +66,7 @@ package actor Replayer {
     for reader in readers.all { try reader.seek(realtime: options.since) }
     unread = readers.all[...]
     ledger = try Ledger(stateDirectory: options.stateDirectory)
+    if !options.again { try ledger.requireMemory(since: options.since) }
     let hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
     let configuration = ConfigurationStore(paths: options.configurationPaths)
     configuration.load()

@@ -64,6 +64,7 @@ struct Follow: ParsableCommand {
       hooks: hooks, stateDirectory: state.directory(of: source.manager), isReplay: false, again: again)
     let readers = try JournalAccess.open(source.selection)
     if let since {
+      try rehearsal.requireMemory(since: since.microseconds)
       for reader in readers.all { try reader.seek(realtime: since.microseconds) }
     } else {
       try rehearsal.place(readers)

@@ -79,6 +79,7 @@ struct Replay: ParsableCommand {
     hooks.diagnostics.forEach { Console.warn("\($0)") }
     let rehearsal = try Rehearsal(
       hooks: hooks, stateDirectory: state.directory(of: source.manager), isReplay: true, again: again)
+    try rehearsal.requireMemory(since: since.microseconds)
     let readers = try JournalAccess.open(source.selection)
     var history = EventHistory(readers)
     history.since = since.microseconds
