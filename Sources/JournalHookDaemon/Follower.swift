@@ -18,6 +18,9 @@ package actor Follower {
   let planner: RunPlanner
   let readers: EventReaders
   let retention: Retention
+  /// By reader: the time up to which all was written down, in microseconds since 1970.
+  var committedTimes: [String: UInt64] = [:]
+  var damageTurn: EventSource?
   var watch: JournalWatch?
   var hookWatcher: FolderWatcher?
   var sources: [EventSource] = []
@@ -68,8 +71,9 @@ package actor Follower {
     self.loop = loop
     self.options = options
     self.reporter = reporter
-    ledger = try Ledger(stateDirectory: options.stateDirectory)
+    try Ledger.makeDirectory(options.stateDirectory)
     lock = try LedgerLock(stateDirectory: options.stateDirectory)
+    ledger = try Ledger.openForFollowing(stateDirectory: options.stateDirectory)
     let configuration = ConfigurationStore(paths: options.configurationPaths)
     configuration.load()
     self.configuration = configuration
@@ -93,6 +97,7 @@ package actor Follower {
 
   /// Begins; everything else happens while the loop runs.
   package func start() throws {
+    ledger.database.onCorruption = { [unowned self] in noteDamage($0) }
     // Blocked before anything is spawned; a child's end is told by its pidfd.
     EventLoop.block([SIGCHLD, SIGPIPE])
     raiseDescriptorLimit()
@@ -137,6 +142,7 @@ package actor Follower {
   /// Finds the place in the journal to go on from.
   func place() throws {
     startTime = Clock.now().microseconds
+    if try placeAfterDamage() { return }
     if let since = options.since {
       if !options.again { try ledger.requireMemory(since: since) }
       for reader in readers.all {
@@ -163,13 +169,16 @@ package actor Follower {
   func resume(_ reader: EventReader) throws {
     switch try ledger.position(of: reader.name) {
     case .behind(let cursor):
+      committedTimes[reader.name] = cursor.realtime + 1
       let tracker = try ledger.tracker(of: reader.machine)
       if try reader.resume(after: cursor, tracker: tracker) == .lost { reportGap(after: cursor) }
       let machine = options.selection.isLocal ? "" : " of machine \(reader.machine)"
       reporter.say(
         "Following the journal\(machine) from where it was left, \(Timestamp(microseconds: cursor.realtime)).",
         .following, priority: .info)
-    case .from(let time): try reader.seek(realtime: time)
+    case .from(let time):
+      committedTimes[reader.name] = time
+      try reader.seek(realtime: time)
     case nil: break
     }
   }

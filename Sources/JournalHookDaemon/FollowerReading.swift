@@ -70,6 +70,7 @@ extension Follower {
           now: Clock.now().microseconds)
         uncommitted.removeFirst()
         noteLedger(error: nil)
+        if let cursor = batch.cursor.flatMap(JournalCursor.init) { committedTimes[reader.name] = cursor.realtime + 1 }
         retention.noteRecorded(planned.count)
         if reporter.hasTerminal { batch.events.forEach(reporter.event) }
         for run in planned where run.state.isFinal {

@@ -89,6 +89,7 @@ package actor Replayer {
     EventLoop.block([SIGCHLD, SIGPIPE])
     sources.append(try loop.watch(signal: SIGTERM) { [unowned self] in drain() })
     sources.append(try loop.watch(signal: SIGINT) { [unowned self] in drain() })
+    ledger.database.onCorruption = { [unowned self] in noteDamage($0) }
     try recoverFromCrash(ledger, owner: owner, reporter)
     executor.onOutcome = { [unowned self] run, outcome in ended(run, outcome) }
     executor.onProgress = { [unowned self] in goOn() }
@@ -149,6 +150,17 @@ package actor Replayer {
     drainTimer = try? loop.schedule(at: loop.now() + Follower.drainTime) { [unowned self] in executor.interruptAll() }
     goOn()
   }
+
+  /// The follower sets a damaged ledger aside when it starts next, which a replay may not do beside it.
+  private func noteDamage(_ error: SQLiteError) {
+    guard damageTurn == nil else { return }
+    reporter.say("The ledger is damaged: \(error). The replay ends.", .ledgerDamaged, priority: .error)
+    isDraining = true
+    damageTurn = try? loop.schedule { [unowned self] in
+      executor.endAll(within: Follower.cutOffTime) { [loop] in loop.exit(1) }
+    }
+  }
+  private var damageTurn: EventSource?
 
   private func end() {
     // What was not begun is not this replay's any more; a later one finds it missing again.

@@ -101,6 +101,20 @@ package final class RunExecutor {
     for run in active.values { perform(run.machine.interrupt(), for: run) }
   }
 
+  /// Ends the runs under way where no more can be written down, and calls when nothing is left of them, or in so many
+  /// microseconds.
+  func endAll(within time: UInt64, then done: @escaping () -> Void) {
+    isDraining = true
+    interruptAll()
+    awaitEnd(until: loop.now() + time, done)
+  }
+
+  private func awaitEnd(until deadline: UInt64, _ done: @escaping () -> Void) {
+    if active.isEmpty || loop.now() >= deadline { return done() }
+    endTimer = try? loop.schedule(at: loop.now() + 50_000) { [unowned self] in awaitEnd(until: deadline, done) }
+  }
+  private var endTimer: EventSource?
+
   // MARK: Starting
 
   /// The system goes down, or does so no longer. No run begins meanwhile, but those of hooks with `DuringShutdown=yes`: a
