@@ -23,11 +23,14 @@ struct HookReader {
   }
 
   private let requiresHost: Bool
+  private let defaultTimeout: TimeSpan
 
   /// - Parameters:
   ///   - previous: the hooks as they were; a broken definition keeps what it said.
   ///   - requiresHost: whether a hook without `Host=` is an error.
-  init(directories: [String], previous: [String: LoadedHook], requiresHost: Bool) {
+  ///   - defaultTimeout: `TimeoutSec=` of a hook that has none.
+  init(directories: [String], previous: [String: LoadedHook], requiresHost: Bool, defaultTimeout: TimeSpan) {
+    self.defaultTimeout = defaultTimeout
     self.requiresHost = requiresHost
     self.directories = directories
     self.previous = previous
@@ -83,7 +86,9 @@ struct HookReader {
       let merged = try inFolders.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }.compactMap {
         (_, place) throws(TrustError) in try readDropIn(place)
       }
-      switch loadHook(name: name, path: place.path, kind: kind, contents: contents, dropIns: merged) {
+      switch loadHook(
+        name: name, path: place.path, kind: kind, contents: contents, dropIns: merged, defaultTimeout: defaultTimeout)
+      {
       case .program: return
       case .masked: entry.status = .masked
       case .broken(let diagnostics):

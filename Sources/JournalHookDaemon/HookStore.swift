@@ -108,6 +108,9 @@ package final class HookStore {
   /// Whether every hook has to say of which hosts: where the journals of several are read.
   private let requiresHost: Bool
 
+  /// `TimeoutSec=` of hooks that have none, from the next load on.
+  var defaultTimeout = Configuration().defaultTimeout
+
   package init(directories: [String], requiresHost: Bool = false) {
     self.directories = directories
     self.requiresHost = requiresHost
@@ -127,7 +130,8 @@ package final class HookStore {
   ///   event must pass them by.
   @discardableResult
   package func load() -> Bool {
-    var reader = HookReader(directories: directories, previous: byName, requiresHost: requiresHost)
+    var reader = HookReader(
+      directories: directories, previous: byName, requiresHost: requiresHost, defaultTimeout: defaultTimeout)
     reader.read()
     if reader.isIncomplete { return false }
     entries = reader.entries
