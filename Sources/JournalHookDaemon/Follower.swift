@@ -30,7 +30,6 @@ package actor Follower {
   var hasStoredRuns = true
   var lastStoredRun: Int64 = 0
   var isDraining = false
-  var witness: BusWitness
   /// Whether the last look has read all there was.
   var isAtEnd = false
   /// Errors at one place of the journal.
@@ -67,8 +66,6 @@ package actor Follower {
     ledger = try Ledger(stateDirectory: options.stateDirectory)
     lock = try LedgerLock(stateDirectory: options.stateDirectory)
     hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
-    witness = BusWitness(
-      machine: try Id128.machine(), boot: try Id128.boot(), hostname: hostName(), since: Clock.monotonic())
     planner = RunPlanner(hooks: hooks, boot: try Id128.boot())
     readers = try JournalAccess.open(options.selection)
     let containment = Containment.establish()
@@ -104,7 +101,10 @@ package actor Follower {
     try watchJournal()
     watch.onUnitChange = { [unowned self] in note($0) }
     watch.onShutdown = { [unowned self] in executor.systemGoesDown($0) }
-    if options.selection.isLocal { watch.listenToManager() }
+    if options.selection.isLocal {
+      readers.all.first?.listen()
+      watch.listenToManager()
+    }
     watchFolders()
     ServiceNotifier.ready(status: status)
     // In the loop's first turn, behind READY.
@@ -202,11 +202,4 @@ package actor Follower {
   /// How long runs that are cut off have to end, in microseconds: with the drain less than TimeoutStopSec= of the service.
   static let cutOffTime: UInt64 = 30_000_000
   var drainTimer: EventSource?
-}
-
-/// This machine's name, as journald writes it.
-private func hostName() -> String? {
-  var buffer = [CChar](repeating: 0, count: 256)
-  guard unsafe gethostname(&buffer, buffer.count - 1) == 0 else { return nil }
-  return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }

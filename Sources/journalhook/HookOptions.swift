@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import JournalHookCore
 import JournalHookDaemon
+import Systemd
 
 /// Where hooks are.
 struct HookOptions: ParsableArguments {
@@ -64,8 +65,8 @@ struct StateOptions: ParsableArguments {
 enum UserDirectories {
   /// The first that has a file of a name wins.
   static var hooks: [String] {
-    let runtime = unsafe getenv("XDG_RUNTIME_DIR").map { ["\(unsafe String(cString: $0))/journalhook/hooks.d"] } ?? []
-    return ["\(base("XDG_CONFIG_HOME", ".config"))/journalhook/hooks.d"] + runtime + [
+    [
+      "\(base("XDG_CONFIG_HOME", ".config"))/journalhook/hooks.d", "\(UserRuntimeDirectory.path)/journalhook/hooks.d",
       "\(base("XDG_DATA_HOME", ".local/share"))/journalhook/hooks.d", "/etc/journalhook/user-hooks.d",
       "/usr/lib/journalhook/user-hooks.d",
     ]
