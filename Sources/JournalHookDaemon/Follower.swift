@@ -27,8 +27,11 @@ package actor Follower {
   var flushTimer: EventSource?
   var moreTimer: EventSource?
   var reopenTimer: EventSource?
+  /// Where the kernel has no inotify instance for us.
+  var isPollingJournal = false
+  var pollTimer: EventSource?
   /// What was read and could not be written down yet; nothing more is read meanwhile.
-  var uncommitted: [(batch: EventReader.Batch, reader: EventReader)] = []
+  var uncommitted: [Ledger.Step] = []
   /// Whether it was said that the ledger cannot be written.
   var isLedgerRefusing = false
   /// Until the end of the journal was reached for the first time.
@@ -90,7 +93,8 @@ package actor Follower {
     }
     executor = RunExecutor(
       owner: Follower.owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: containment,
-      jobs: options.jobs ?? configuration.configuration.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil)
+      jobs: options.jobs ?? configuration.configuration.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil,
+      manager: options.selection.manager)
   }
 
   // MARK: Starting
@@ -108,10 +112,15 @@ package actor Follower {
 
     hookWatcher = FolderWatcher(loop: loop) { [unowned self] in reloadHooks(isAsked: false) }
     loadHooks()
-    try recoverFromCrash(ledger, owner: Follower.owner, reporter)
+    let failures = try recoverFromCrash(ledger, owner: Follower.owner, hooks: hooks, reporter)
+    try executor.answer(failures: failures)
     try place()
 
     executor.onProgress = { [unowned self] in progress() }
+    executor.onDue = { [unowned self] in look() }
+    executor.hasTurnedBack = { [readers] in readers.hasTurnedBack(since: $0) }
+    executor.isUpToDate = { [unowned self] in isAtEnd && !isCatchingUp && uncommitted.isEmpty }
+    try executor.restoreWaiting()
     let watch = JournalWatch(loop: loop, manager: options.selection.manager) { [unowned self] in look() }
     self.watch = watch
     try watchJournal()
@@ -191,7 +200,25 @@ package actor Follower {
   }
 
   func watchJournal() throws(SystemError) {
-    try watch?.watch(journal: readers.fileDescriptor(), isReliable: readers.isReliable)
+    do throws(SystemError) {
+      try watch?.watch(journal: readers.fileDescriptor(), isReliable: readers.isReliable)
+      isPollingJournal = false
+    } catch {
+      // What the journal tells must not be lost for want of an inotify instance. Without one libsystemd does not notice new
+      // files: what there is to read is read, then the journal is opened anew, which tries for an instance, too.
+      guard [EMFILE, ENFILE, ENOSPC, ENOMEM].contains(error.code) else { throw error }
+      if !isPollingJournal {
+        reporter.say(
+          "The journal is looked at every second: \(error). Raise fs.inotify.max_user_instances.", .trouble,
+          priority: .warning)
+      }
+      isPollingJournal = true
+      pollTimer = try loop.schedule(at: loop.now() + Follower.retryInterval) { [unowned self] in
+        pollTimer = nil
+        look()
+        if reopenTimer == nil { reopen(in: 0) }
+      }
+    }
   }
 
   // MARK: Ending
@@ -221,11 +248,4 @@ package actor Follower {
   /// How long runs that are cut off have to end, in microseconds: with the drain less than TimeoutStopSec= of the service.
   static let cutOffTime: UInt64 = 30_000_000
   var drainTimer: EventSource?
-}
-
-/// This machine's name, as journald writes it.
-private func hostName() -> String? {
-  var buffer = [CChar](repeating: 0, count: 256)
-  guard unsafe gethostname(&buffer, buffer.count - 1) == 0 else { return nil }
-  return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }

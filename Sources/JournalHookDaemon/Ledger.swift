@@ -113,37 +113,3 @@ package final class Ledger {
     }
   }
 }
-
-/// Keeps every other follower away from a state directory for as long as it exists.
-package struct LedgerLock: ~Copyable {
-  private let descriptor: CInt
-
-  /// - Throws: `LedgerError` of kind `locked`, naming the process that holds it.
-  package init(stateDirectory: String) throws {
-    let path = "\(stateDirectory)/follow.lock"
-    descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else {
-      throw LedgerError(
-        kind: .unusable,
-        description: "\(SystemError("Cannot open", path: path)). Check that the state directory is writable, or name "
-          + "another one with --state-dir.")
-    }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      let reason = SystemError("Cannot lock", path: path)
-      var buffer = [UInt8](repeating: 0, count: 32)
-      let count = max(0, unsafe read(descriptor, &buffer, buffer.count))
-      let holder = String(decoding: buffer[..<count], as: UTF8.self).filter(\.isNumber)
-      close(descriptor)
-      guard reason.code == EWOULDBLOCK else { throw LedgerError(kind: .unusable, description: "\(reason)") }
-      throw LedgerError(
-        kind: .locked,
-        description: "Another journalhook follow (process \(holder)) already follows with the state directory "
-          + "\(stateDirectory). Stop it first, or name another folder with --state-dir.")
-    }
-    ftruncate(descriptor, 0)
-    let text = Array("\(getpid())\n".utf8)
-    _ = unsafe pwrite(descriptor, text, text.count, 0)
-  }
-
-  deinit { close(descriptor) }
-}
