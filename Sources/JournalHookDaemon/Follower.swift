@@ -27,6 +27,9 @@ package actor Follower {
   var flushTimer: EventSource?
   var moreTimer: EventSource?
   var reopenTimer: EventSource?
+  /// Where the kernel has no inotify instance for us.
+  var isPollingJournal = false
+  var pollTimer: EventSource?
   /// What was read and could not be written down yet; nothing more is read meanwhile.
   var uncommitted: [Ledger.Step] = []
   /// Whether it was said that the ledger cannot be written.
@@ -202,7 +205,25 @@ package actor Follower {
   }
 
   func watchJournal() throws(SystemError) {
-    try watch?.watch(journal: readers.fileDescriptor(), isReliable: readers.isReliable)
+    do throws(SystemError) {
+      try watch?.watch(journal: readers.fileDescriptor(), isReliable: readers.isReliable)
+      isPollingJournal = false
+    } catch {
+      // What the journal tells must not be lost for want of an inotify instance. Without one libsystemd does not notice new
+      // files: what there is to read is read, then the journal is opened anew, which tries for an instance, too.
+      guard [EMFILE, ENFILE, ENOSPC, ENOMEM].contains(error.code) else { throw error }
+      if !isPollingJournal {
+        reporter.say(
+          "The journal is looked at every second: \(error). Raise fs.inotify.max_user_instances.", .trouble,
+          priority: .warning)
+      }
+      isPollingJournal = true
+      pollTimer = try loop.schedule(at: loop.now() + Follower.retryInterval) { [unowned self] in
+        pollTimer = nil
+        look()
+        if reopenTimer == nil { reopen(in: 0) }
+      }
+    }
   }
 
   // MARK: Ending
