@@ -71,10 +71,14 @@ package actor Replayer {
     if hooks.hooks.isEmpty, !hooks.diagnostics.isEmpty {
       throw HookError(description: "None of the hooks can be used: nothing to replay.", isRefusal: true)
     }
-    planner = RunPlanner(hooks: hooks, boot: try Id128.boot(), mode: .replay)
+    let boot = try ManagerConnection.currentBoot()
+    planner = RunPlanner(hooks: hooks, boot: boot, mode: .replay)
+    if options.selection.isLocal {
+      planner.aliases = ManagerConnection.aliases(of: hooks, manager: options.selection.manager)
+    }
     executor = RunExecutor(
       owner: owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: Containment.establish(),
-      jobs: options.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil)
+      jobs: options.jobs, boot: options.selection.isLocal ? boot : nil)
   }
 
   /// Begins; the loop ends with 1 if a run failed or not all was done.

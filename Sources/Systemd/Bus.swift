@@ -6,13 +6,17 @@ internal import Glibc
 /// It is used in two ways: its signals are a nudge to look at the journal now, which journald's own notification tells up to
 /// 250 ms later; and the manager is asked for the state of units. The corresponding C object is `sd_bus`.
 @safe public final class Bus: @unchecked Sendable {
-  private let handle: OpaquePointer
+  let handle: OpaquePointer
+  /// Questions that wait for their answers.
+  var calls: [ObjectIdentifier: Call] = [:]
   private var slot: OpaquePointer?
   private var onMessage: ((UnitChange?) -> Void)?
   private var onDisconnect: (() -> Void)?
 
   /// Called with true when a job to shut the system down is queued, with false when it is canceled.
   public var onShutdown: ((Bool) -> Void)?
+  /// Called when the manager has read the unit files anew.
+  public var onReload: (() -> Void)?
 
   /// Whether a message tells that a job of shutdown.target is new (true) or gone (false); nil for every other message.
   private func shutdownJob(_ message: OpaquePointer?) -> Bool? {
@@ -29,6 +33,13 @@ internal import Glibc
       unsafe String(cString: unit) == "shutdown.target"
     else { return nil }
     return isNew
+  }
+
+  /// Whether a message tells that a daemon-reload is over.
+  private func isReloaded(_ message: OpaquePointer?) -> Bool {
+    guard unsafe sd_bus_message_is_signal(message, Bus.managerInterface, "Reloading") > 0 else { return false }
+    var isActive: Int32 = 1
+    return unsafe sd_bus_message_read_basic(message, CChar(UInt8(ascii: "b")), &isActive) > 0 && isActive == 0
   }
 
   /// Connects to the system's manager through its private socket, without a bus in between.
@@ -116,6 +127,7 @@ internal import Glibc
             bus.onDisconnect?()
           } else {
             if let isQueued = unsafe bus.shutdownJob(message) { bus.onShutdown?(isQueued) }
+            if unsafe bus.isReloaded(message) { bus.onReload?() }
             bus.onMessage?(unsafe UnitChange(message))
           }
           return 0
