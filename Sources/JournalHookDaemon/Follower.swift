@@ -51,7 +51,6 @@ package actor Follower {
   let boot: CurrentBoot
   /// When this process began.
   let began: UnitStatus.Moment
-  var aliases = UnitAliases()
   /// Counts questions for all aliases, so that late answers are not taken for new ones.
   var aliasRound = 0
   var reconciler: Reconciler?

@@ -6,14 +6,13 @@ extension Follower {
   /// Asks for them, with a bounded wait: before the first event is answered.
   func resolveAliasesNow() {
     guard options.selection.isLocal else { return }
-    aliases = ManagerConnection.aliases(of: hooks, manager: options.selection.manager)
-    planner.aliases = aliases
+    hooks.aliases = ManagerConnection.aliases(of: hooks, manager: options.selection.manager)
   }
 
   /// Asks for them without waiting: hooks or unit files have changed, or the manager can be asked again.
   func resolveAliases() {
     guard options.selection.isLocal, let bus = watch?.bus else { return }
-    let units = hooks.mentionedUnits
+    let units = hooks.hooks.map(\.hook).mentionedUnits
     aliasRound += 1
     let round = aliasRound
     var found = UnitAliases()
@@ -22,8 +21,7 @@ extension Follower {
       left -= 1
       // A later round knows better.
       guard left <= 0, round == aliasRound else { return }
-      aliases = found
-      planner.aliases = found
+      hooks.aliases = found
     }
     if units.isEmpty { return answered() }
     for unit in units {

@@ -33,11 +33,11 @@ extension Follower {
   func unitsToCompare() -> [String] {
     guard let tracker = readers.all.first?.tracker else { return [] }
     let matches = hooks.hooks.map(\.definition.match)
-    var units = Set(hooks.namedUnits.map(aliases.unit(named:)))
+    var units = Set(hooks.namedUnits.map(hooks.aliases.unit(named:)))
     let isCurrent = tracker.isIn(boot, of: readers.all[0].machine)
     for (key, state) in tracker.units where isCurrent && key.manager == options.selection.manager {
       guard state.phase == .up || state.phase == .starting, !units.contains(key.unit) else { continue }
-      if matches.contains(where: { $0.concerns(key.unit, aliases: aliases.names(of: key.unit)) }) {
+      if matches.contains(where: { $0.concerns(key.unit, aliases: hooks.aliases.names(of: key.unit)) }) {
         units.insert(key.unit)
       }
     }

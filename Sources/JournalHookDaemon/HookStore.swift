@@ -69,6 +69,8 @@ package final class HookStore {
   /// What is wrong with the directories themselves.
   package private(set) var directoryProblems: [Diagnostic] = []
   private var byName: [String: LoadedHook] = [:]
+  /// The other names of the units that events are about, as the live manager has them.
+  package var aliases = UnitAliases()
   /// Folders outside of the hook directories that files were found in through links.
   private(set) var linkedFolders: Set<String> = []
 
@@ -115,7 +117,7 @@ package final class HookStore {
   /// The hook may have changed since the run was planned: what is now for other events must not run for this one.
   func open(_ name: String, for event: LifecycleEvent) throws(HookError) -> OpenedHook {
     let opened = try open(name)
-    guard opened.hook.definition.match.matches(event) else {
+    guard opened.hook.definition.match.matches(event, aliases: aliases.names(of: event.unit)) else {
       throw HookError(
         description: "the hook was changed meanwhile, and is not for this event any more", isRefusal: true)
     }

@@ -27,6 +27,11 @@ package enum ManagerConnection {
 
   /// What the units that hooks mention are called otherwise; empty without a manager that answers within two seconds.
   package static func aliases(of hooks: HookStore, manager: Manager) -> UnitAliases {
+    aliases(of: hooks.hooks.map(\.hook), manager: manager)
+  }
+
+  /// What the units that hooks mention are called otherwise; empty without a manager that answers within two seconds.
+  package static func aliases(of hooks: [Hook], manager: Manager) -> UnitAliases {
     let units = hooks.mentionedUnits
     guard !units.isEmpty, let bus = open(to: manager) else { return UnitAliases() }
     var aliases = UnitAliases()
@@ -45,9 +50,9 @@ package enum ManagerConnection {
   }
 }
 
-extension HookStore {
+extension [Hook] {
   /// The units that hooks name without a pattern, each once; not templates, which are none.
   var mentionedUnits: [String] {
-    Set(hooks.flatMap(\.definition.match.mentionedUnits)).filter { !UnitName($0).isTemplate }.sorted()
+    Set(flatMap(\.definition.match.mentionedUnits)).filter { !UnitName($0).isTemplate }.sorted()
   }
 }

@@ -20,7 +20,7 @@ package final class Rehearsal {
     ledger = try Ledger.exists(in: stateDirectory) ? Ledger(stateDirectory: stateDirectory, readOnly: true) : nil
     planner = RunPlanner(hooks: hooks, boot: try ManagerConnection.currentBoot(), mode: isReplay ? .replay : nil)
     if selection.isLocal {
-      planner.aliases = ManagerConnection.aliases(of: hooks, manager: selection.manager)
+      hooks.aliases = ManagerConnection.aliases(of: hooks, manager: selection.manager)
     }
   }
 

@@ -74,7 +74,7 @@ package actor Replayer {
     let boot = try ManagerConnection.currentBoot()
     planner = RunPlanner(hooks: hooks, boot: boot, mode: .replay)
     if options.selection.isLocal {
-      planner.aliases = ManagerConnection.aliases(of: hooks, manager: options.selection.manager)
+      hooks.aliases = ManagerConnection.aliases(of: hooks, manager: options.selection.manager)
     }
     executor = RunExecutor(
       owner: owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: Containment.establish(),

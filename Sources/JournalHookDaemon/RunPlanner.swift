@@ -6,8 +6,6 @@ final class RunPlanner {
   private let hooks: HookStore
   /// This machine's.
   private let boot: CurrentBoot
-  /// The other names of this machine's units.
-  var aliases = UnitAliases()
   private let startedAt = Clock.monotonic()
   /// For runs that somebody has asked for by `replay`.
   private let fixedMode: Run.Mode?
@@ -25,7 +23,7 @@ final class RunPlanner {
     events.flatMap { event in
       let isOfEarlierBoot =
         readers.selection.isLocal ? boot.isLater(than: event) : event.boot != readers.newestBoot(of: event.machine)
-      let names = aliases.names(of: event.unit)
+      let names = hooks.aliases.names(of: event.unit)
       return hooks.hooks.compactMap { hook in
         PlannedRun(
           event, hook: hook.hook, mode: mode(of: event), isOfEarlierBoot: isOfEarlierBoot, aliases: names)
