@@ -51,6 +51,9 @@ extension Follower {
   func reloadHooks(isAsked: Bool) {
     if isAsked { ServiceNotifier.reloading(monotonic: Clock.monotonic()) }
     loadHooks()
+    resolveAliases()
+    // Of units that are named from now on it has to be known whether they are up.
+    reconciler?.request()
     if isAsked { ServiceNotifier.ready(status: status) } else { ServiceNotifier.status(status) }
   }
 }

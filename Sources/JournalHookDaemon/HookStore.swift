@@ -98,6 +98,8 @@ package final class HookStore {
   /// What is wrong with the directories themselves.
   package private(set) var directoryProblems: [Diagnostic] = []
   private var byName: [String: LoadedHook] = [:]
+  /// The other names of the units that events are about, as the live manager has them.
+  package var aliases = UnitAliases()
   /// Folders outside of the hook directories that files were found in through links.
   private(set) var linkedFolders: Set<String> = []
 
@@ -147,9 +149,9 @@ package final class HookStore {
   ///
   /// The hook may have changed since the run was planned: what is now for other events must not run for this one. A hook that
   /// answers another's failure is not asked whether the event is one of its own.
-  func open(_ run: Run, aliases: [String] = []) throws(HookError) -> OpenedHook {
+  func open(_ run: Run) throws(HookError) -> OpenedHook {
     let opened = try open(run.hook)
-    guard run.failed != nil || opened.hook.definition.match.matches(run.event, aliases: aliases) else {
+    guard run.failed != nil || opened.hook.definition.match.matches(run.event, aliases: aliases.names(of: run.event.unit)) else {
       throw HookError(
         description: "the hook was changed meanwhile, and is not for this event any more", isRefusal: true)
     }
