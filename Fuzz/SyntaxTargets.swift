@@ -14,12 +14,16 @@ func fuzzUnitFile(_ input: FuzzInput) {
     _ = try? Words.split(assignment.value, escapes: .kept)
     _ = try? CommandLine.split(assignment.value)
   }
-  // What was read says the same when it is written and read again.
+  // What was read says the same when it is written and read again. (A backslash before white space continues no line, but
+  // would without it.)
   var text = ""
-  for assignment in file.assignments { text += "[\(assignment.section)]\n\(assignment.key)=\(assignment.value)\n" }
+  for assignment in file.assignments where !assignment.value.hasSuffix("\\") {
+    text += "[\(assignment.section)]\n\(assignment.key)=\(assignment.value)\n"
+  }
   let again = UnitFile(parsing: text)
-  if again.problems.isEmpty, again.assignments.count == file.assignments.count {
-    for (one, other) in zip(file.assignments, again.assignments) {
+  let expected = file.assignments.filter { !$0.value.hasSuffix("\\") }
+  if again.problems.isEmpty, again.assignments.count == expected.count {
+    for (one, other) in zip(expected, again.assignments) {
       expect(one.key == other.key && one.value == other.value, "\(one) is read again as \(other)")
     }
   }
