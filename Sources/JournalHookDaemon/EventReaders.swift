@@ -1,3 +1,4 @@
+internal import JournalHookCore
 package import Systemd
 
 /// The readers of a selection: one for this machine's journal, or one for each machine in a folder or in files.
@@ -27,6 +28,11 @@ package final class EventReaders {
 
   /// The boot that a machine is in.
   package func newestBoot(of machine: String) -> String? { all.first { $0.machine == machine }?.newestBoot() }
+
+  /// Whether the event's unit has taken the opposite turn since, as far as was read.
+  func hasTurnedBack(since event: LifecycleEvent) -> Bool {
+    all.first { $0.machine == event.machine }?.tracker.hasTurnedBack(since: event) ?? false
+  }
 
   /// Whether an event waits for a time that may pass without another entry.
   package var isWaiting: Bool { all.contains(where: \.isWaiting) }

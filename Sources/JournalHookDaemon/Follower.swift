@@ -23,7 +23,7 @@ package actor Follower {
   var moreTimer: EventSource?
   var reopenTimer: EventSource?
   /// What was read and could not be written down yet; nothing more is read meanwhile.
-  var uncommitted: [(batch: EventReader.Batch, reader: EventReader)] = []
+  var uncommitted: [Ledger.Step] = []
   /// Until the end of the journal was reached for the first time.
   var isCatchingUp = true
   /// Whether the ledger may hold runs to be done that the executor has not been given.
@@ -78,7 +78,7 @@ package actor Follower {
     }
     executor = RunExecutor(
       owner: Follower.owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: containment,
-      jobs: options.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil)
+      jobs: options.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil, manager: options.selection.manager)
   }
 
   // MARK: Starting
@@ -95,10 +95,15 @@ package actor Follower {
 
     hookWatcher = FolderWatcher(loop: loop) { [unowned self] in reloadHooks(isAsked: false) }
     loadHooks()
-    try recoverFromCrash(ledger, owner: Follower.owner, reporter)
+    let failures = try recoverFromCrash(ledger, owner: Follower.owner, hooks: hooks, reporter)
+    try executor.answer(failures: failures)
     try place()
 
     executor.onProgress = { [unowned self] in progress() }
+    executor.onDue = { [unowned self] in look() }
+    executor.hasTurnedBack = { [readers] in readers.hasTurnedBack(since: $0) }
+    executor.isUpToDate = { [unowned self] in isAtEnd && !isCatchingUp && uncommitted.isEmpty }
+    try executor.restoreWaiting()
     let watch = JournalWatch(loop: loop, manager: options.selection.manager) { [unowned self] in look() }
     self.watch = watch
     try watchJournal()
@@ -202,11 +207,4 @@ package actor Follower {
   /// How long runs that are cut off have to end, in microseconds: with the drain less than TimeoutStopSec= of the service.
   static let cutOffTime: UInt64 = 30_000_000
   var drainTimer: EventSource?
-}
-
-/// This machine's name, as journald writes it.
-private func hostName() -> String? {
-  var buffer = [CChar](repeating: 0, count: 256)
-  guard unsafe gethostname(&buffer, buffer.count - 1) == 0 else { return nil }
-  return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }

@@ -21,6 +21,7 @@ extension Follower {
       }
       endCatchUp()
       scheduleFlush()
+      executor.scheduleDue()
     } catch {
       reopen(after: error)
     }
@@ -35,8 +36,7 @@ extension Follower {
       let batch = try reader.read(limit: Follower.batchSize)
       if !batch.isEmpty {
         failuresInARow = 0
-        uncommitted.append((batch, reader))
-        guard commit() else { return false }
+        guard take(batch, from: reader) else { return false }
       }
       if batch.isAtEnd { return true }
       if isCatchingUp {
@@ -58,22 +58,35 @@ extension Follower {
     }
   }
 
+  /// Decides what comes of a batch, and writes it down; false when that has to wait.
+  func take(_ batch: EventReader.Batch, from reader: EventReader) -> Bool {
+    var step = Ledger.Step(planned: planner.plan(batch.events, of: readers), events: batch.events)
+    step.cursor = batch.cursor
+    step.reader = reader.name
+    step.changes = batch.changes
+    step.tracker = reader.tracker
+    step.isCatchingUp = isCatchingUp
+    step.again = options.again && isCatchingUp
+    uncommitted.append(step)
+    return commit()
+  }
+
   /// Writes down what was read; false when the ledger refuses, and it is tried again later.
   func commit() -> Bool {
-    while let (batch, reader) = uncommitted.first {
-      let planned = planner.plan(batch.events, of: readers)
+    while let step = uncommitted.first {
       do {
-        let runs = try ledger.commit(
-          planned, events: batch.events, cursor: batch.cursor, reader: reader.name, changes: batch.changes,
-          tracker: reader.tracker, owner: Follower.owner, isCatchingUp: isCatchingUp,
-          again: options.again && isCatchingUp,
-          now: Clock.now().microseconds)
+        let commit = try ledger.commit(step, owner: Follower.owner, now: Clock.now().microseconds)
         uncommitted.removeFirst()
-        if reporter.hasTerminal { batch.events.forEach(reporter.event) }
-        for run in planned where run.state.isFinal {
+        if reporter.hasTerminal { step.events.forEach(reporter.event) }
+        for run in step.planned where run.state.isFinal {
           reporter.dropped(run)
         }
-        executor.add(runs)
+        executor.supersede(commit.superseded)
+        executor.add(commit.runs)
+        if commit.waiting > 0 {
+          executor.hasWaiting = true
+          executor.scheduleDue()
+        }
       } catch {
         reporter.say("\(error). Nothing more is read until it can be written.", .trouble, priority: .error)
         retryLater()
@@ -124,10 +137,7 @@ extension Follower {
       // Behind the journal's end the clock tells nothing about entries that are there and were not read yet.
       guard isAtEnd, uncommitted.isEmpty else { return }
       let now = options.selection.isLocal ? Clock.monotonic() : nil
-      for reader in readers.all where reader.isWaiting {
-        uncommitted.append((reader.flush(until: now), reader))
-      }
-      _ = commit()
+      for reader in readers.all where reader.isWaiting { _ = take(reader.flush(until: now), from: reader) }
       scheduleFlush()
     }
   }
@@ -146,10 +156,7 @@ extension Follower {
       look()
       if isAtEnd, uncommitted.isEmpty, let reader = readers.all.first {
         let batch = reader.take(witness.unexplained(by: reader.tracker, now: Clock.monotonic()))
-        if !batch.isEmpty {
-          uncommitted.append((batch, reader))
-          _ = commit()
-        }
+        if !batch.isEmpty { _ = take(batch, from: reader) }
       }
       if witness.isWaiting { scheduleWitness() }
     }

@@ -99,11 +99,6 @@ struct HookReader {
           throw HookError(
             description: "[Match] has no Host=, which every hook needs with --directory or --file", isRefusal: false)
         }
-        let unsupported = hook.definition.unsupportedKeys
-        if !unsupported.isEmpty {
-          throw HookError(
-            description: "this version does not support \(unsupported.joined(separator: " "))", isRefusal: false)
-        }
         entry.status = .active(try resolve(hook))
       }
     } catch let error as TrustError {
@@ -154,23 +149,32 @@ struct HookReader {
 
   // MARK: Programs
 
-  /// Finds and checks the program of a hook: the file itself, or what `Exec=` names.
+  /// Finds and checks the programs of a hook: the file itself or what `Exec=` names, and those of `ExecCondition=`.
   private mutating func resolve(_ hook: Hook) throws(HookError) -> LoadedHook {
-    let path = try programPath(of: hook)
+    let exec = hook.definition.exec
+    let path = try exec.map { command throws(HookError) in try find(command, "Exec=") } ?? hook.path
+    var loaded = LoadedHook(hook: hook, program: try load(path, exec == nil ? "refused" : "Exec="))
+    for command in hook.definition.execConditions {
+      loaded.conditionPrograms.append(try load(find(command, "ExecCondition="), "ExecCondition="))
+    }
+    return loaded
+  }
+
+  private mutating func load(_ path: String, _ what: String) throws(HookError) -> LoadedProgram {
     do throws(TrustError) {
       let file = try HookReader.openProgram(path)
       note(file.path, asFileIn: String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
       try file.checkInterpreter()
-      return LoadedHook(hook: hook, programPath: path, programIdentity: file.identity)
+      return LoadedProgram(path: path, identity: file.identity)
     } catch {
-      let what = hook.definition.exec == nil ? "refused" : "Exec="
       if error.isTemporary { isIncomplete = true }
       throw HookError(description: "\(what): \(error)", isRefusal: error.isRefusal)
     }
   }
 
-  private func programPath(of hook: Hook) throws(HookError) -> String {
-    guard let program = hook.definition.exec?.program else { return hook.path }
+  /// Where the program of a command is.
+  private func find(_ command: ExecCommand, _ key: String) throws(HookError) -> String {
+    let program = command.program
     if program.hasPrefix("/") { return program }
     for folder in directories + RunEnvironment.searchPath.split(separator: ":").map(String.init) {
       let path = "\(folder)/\(program)"
@@ -182,7 +186,7 @@ struct HookReader {
       return path
     }
     throw HookError(
-      description: "Exec=: there is no program '\(program)' in the hook directories or in PATH "
+      description: "\(key): there is no program '\(program)' in the hook directories or in PATH "
         + "(\(RunEnvironment.searchPath))", isRefusal: false)
   }
 

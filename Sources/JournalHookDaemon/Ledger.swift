@@ -24,8 +24,6 @@ package final class Ledger {
   let database: SQLiteDatabase
   package let stateDirectory: String
 
-  static let schemaVersion: Int64 = 1
-
   /// Opens the ledger of a state directory, both made if they do not exist.
   package init(stateDirectory: String, readOnly: Bool = false) throws {
     self.stateDirectory = stateDirectory
@@ -44,7 +42,7 @@ package final class Ledger {
     defer { umask(mask) }
     do {
       database = try SQLiteDatabase(path: path, readOnly: readOnly)
-      if !readOnly { try setUp() } else { try checkVersion() }
+      if !readOnly { try setUp() } else { try checkVersion(atLeast: LedgerSchema.version) }
     } catch let error as SQLiteError {
       throw LedgerError(
         kind: .unusable,
@@ -66,18 +64,25 @@ package final class Ledger {
     // WAL with synchronous=NORMAL: a commit is one write without waiting for the disk. After a crash of the process nothing
     // is lost; after a power loss the last commits may be, never the order of them, so runs may repeat but none is lost.
     try database.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-256;")
-    try checkVersion()
-    try database.execute(Ledger.schema)
+    try checkVersion(atLeast: 0)
+    try LedgerSchema.migrate(database)
   }
 
-  private func checkVersion() throws {
-    let version = try database.query("PRAGMA user_version").first?.first?.integer ?? 0
-    guard version <= Ledger.schemaVersion else {
+  private func checkVersion(atLeast oldest: Int64) throws {
+    let version = try LedgerSchema.version(of: database)
+    guard version <= LedgerSchema.version else {
       throw LedgerError(
         kind: .tooNew,
         description:
-          "The ledger \(database.path) has schema \(version); this journalhook knows \(Ledger.schemaVersion). "
+          "The ledger \(database.path) has schema \(version); this journalhook knows \(LedgerSchema.version). "
           + "Install the newer journalhook again, or name another folder with --state-dir.")
+    }
+    guard version >= oldest else {
+      throw LedgerError(
+        kind: .unusable,
+        description:
+          "The ledger \(database.path) has schema \(version) of an earlier journalhook. The next start of follow makes "
+          + "it \(LedgerSchema.version).")
     }
   }
 
@@ -96,100 +101,4 @@ package final class Ledger {
       }
     }
   }
-
-  private static let schema = """
-    BEGIN IMMEDIATE;
-    CREATE TABLE IF NOT EXISTS cursors(
-      reader TEXT PRIMARY KEY,
-      cursor TEXT NOT NULL
-    ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS units(
-      machine TEXT NOT NULL, manager TEXT NOT NULL, unit TEXT NOT NULL,
-      state TEXT NOT NULL,
-      PRIMARY KEY(machine, manager, unit)
-    ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS unit_events(
-      machine TEXT NOT NULL, manager TEXT NOT NULL, unit TEXT NOT NULL,
-      role TEXT NOT NULL,
-      event_json TEXT NOT NULL, event_time INTEGER NOT NULL, event_monotonic INTEGER NOT NULL,
-      PRIMARY KEY(machine, manager, unit, role)
-    ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS boots(machine TEXT PRIMARY KEY, boot TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS runs(
-      id INTEGER PRIMARY KEY AUTOINCREMENT,
-      event_id TEXT NOT NULL,
-      hook TEXT NOT NULL,
-      again INTEGER NOT NULL DEFAULT 0,
-      unit TEXT NOT NULL,
-      event TEXT NOT NULL,
-      event_json TEXT NOT NULL,
-      event_time INTEGER NOT NULL,
-      event_monotonic INTEGER NOT NULL,
-      manager TEXT NOT NULL,
-      mode TEXT NOT NULL,
-      owner TEXT NOT NULL,
-      held INTEGER NOT NULL DEFAULT 0,
-      state TEXT NOT NULL,
-      attempt INTEGER NOT NULL DEFAULT 1,
-      reason TEXT,
-      created INTEGER NOT NULL,
-      started INTEGER,
-      ended INTEGER,
-      exit_code TEXT,
-      exit_status INTEGER,
-      UNIQUE(event_id, hook, again)
-    );
-    CREATE INDEX IF NOT EXISTS runs_open ON runs(state) WHERE state IN ('pending', 'running', 'interrupted');
-    CREATE INDEX IF NOT EXISTS runs_by_hook ON runs(hook, id);
-    CREATE INDEX IF NOT EXISTS runs_held ON runs(unit) WHERE held;
-    CREATE TABLE IF NOT EXISTS attempts(
-      run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
-      attempt INTEGER NOT NULL,
-      state TEXT NOT NULL,
-      reason TEXT,
-      started INTEGER NOT NULL,
-      ended INTEGER,
-      exit_code TEXT,
-      exit_status INTEGER,
-      container TEXT,
-      PRIMARY KEY(run, attempt)
-    ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS attempts_contained ON attempts(run) WHERE container IS NOT NULL;
-    PRAGMA user_version=1;
-    COMMIT;
-    """
-}
-
-/// Keeps every other follower away from a state directory for as long as it exists.
-package struct LedgerLock: ~Copyable {
-  private let descriptor: CInt
-
-  /// - Throws: `LedgerError` of kind `locked`, naming the process that holds it.
-  package init(stateDirectory: String) throws {
-    let path = "\(stateDirectory)/follow.lock"
-    descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else {
-      throw LedgerError(
-        kind: .unusable,
-        description: "\(SystemError("Cannot open", path: path)). Check that the state directory is writable, or name "
-          + "another one with --state-dir.")
-    }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      let reason = SystemError("Cannot lock", path: path)
-      var buffer = [UInt8](repeating: 0, count: 32)
-      let count = max(0, unsafe read(descriptor, &buffer, buffer.count))
-      let holder = String(decoding: buffer[..<count], as: UTF8.self).filter(\.isNumber)
-      close(descriptor)
-      guard reason.code == EWOULDBLOCK else { throw LedgerError(kind: .unusable, description: "\(reason)") }
-      throw LedgerError(
-        kind: .locked,
-        description: "Another journalhook follow (process \(holder)) already follows with the state directory "
-          + "\(stateDirectory). Stop it first, or name another folder with --state-dir.")
-    }
-    ftruncate(descriptor, 0)
-    let text = Array("\(getpid())\n".utf8)
-    _ = unsafe pwrite(descriptor, text, text.count, 0)
-  }
-
-  deinit { close(descriptor) }
 }

@@ -48,6 +48,7 @@ package actor Replayer {
   private var turn: EventSource?
   private var drainTimer: EventSource?
   private let owner = RunOwner().name
+  private let hooks: HookStore
 
   package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
@@ -71,10 +72,11 @@ package actor Replayer {
     if hooks.hooks.isEmpty, !hooks.diagnostics.isEmpty {
       throw HookError(description: "None of the hooks can be used: nothing to replay.", isRefusal: true)
     }
+    self.hooks = hooks
     planner = RunPlanner(hooks: hooks, boot: try Id128.boot(), mode: .replay)
     executor = RunExecutor(
       owner: owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: Containment.establish(),
-      jobs: options.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil)
+      jobs: options.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil, manager: options.selection.manager)
   }
 
   /// Begins; the loop ends with 1 if a run failed or not all was done.
@@ -82,7 +84,11 @@ package actor Replayer {
     EventLoop.block([SIGCHLD, SIGPIPE])
     sources.append(try loop.watch(signal: SIGTERM) { [unowned self] in drain() })
     sources.append(try loop.watch(signal: SIGINT) { [unowned self] in drain() })
-    try recoverFromCrash(ledger, owner: owner, reporter)
+    let failures = try recoverFromCrash(ledger, owner: owner, hooks: hooks, reporter)
+    try executor.answer(failures: failures)
+    executor.hasTurnedBack = { [readers] in readers.hasTurnedBack(since: $0) }
+    executor.isUpToDate = { [unowned self] in unread.isEmpty }
+    try executor.restoreWaiting()
     executor.onOutcome = { [unowned self] run, outcome in ended(run, outcome) }
     executor.onProgress = { [unowned self] in goOn() }
     executor.add(try ledger.openRuns(owner: owner, after: 0, limit: .max))
@@ -105,14 +111,16 @@ package actor Replayer {
           unread.removeFirst()
           batch.events += reader.flush(until: nil).events
         }
-        let planned = planner.plan(batch.events, of: readers)
-        let runs = try ledger.commit(
-          planned, events: batch.events, cursor: nil, reader: "", changes: [], tracker: reader.tracker, owner: owner,
-          isCatchingUp: false, again: options.again, now: Clock.now().microseconds)
+        var step = Ledger.Step(planned: planner.plan(batch.events, of: readers), events: batch.events)
+        step.again = options.again
+        let commit = try ledger.commit(step, owner: owner, now: Clock.now().microseconds)
         progress.events += batch.events.count
-        progress.runs += runs.count
+        progress.runs += commit.runs.count + commit.waiting
         report(progress)
-        executor.add(runs)
+        executor.supersede(commit.superseded)
+        executor.add(commit.runs)
+        executor.hasWaiting = executor.hasWaiting || commit.waiting > 0
+        if unread.isEmpty { executor.scheduleDue() }
         if !unread.isEmpty { goOn() }
       }
     } catch {
@@ -120,7 +128,7 @@ package actor Replayer {
       progress.failed += 1
       unread = []
     }
-    if isDraining ? executor.isQuiet : unread.isEmpty && executor.isIdle { end() }
+    if isDraining ? executor.isQuiet : unread.isEmpty && executor.isIdle && !executor.hasWaiting { end() }
   }
 
   private func ended(_ run: Run, _ outcome: RunMachine.Outcome) {
