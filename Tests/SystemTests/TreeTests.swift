@@ -51,7 +51,7 @@ extension SystemTests {
           systemd-run -q --unit=bystander-nobody --uid=nobody sleep 87655
           (setsid sleep 87655 >/dev/null 2>&1 </dev/null &)
           """#)
-        let bystanders = try box.sh("pgrep -f 'sleep 87655' | sort").lines
+        let bystanders = try box.sh("pgrep -f '[s]leep 87655' | sort").lines
         try follow.start(in: place)
         let all = (Self.stubborn + Self.leaving).map(\.name)
         try box.run(["systemctl", "start"] + all.map { "work@\($0)" }).check()
@@ -70,7 +70,7 @@ extension SystemTests {
           "SELECT hook, (ended - started) / 1000 FROM runs ORDER BY ended - started DESC LIMIT 3")
         print("\(place.testDescription): slowest \(slowest)")
         #expect(try follow.sql("SELECT count(*) FROM runs WHERE ended - started > 8000000") == ["0"], "\(slowest)")
-        #expect(try box.sh("pgrep -f 'sleep 87655' | sort").lines == bystanders)
+        #expect(try box.sh("pgrep -f '[s]leep 87655' | sort").lines == bystanders)
         #expect(try follow.isAlive)
         let told = try box.sh(
           #"journalctl -q -o cat _PID="$1" MESSAGE_ID=6c4808531e874a6188b61fc7bcee030c"#, follow.pid
