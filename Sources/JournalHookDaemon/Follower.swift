@@ -11,11 +11,16 @@ package actor Follower {
   let options: FollowOptions
   let lock: LedgerLock
   let ledger: Ledger
+  let configuration: ConfigurationStore
   let hooks: HookStore
   let reporter: Reporter
   let executor: RunExecutor
   let planner: RunPlanner
   let readers: EventReaders
+  let retention: Retention
+  /// By reader: the time up to which all was written down, in microseconds since 1970.
+  var committedTimes: [String: UInt64] = [:]
+  var damageTurn: EventSource?
   var watch: JournalWatch?
   var hookWatcher: FolderWatcher?
   var sources: [EventSource] = []
@@ -24,6 +29,8 @@ package actor Follower {
   var reopenTimer: EventSource?
   /// What was read and could not be written down yet; nothing more is read meanwhile.
   var uncommitted: [Ledger.Step] = []
+  /// Whether it was said that the ledger cannot be written.
+  var isLedgerRefusing = false
   /// Until the end of the journal was reached for the first time.
   var isCatchingUp = true
   /// Whether the ledger may hold runs to be done that the executor has not been given.
@@ -64,8 +71,13 @@ package actor Follower {
     self.loop = loop
     self.options = options
     self.reporter = reporter
-    ledger = try Ledger(stateDirectory: options.stateDirectory)
+    try Ledger.makeDirectory(options.stateDirectory)
     lock = try LedgerLock(stateDirectory: options.stateDirectory)
+    ledger = try Ledger.openForFollowing(stateDirectory: options.stateDirectory)
+    let configuration = ConfigurationStore(paths: options.configurationPaths)
+    configuration.load()
+    self.configuration = configuration
+    retention = Retention(ledger: ledger, loop: loop) { configuration.configuration.historyKeep }
     hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
     witness = BusWitness(
       machine: try Id128.machine(), boot: try Id128.boot(), hostname: hostName(), since: Clock.monotonic())
@@ -78,13 +90,15 @@ package actor Follower {
     }
     executor = RunExecutor(
       owner: Follower.owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: containment,
-      jobs: options.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil, manager: options.selection.manager)
+      jobs: options.jobs ?? configuration.configuration.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil,
+      manager: options.selection.manager)
   }
 
   // MARK: Starting
 
   /// Begins; everything else happens while the loop runs.
   package func start() throws {
+    ledger.database.onCorruption = { [unowned self] in noteDamage($0) }
     // Blocked before anything is spawned; a child's end is told by its pidfd.
     EventLoop.block([SIGCHLD, SIGPIPE])
     raiseDescriptorLimit()
@@ -116,6 +130,7 @@ package actor Follower {
     moreTimer = try loop.schedule { [unowned self] in
       moreTimer = nil
       loadStoredRuns()
+      retention.begin()
       look()
     }
   }
@@ -133,7 +148,9 @@ package actor Follower {
   /// Finds the place in the journal to go on from.
   func place() throws {
     startTime = Clock.now().microseconds
+    if try placeAfterDamage() { return }
     if let since = options.since {
+      if !options.again { try ledger.requireMemory(since: since) }
       for reader in readers.all {
         // Written down at once: a restart before the first entry must not go back to where an earlier one was.
         try ledger.begin(reader: reader.name, machine: reader.machine, at: since)
@@ -158,13 +175,16 @@ package actor Follower {
   func resume(_ reader: EventReader) throws {
     switch try ledger.position(of: reader.name) {
     case .behind(let cursor):
+      committedTimes[reader.name] = cursor.realtime + 1
       let tracker = try ledger.tracker(of: reader.machine)
       if try reader.resume(after: cursor, tracker: tracker) == .lost { reportGap(after: cursor) }
       let machine = options.selection.isLocal ? "" : " of machine \(reader.machine)"
       reporter.say(
         "Following the journal\(machine) from where it was left, \(Timestamp(microseconds: cursor.realtime)).",
         .following, priority: .info)
-    case .from(let time): try reader.seek(realtime: time)
+    case .from(let time):
+      committedTimes[reader.name] = time
+      try reader.seek(realtime: time)
     case nil: break
     }
   }

@@ -77,6 +77,9 @@ extension Follower {
       do {
         let commit = try ledger.commit(step, owner: Follower.owner, now: Clock.now().microseconds)
         uncommitted.removeFirst()
+        noteLedger(error: nil)
+        if let cursor = step.cursor.flatMap(JournalCursor.init) { committedTimes[step.reader] = cursor.realtime + 1 }
+        retention.noteRecorded(step.planned.count)
         if reporter.hasTerminal { step.events.forEach(reporter.event) }
         for run in step.planned where run.state.isFinal {
           reporter.dropped(run)
@@ -88,7 +91,7 @@ extension Follower {
           executor.scheduleDue()
         }
       } catch {
-        reporter.say("\(error). Nothing more is read until it can be written.", .trouble, priority: .error)
+        noteLedger(error: error)
         retryLater()
         return false
       }
@@ -106,6 +109,16 @@ extension Follower {
     }
   }
 
+  /// Tells once that the ledger refuses, and once that it does so no longer.
+  func noteLedger(error: (any Error)?) {
+    if let error, !isLedgerRefusing {
+      reporter.say("\(error). Nothing more is read until it can be written.", .trouble, priority: .error)
+    } else if error == nil, isLedgerRefusing {
+      reporter.say("The ledger can be written again.", .trouble, priority: .notice)
+    }
+    isLedgerRefusing = error != nil
+  }
+
   func endCatchUp() {
     guard isCatchingUp else { return }
     isCatchingUp = false
@@ -120,7 +133,7 @@ extension Follower {
       try ledger.releaseHeld(owner: Follower.owner)
       needsRelease = false
     } catch {
-      reporter.say("\(error). Trying again.", .trouble, priority: .error)
+      noteLedger(error: error)
       return retryLater()
     }
     hasStoredRuns = true

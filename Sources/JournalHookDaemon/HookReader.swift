@@ -12,6 +12,7 @@ struct HookReader {
   private(set) var entries: [HookStore.Entry] = []
   private(set) var directoryProblems: [Diagnostic] = []
   private(set) var linkedFolders: Set<String> = []
+  private(set) var refusedPaths: Set<String> = []
   /// Whether something could not be read for want of descriptors or memory: what was read before counts, then.
   private(set) var isIncomplete = false
 
@@ -23,11 +24,14 @@ struct HookReader {
   }
 
   private let requiresHost: Bool
+  private let defaultTimeout: TimeSpan
 
   /// - Parameters:
   ///   - previous: the hooks as they were; a broken definition keeps what it said.
   ///   - requiresHost: whether a hook without `Host=` is an error.
-  init(directories: [String], previous: [String: LoadedHook], requiresHost: Bool) {
+  ///   - defaultTimeout: `TimeoutSec=` of a hook that has none.
+  init(directories: [String], previous: [String: LoadedHook], requiresHost: Bool, defaultTimeout: TimeSpan) {
+    self.defaultTimeout = defaultTimeout
     self.requiresHost = requiresHost
     self.directories = directories
     self.previous = previous
@@ -52,7 +56,7 @@ struct HookReader {
       } catch {
         // Of the directories that are looked at by default most do not exist.
         if error.problem == .notFound { continue }
-        if error.isTemporary { isIncomplete = true }
+        note(error)
         directoryProblems.append(
           Diagnostic(file: folder, line: 1, severity: .error, message: "directory refused: \(error)"))
       }
@@ -84,7 +88,9 @@ struct HookReader {
       let merged = try inFolders.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }.compactMap {
         (_, place) throws(TrustError) in try readDropIn(place)
       }
-      switch loadHook(name: name, path: place.path, kind: kind, contents: contents, dropIns: merged) {
+      switch loadHook(
+        name: name, path: place.path, kind: kind, contents: contents, dropIns: merged, defaultTimeout: defaultTimeout)
+      {
       case .program: return
       case .masked: entry.status = .masked
       case .broken(let diagnostics):
@@ -102,7 +108,7 @@ struct HookReader {
         entry.status = .active(try resolve(hook))
       }
     } catch let error as TrustError {
-      if error.isTemporary { isIncomplete = true }
+      note(error)
       // A folder or a device beside the hooks is somebody's mistake, a missing file was just removed.
       if case .notFound = error.problem, error.path == place.path { return }
       if case .notRegularFile = error.problem, let folder = describe(folderAt: place) {
@@ -130,7 +136,7 @@ struct HookReader {
       return try directory.openDirectory(name).names()
     } catch {
       if case .notFolder = error.problem { return nil }
-      if error.isTemporary { isIncomplete = true }
+      note(error)
       if error.problem != .notFound, refusedDropIns[name] == nil { refusedDropIns[name] = error }
       return []
     }
@@ -167,7 +173,7 @@ struct HookReader {
       try file.checkInterpreter()
       return LoadedProgram(path: path, identity: file.identity)
     } catch {
-      if error.isTemporary { isIncomplete = true }
+      note(error)
       throw HookError(description: "\(what): \(error)", isRefusal: error.isRefusal)
     }
   }
@@ -232,6 +238,10 @@ struct HookReader {
     let isMeant = !isPlain || place.name.hasSuffix(HookFileNames.definitionSuffix)
     return Diagnostic(
       file: place.path, line: 1, severity: isMeant ? .error : .warning, message: "refused: it is a folder, not a file")
+  }
+
+  private mutating func note(_ error: TrustError) {
+    if error.isTemporary { isIncomplete = true } else { refusedPaths.insert(error.component) }
   }
 
   private mutating func note(_ path: String, asFolderOf folder: String) {

@@ -10,10 +10,16 @@ package struct LedgerError: Error, CustomStringConvertible {
     case unusable
     /// The database was written by a later version.
     case tooNew
+    /// The database is damaged, or is none.
+    case damaged
+    /// What was done in the time that is asked for is forgotten.
+    case beforeHorizon
   }
 
   package let kind: Kind
   package let description: String
+  /// What SQLite says, of a database that is damaged.
+  var reason: String?
 }
 
 /// What is to be done, what was done and how far the journal was read: `journalhook.db` in the state directory.
@@ -23,6 +29,8 @@ package struct LedgerError: Error, CustomStringConvertible {
 package final class Ledger {
   let database: SQLiteDatabase
   package let stateDirectory: String
+  /// What became of the ledger that was here before; nil when all is well.
+  var damage: LedgerDamage?
 
   /// Opens the ledger of a state directory, both made if they do not exist.
   package init(stateDirectory: String, readOnly: Bool = false) throws {
@@ -44,6 +52,13 @@ package final class Ledger {
       database = try SQLiteDatabase(path: path, readOnly: readOnly)
       if !readOnly { try setUp() } else { try checkVersion(atLeast: LedgerSchema.version) }
     } catch let error as SQLiteError {
+      if error.isCorruption {
+        throw LedgerError(
+          kind: .damaged,
+          description:
+            "The ledger \(path) is damaged: \(error.message). The next start of follow sets it aside and begins anew.",
+          reason: error.message)
+      }
       throw LedgerError(
         kind: .unusable,
         description:
@@ -63,7 +78,8 @@ package final class Ledger {
   private func setUp() throws {
     // WAL with synchronous=NORMAL: a commit is one write without waiting for the disk. After a crash of the process nothing
     // is lost; after a power loss the last commits may be, never the order of them, so runs may repeat but none is lost.
-    try database.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-256;")
+    try database.execute(
+      "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-256; PRAGMA foreign_keys=ON;")
     try checkVersion(atLeast: 0)
     try LedgerSchema.migrate(database)
   }
@@ -86,7 +102,7 @@ package final class Ledger {
     }
   }
 
-  private static func makeDirectory(_ path: String) throws {
+  static func makeDirectory(_ path: String) throws {
     // Hooks that run as other users reach their own folders below it, and can list nothing: 0711, whatever the umask.
     let mask = umask(0o066)
     defer { umask(mask) }

@@ -11,7 +11,10 @@ package struct ReplayOptions: Sendable {
   package var since: UInt64
   package var until: UInt64 = .max
   package var again = false
-  package var jobs = 64
+  /// How many runs may be under way at once; nil: what the configuration says.
+  package var jobs: Int?
+  /// Where `journalhook.conf` may be.
+  package var configurationPaths: [String] = []
 
   package init(selection: JournalSelection, stateDirectory: String, hookDirectories: [String], since: UInt64) {
     self.selection = selection
@@ -64,9 +67,13 @@ package actor Replayer {
     for reader in readers.all { try reader.seek(realtime: options.since) }
     unread = readers.all[...]
     ledger = try Ledger(stateDirectory: options.stateDirectory)
+    if !options.again { try ledger.requireMemory(since: options.since) }
     let hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
+    let configuration = ConfigurationStore(paths: options.configurationPaths)
+    configuration.load()
+    hooks.defaultTimeout = configuration.configuration.defaultTimeout
     hooks.load()
-    for diagnostic in hooks.diagnostics {
+    for diagnostic in configuration.diagnostics + hooks.diagnostics {
       reporter.say("\(diagnostic)", .hookProblem, priority: diagnostic.severity == .error ? .error : .warning)
     }
     if hooks.hooks.isEmpty, !hooks.diagnostics.isEmpty {
@@ -76,7 +83,8 @@ package actor Replayer {
     planner = RunPlanner(hooks: hooks, boot: try Id128.boot(), mode: .replay)
     executor = RunExecutor(
       owner: owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: Containment.establish(),
-      jobs: options.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil, manager: options.selection.manager)
+      jobs: options.jobs ?? configuration.configuration.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil,
+      manager: options.selection.manager)
   }
 
   /// Begins; the loop ends with 1 if a run failed or not all was done.
@@ -84,6 +92,7 @@ package actor Replayer {
     EventLoop.block([SIGCHLD, SIGPIPE])
     sources.append(try loop.watch(signal: SIGTERM) { [unowned self] in drain() })
     sources.append(try loop.watch(signal: SIGINT) { [unowned self] in drain() })
+    ledger.database.onCorruption = { [unowned self] in noteDamage($0) }
     let failures = try recoverFromCrash(ledger, owner: owner, hooks: hooks, reporter)
     try executor.answer(failures: failures)
     executor.hasTurnedBack = { [readers] in readers.hasTurnedBack(since: $0) }
@@ -150,6 +159,17 @@ package actor Replayer {
     drainTimer = try? loop.schedule(at: loop.now() + Follower.drainTime) { [unowned self] in executor.interruptAll() }
     goOn()
   }
+
+  /// The follower sets a damaged ledger aside when it starts next, which a replay may not do beside it.
+  private func noteDamage(_ error: SQLiteError) {
+    guard damageTurn == nil else { return }
+    reporter.say("The ledger is damaged: \(error). The replay ends.", .ledgerDamaged, priority: .error)
+    isDraining = true
+    damageTurn = try? loop.schedule { [unowned self] in
+      executor.endAll(within: Follower.cutOffTime) { [loop] in loop.exit(1) }
+    }
+  }
+  private var damageTurn: EventSource?
 
   private func end() {
     // What was not begun is not this replay's any more; a later one finds it missing again.

@@ -23,6 +23,8 @@ package enum MessageID: String, Sendable, CaseIterable {
   case following = "d1165d4871b840da8b7461e7fb4bef1b"
   /// Entries of the journal may have been missed.
   case gap = "bb76af92a6714a0a9a17e8847ede1ef5"
+  /// The ledger is damaged, or was and has been set aside.
+  case ledgerDamaged = "d645d5efb190427fa43a589734a11ab6"
   /// Something that journalhook needs does not work.
   case trouble = "6c4808531e874a6188b61fc7bcee030c"
 }

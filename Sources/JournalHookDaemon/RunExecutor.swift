@@ -69,6 +69,15 @@ package final class RunExecutor {
     }
   }
 
+  /// How many runs may be under way at once.
+  var jobs: Int {
+    get { queue.limit }
+    set {
+      queue.limit = max(1, newValue)
+      startNext()
+    }
+  }
+
   /// The number of runs that wait for their turn.
   var waitingCount: Int { queue.waiting }
 
@@ -129,6 +138,20 @@ package final class RunExecutor {
   func interruptAll() {
     for run in active.values { perform(run.machine.interrupt(), for: run) }
   }
+
+  /// Ends the runs under way where no more can be written down, and calls when nothing is left of them, or in so many
+  /// microseconds.
+  func endAll(within time: UInt64, then done: @escaping () -> Void) {
+    isDraining = true
+    interruptAll()
+    awaitEnd(until: loop.now() + time, done)
+  }
+
+  private func awaitEnd(until deadline: UInt64, _ done: @escaping () -> Void) {
+    if active.isEmpty || loop.now() >= deadline { return done() }
+    endTimer = try? loop.schedule(at: loop.now() + 50_000) { [unowned self] in awaitEnd(until: deadline, done) }
+  }
+  private var endTimer: EventSource?
 
   // MARK: Starting
 

@@ -194,6 +194,41 @@ import Testing
     _ = try Ledger(stateDirectory: folder.path, readOnly: true)
   }
 
+  @Test func finishedRunsAreForgottenByAgeAndByNumber() throws {
+    let folder = Folder()
+    let ledger = try Ledger(stateDirectory: folder.path)
+    // Thirty runs, ended in the order 1, 2, … s; the 1st is open, the 2nd may have left something behind.
+    for number in 1...30 {
+      var event = event("\(number)")
+      event.realtime = UInt64(number) * 1000
+      let run = try #require(try commit(ledger, [PlannedRun(event: event, hook: "x", mode: .live)]).first)
+      if number == 1 { continue }
+      try ledger.begin(run, container: number == 2 ? "/c" : nil, now: 1)
+      try ledger.record(.init(state: .succeeded, exit: .exited(0)), of: run, now: UInt64(number) * 1_000_000)
+    }
+    #expect(try ledger.horizon() == nil)
+    try ledger.requireMemory(since: 0)
+    func forget(_ time: TimeSpan, _ runs: UInt32?) throws -> [Int64] {
+      var keep = HistoryKeep()
+      keep.time = time
+      keep.runs = runs
+      var position: Int64? = 0
+      while let last = position {
+        position = try ledger.forget(beyond: keep, after: last, limit: 4, now: 30_000_000)
+      }
+      return try ledger.database.query("SELECT id FROM runs ORDER BY id").compactMap { $0[0].integer }
+    }
+    #expect(try forget(.infinity, nil).count == 30)
+    #expect(try forget(.seconds(30), 30).count == 30)
+    #expect(try forget(.seconds(20), nil) == [1, 2] + Array(10...30))
+    #expect(try ledger.horizon() == 9000)
+    #expect(try forget(.seconds(20), 10) == [1, 2] + Array(23...30))
+    #expect(try ledger.horizon() == 22000)
+    #expect(try ledger.database.query("SELECT count(*) FROM attempts") == [[.integer(9)]])
+    try ledger.requireMemory(since: 22001)
+    #expect { try ledger.requireMemory(since: 22000) } throws: { ($0 as? LedgerError)?.kind == .beforeHorizon }
+  }
+
   @Test func whatIsNoLedgerIsRefused() throws {
     let folder = Folder()
     let file = try #require(fopen("\(folder.path)/journalhook.db", "w"))

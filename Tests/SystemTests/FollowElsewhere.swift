@@ -24,7 +24,8 @@ extension Follow {
       // script(1) makes a terminal of its own.
       try launch("script -qfec '\(command)' /dev/null >\"$FOLDER/out\" 2>&1 </dev/null")
     case .withoutCgroups:
-      try launch("unshare -m bash -c 'mount -o remount,bind,ro /sys/fs/cgroup; \(command)' >\"$FOLDER/out\" 2>&1 </dev/null")
+      let mount = "mount -o remount,bind,ro /sys/fs/cgroup || exit 1"
+      try launch("unshare -m bash -c '\(mount); \(command)' >\"$FOLDER/out\" 2>&1 </dev/null")
     }
     try box.wait(
       until: #"""
