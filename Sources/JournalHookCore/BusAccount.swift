@@ -47,15 +47,25 @@ struct BusAccount: Sendable {
     if let state, hasTold(state) { return [] }
     let steps = isUp ? comingUp(state) : goingDown(state, since)
     return steps.map { step in
-      var entry = ManagerEntry(
-        kind: step.kind, unit: unit, manager: manager, machine: machine, hostname: hostname, boot: boot,
-        realtime: realtime &- (time &- min(step.time, time)), monotonic: step.time, cursor: "",
-        invocation: step.invocation ?? invocation, message: "Seen on the bus: \(unit) is \(change.activeState).",
-        source: .bus)
+      var entry = entry(step.kind, machine: machine, boot: boot, hostname: hostname)
+      entry.realtime &-= time &- min(step.time, time)
+      entry.monotonic = step.time
+      entry.invocation = step.invocation ?? invocation
       step.fill(&entry)
       return entry
     }
   }
+
+  /// What the manager might have logged of it.
+  func entry(_ kind: ManagerEntry.Kind, machine: String, boot: String, hostname: String?) -> ManagerEntry {
+    ManagerEntry(
+      kind: kind, unit: unit, manager: manager, machine: machine, hostname: hostname, boot: boot, realtime: realtime,
+      monotonic: time, cursor: "", invocation: invocation,
+      message: "Seen on the bus: \(unit) is \(change.activeState).", source: .bus)
+  }
+
+  /// Whether the unit is down and was not up since it was started.
+  var wasNeverUp: Bool { !isUp && change.activeState != "activating" && change.activeEnter < change.inactiveExit }
 
   /// Whether what is known of the unit contains this already, or goes beyond it.
   private func hasTold(_ state: UnitState) -> Bool {

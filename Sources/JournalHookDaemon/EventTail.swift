@@ -27,6 +27,10 @@ package final class EventTail {
         readers.all.first?.note($0)
         scheduleWitness()
       }
+      watch.onReturn = { [unowned self] in
+        readers.all.first?.managerHasReturned(with: $0)
+        scheduleWitness()
+      }
       watch.listenToManager()
     }
     self.watch = watch

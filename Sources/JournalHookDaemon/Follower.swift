@@ -100,6 +100,10 @@ package actor Follower {
     self.watch = watch
     try watchJournal()
     watch.onUnitChange = { [unowned self] in note($0) }
+    watch.onReturn = { [unowned self] in
+      readers.all.first?.managerHasReturned(with: $0)
+      scheduleWitness()
+    }
     watch.onShutdown = { [unowned self] in executor.systemGoesDown($0) }
     if options.selection.isLocal {
       readers.all.first?.listen()

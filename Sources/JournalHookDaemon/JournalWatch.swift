@@ -19,6 +19,11 @@ package final class JournalWatch {
   private var reconnectTimer: EventSource?
   /// Called with what the manager says of a unit's state.
   package var onUnitChange: ((UnitChange) -> Void)?
+  /// Called when the manager was away for a moment (`systemctl daemon-reexec`), with the names of all units that it has now.
+  /// The states of those that changed meanwhile follow by `onUnitChange`.
+  package var onReturn: ((Set<String>) -> Void)?
+  /// When the connection was lost, in microseconds since boot.
+  private var lostSince: UInt64?
   /// Called when the system begins to go down (true), and when that was called off.
   package var onShutdown: ((Bool) -> Void)?
   private var reconnectDelay = firstReconnect
@@ -27,6 +32,7 @@ package final class JournalWatch {
   private static let lastDelay: UInt64 = 64_000
   /// How often to look where the journal's descriptor does not tell every change (network file systems).
   private static let pollInterval: UInt64 = 1_000_000
+  private static let lastReading: UInt64 = 1_000_000
   private static let firstReconnect: UInt64 = 100_000
   private static let lastReconnect: UInt64 = 10_000_000
 
@@ -73,6 +79,16 @@ package final class JournalWatch {
       try bus.attach(
         to: loop, onMessage: { [unowned self] in nudge($0) }, onDisconnect: { [unowned self] in reconnect() })
       self.bus = bus
+      if let lostSince {
+        bus.onUnitNames = { [unowned self] in onReturn?($0) }
+        bus.onUnitState = { [unowned self] state in
+          // What was told before it was lost may have come too late to be read.
+          guard max(state.activeEnter, state.inactiveEnter) &+ JournalWatch.lastReading >= lostSince else { return }
+          onUnitChange?(state)
+        }
+        try bus.askForUnits()
+        self.lostSince = nil
+      }
       reconnectTimer = nil
       reconnectDelay = JournalWatch.firstReconnect
     } catch {
@@ -82,6 +98,7 @@ package final class JournalWatch {
 
   private func reconnect() {
     bus = nil
+    if lostSince == nil { lostSince = loop.now() }
     reconnectTimer = try? loop.schedule(at: loop.now() + reconnectDelay) { [unowned self] in
       listenToManager()
       // What was told in between was told to nobody.

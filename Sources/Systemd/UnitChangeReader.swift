@@ -27,6 +27,15 @@ struct UnitChangeReader {
     return change
   }
 
+  /// The state in the answer to GetAll.
+  static func state(in reply: OpaquePointer?) -> UnitChange? {
+    var change = UnitChange(unit: "", activeState: "")
+    guard unsafe properties(reply, { unsafe read($0, $1, into: &change) }), !change.unit.isEmpty,
+      !change.activeState.isEmpty
+    else { return nil }
+    return change
+  }
+
   private static let prefix = "org.freedesktop.systemd1."
 
   /// The unit whose object has sent the message.
@@ -56,6 +65,8 @@ struct UnitChangeReader {
 
   private static func read(_ key: String, _ message: OpaquePointer?, into change: inout UnitChange) -> Bool {
     switch key {
+    // Only in answers: it never changes.
+    case "Id": unsafe variant(message, "s") { change.unit = unsafe text(message) ?? "" }
     case "ActiveState": unsafe variant(message, "s") { change.activeState = unsafe text(message) ?? "" }
     case "SubState": unsafe variant(message, "s") { change.subState = unsafe text(message) ?? "" }
     case "InvocationID":

@@ -83,11 +83,11 @@ import Testing
     let up = change("active", "j", enter: 2200)
     let restart = [said(.started, "i", at: 500), said(.failureResult, "i", at: 2000), said(.started, "j", at: 2200)]
     #expect(events(restart, [between, up]).isEmpty)
-    #expect(events(restart, [up, between]).isEmpty)
+    let starting = change("activating", "j", begin: 2150, enter: 500, exit: 2000, inactive: 2100)
+    #expect(events(restart, [between, starting]).isEmpty)
     #expect(events(Array(restart.prefix(2)), [between]).isEmpty, "not up yet")
     #expect(events([said(.started, "i", at: 500)], [between]) == ["stopped success bus"], "it was the one before")
-    let starting = Array(restart.prefix(2)) + [said(.starting, "j", at: 2200)]
-    #expect(events(starting, [between]).isEmpty)
+    #expect(events(Array(restart.prefix(2)) + [said(.starting, "j", at: 2200)], [between]).isEmpty, "not up yet")
   }
 
   @Test func aFailureThatWasNotLogged() {
@@ -140,6 +140,18 @@ import Testing
     #expect(events([started], [down], then: said(.success, "i", at: 3101)) == ["stopped success journal"])
     // A late entry, about what is over.
     #expect(events([started, next], [again], then: said(.stopped, "i", at: 4100)).isEmpty)
+  }
+
+  @Test func whetherAStartHasFailed() {
+    var tracker = LifecycleTracker()
+    var witness = BusWitness(machine: "m", boot: "b", hostname: "h", since: 1000)
+    #expect(tracker.process(said(.failureResult, "i", at: 2000)).isEmpty, "was it up?")
+    #expect(witness.failedStarts(in: tracker).isEmpty)
+    witness.note(
+      change("failed", "i", begin: 1500, enter: 1100, exit: 1200, inactive: 2000), of: .system, now: 5000, realtime: 7)
+    let events = witness.failedStarts(in: tracker).flatMap { tracker.process($0) } + tracker.flushAll()
+    #expect(events.map(text) == ["failed signal journal"])
+    #expect(witness.failedStarts(in: tracker).isEmpty)
   }
 
   @Test func whatIsNoChangeIsNoNews() {
