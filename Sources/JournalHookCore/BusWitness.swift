@@ -22,12 +22,23 @@ package struct BusWitness: Sendable {
   /// What the journal has yet to explain, oldest first.
   private var held: [Held] = []
 
+  private var jobs = BusJobs()
+
   /// - Parameter since: when following began, in microseconds since boot.
   package init(machine: String, boot: String, hostname: String?, since: UInt64) {
     self.machine = machine
     self.boot = boot
     self.hostname = hostname
     self.since = since
+  }
+
+  /// Takes note of a job that was queued or is gone.
+  package mutating func note(job: UInt32, isNew: Bool, of unit: String) {
+    if isNew { return jobs.isQueued(job, of: unit) }
+    guard jobs.isGone(job, of: unit) else { return }
+    for index in held.indices where held[index].word.unit == unit && held[index].word.restartJob == job {
+      held[index].word.restartJob = nil
+    }
   }
 
   /// When the first change that waits for its explanation has waited long enough, in microseconds since boot; nil if none does.
@@ -39,7 +50,9 @@ package struct BusWitness: Sendable {
   ///   - now: in microseconds since boot.
   ///   - realtime: the wall-clock time in microseconds since 1970.
   package mutating func note(_ change: UnitChange, of manager: Manager, now: UInt64, realtime: UInt64) {
-    let account = BusAccount(change, manager: manager)
+    let wasStopped = jobs.isTerminated(change.unit)
+    let account = BusAccount(
+      change, manager: manager, wasStopped: wasStopped, restartJob: jobs.restartJob(at: change))
     // An invocation comes up once. That it was down before it did was said of the one before it, in the new one's name: the
     // manager tells where a unit is only after a moment.
     if account?.isUp ?? true {

@@ -224,6 +224,9 @@ package final class EventReader {
       change, of: source.selection.manager, now: Clock.monotonic(), realtime: Clock.now().microseconds)
   }
 
+  /// Takes note of a job that was queued or is gone.
+  package func note(job: UInt32, isNew: Bool, of unit: String) { witness?.note(job: job, isNew: isNew, of: unit) }
+
   /// Takes note of a manager's return: units that were up, and which it no longer has, are down.
   package func managerHasReturned(with units: Set<String>) {
     let manager = source.selection.manager

@@ -19,6 +19,8 @@ package final class JournalWatch {
   private var reconnectTimer: EventSource?
   /// Called with what the manager says of a unit's state.
   package var onUnitChange: ((UnitChange) -> Void)?
+  /// Called when a job of the manager is queued (true) or gone (false), with its number and its unit.
+  package var onJob: ((UInt32, Bool, String) -> Void)?
   /// Called when the manager was away for a moment (`systemctl daemon-reexec`), with the names of all units that it has now.
   /// The states of those that changed meanwhile follow by `onUnitChange`.
   package var onReturn: ((Set<String>) -> Void)?
@@ -75,6 +77,7 @@ package final class JournalWatch {
   package func listenToManager() {
     do {
       let bus = try connect()
+      bus.onJob = { [unowned self] in onJob?($0, $1, $2) }
       bus.onShutdown = { [unowned self] in onShutdown?($0) }
       try bus.attach(
         to: loop, onMessage: { [unowned self] in nudge($0) }, onDisconnect: { [unowned self] in reconnect() })

@@ -15,8 +15,11 @@ internal import Glibc
   /// Called with true when a job to shut the system down is queued, with false when it is canceled.
   public var onShutdown: ((Bool) -> Void)?
 
-  /// Whether a message tells that a job of shutdown.target is new (true) or gone (false); nil for every other message.
-  private func shutdownJob(_ message: OpaquePointer?) -> Bool? {
+  /// Called when a job is queued (true) or gone (false), with its number and its unit.
+  public var onJob: ((UInt32, Bool, String) -> Void)?
+
+  /// The job that a message tells to be new or gone; nil for every other message.
+  private static func job(in message: OpaquePointer?) -> (isNew: Bool, id: UInt32, unit: String)? {
     let isNew = unsafe sd_bus_message_is_signal(message, Bus.managerInterface, "JobNew") > 0
     let isGone = unsafe sd_bus_message_is_signal(message, Bus.managerInterface, "JobRemoved") > 0
     guard isNew || isGone else { return nil }
@@ -26,10 +29,17 @@ internal import Glibc
     func type(_ letter: Unicode.Scalar) -> CChar { CChar(truncatingIfNeeded: letter.value) }
     guard unsafe sd_bus_message_read_basic(message, type("u"), &id) > 0,
       unsafe sd_bus_message_read_basic(message, type("o"), &path) > 0,
-      unsafe sd_bus_message_read_basic(message, type("s"), &unit) > 0, let unit = unsafe unit,
-      unsafe String(cString: unit) == "shutdown.target"
+      unsafe sd_bus_message_read_basic(message, type("s"), &unit) > 0, let unit = unsafe unit
     else { return nil }
-    return isNew
+    return (isNew, id, unsafe String(cString: unit))
+  }
+
+  private func take(_ message: OpaquePointer?) {
+    if let job = unsafe Bus.job(in: message) {
+      if job.unit == "shutdown.target" { onShutdown?(job.isNew) }
+      onJob?(job.id, job.isNew, job.unit)
+    }
+    onMessage?(unsafe changes.read(message))
   }
 
   /// Connects to the system's manager through its private socket, without a bus in between.
@@ -113,8 +123,7 @@ internal import Glibc
           if unsafe sd_bus_message_is_signal(message, "org.freedesktop.DBus.Local", "Disconnected") > 0 {
             bus.onDisconnect?()
           } else {
-            if let isQueued = unsafe bus.shutdownJob(message) { bus.onShutdown?(isQueued) }
-            bus.onMessage?(unsafe bus.changes.read(message))
+            unsafe bus.take(message)
           }
           return 0
         }, context), "listen on the bus")

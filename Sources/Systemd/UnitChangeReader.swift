@@ -78,6 +78,13 @@ struct UnitChangeReader {
         else { return }
         change.invocation = unsafe bytes.loadUnaligned(as: sd_id128_t.self).hexadecimal
       }
+    case "Job":
+      unsafe variant(message, "(uo)") {
+        guard unsafe sd_bus_message_enter_container(message, type("r"), "uo") > 0 else { return }
+        unsafe sd_bus_message_read_basic(message, type("u"), &change.job)
+        unsafe sd_bus_message_skip(message, "o")
+        unsafe sd_bus_message_exit_container(message)
+      }
     case "InactiveExitTimestampMonotonic": unsafe number(message, "t", &change.inactiveExit)
     case "ActiveEnterTimestampMonotonic": unsafe number(message, "t", &change.activeEnter)
     case "ActiveExitTimestampMonotonic": unsafe number(message, "t", &change.activeExit)
@@ -93,6 +100,7 @@ struct UnitChangeReader {
     case "Result": unsafe variant(message, "s") { details.result = unsafe text(message) }
     case "NRestarts": unsafe number(message, "u", &details.nRestarts)
     case "ExecMainCode": unsafe number(message, "i", &details.exitCode)
+    case "ExecMainStartTimestampMonotonic": unsafe number(message, "t", &details.mainStart)
     case "ExecMainStatus": unsafe number(message, "i", &details.exitStatus)
     default: unsafe sd_bus_message_skip(message, "v") >= 0
     }

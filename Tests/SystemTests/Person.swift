@@ -58,9 +58,11 @@ final class Person {
 
   /// Follows as a service of the user's manager; does something; ends it.
   func follow(_ body: () throws -> Void) throws {
-    try sh(#": >"$1"; systemd-run --user -q -p Type=notify --unit=journalhook-test journalhook follow --user"#, log)
+    let text = "[Service]\nType=notify\nExecStart=journalhook follow --user\n[Install]\nWantedBy=default.target\n"
+    try unit("journalhook-test.service", text)
+    try sh(#": >"$1"; systemctl --user enable -q --now journalhook-test"#, log)
     defer {
-      _ = try? sh("systemctl --user kill -s KILL journalhook-test; systemctl --user reset-failed journalhook-test || :")
+      _ = try? sh("systemctl --user disable -q --now journalhook-test")
       _ = try? sh("rm -rf .local/state/journalhook .config/journalhook")
     }
     try body()
