@@ -50,6 +50,14 @@ package struct LifecycleTracker: Sendable {
   /// Whether an event waits, so that `flush` has to be called when no entry comes.
   package var isWaiting: Bool { !waiting.isEmpty }
 
+  /// Whether the unit has taken the opposite turn since the event.
+  package func hasTurnedBack(since event: LifecycleEvent) -> Bool {
+    guard let turn = event.kind.turn, boots[event.machine] == event.boot,
+      let state = units[Key(machine: event.machine, manager: event.manager, unit: event.unit)]
+    else { return false }
+    return (turn == .up ? state.lastDown : state.lastUp) > event.monotonic
+  }
+
   /// The units whose state has changed since the last call; a unit that is not in `units` any more was forgotten.
   package mutating func takeChanges() -> Set<Key> {
     defer { changed = [] }
@@ -65,6 +73,7 @@ package struct LifecycleTracker: Sendable {
     var step = TrackerStep(state: units[key] ?? UnitState(), entry: entry)
     step.run()
     events += step.events
+    step.state.noteTurns(of: step.events)
     store(step.state, for: key)
     if units.count > LifecycleTracker.capacity { events += forgetSome() }
     return events
@@ -88,7 +97,9 @@ package struct LifecycleTracker: Sendable {
     var events: [LifecycleEvent] = []
     for key in keys {
       guard var state = units[key] else { continue }
-      events += state.tellWaiting(restart: false)
+      let told = state.tellWaiting(restart: false)
+      events += told
+      state.noteTurns(of: told)
       store(state, for: key)
     }
     return events.sorted(by: LifecycleTracker.isBefore)
@@ -150,6 +161,16 @@ package struct LifecycleTracker: Sendable {
 }
 
 extension UnitState {
+  mutating func noteTurns(of events: [LifecycleEvent]) {
+    for event in events {
+      switch event.kind.turn {
+      case .up: lastUp = event.monotonic
+      case .down: lastDown = event.monotonic
+      case nil: break
+      }
+    }
+  }
+
   /// Gives out what waits: the `stopped`, and the `failed` with it or alone.
   mutating func tellWaiting(restart: Bool, from entry: ManagerEntry? = nil) -> [LifecycleEvent] {
     var events: [LifecycleEvent] = []

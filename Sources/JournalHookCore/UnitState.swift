@@ -16,6 +16,9 @@ package struct UnitState: Sendable, Equatable {
   package var previousInvocations: [String] = []
   /// When the last entry about the unit came, in microseconds since the boot.
   package var lastSeen: UInt64 = 0
+  /// When the unit last took the turn up, and down, in microseconds since the boot; 0 if that was not seen.
+  package var lastUp: UInt64 = 0
+  package var lastDown: UInt64 = 0
 
   /// A stop job is open.
   package var isStopping = false

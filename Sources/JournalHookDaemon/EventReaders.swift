@@ -29,6 +29,11 @@ package final class EventReaders {
   /// The boot that a machine is in.
   package func newestBoot(of machine: String) -> String? { all.first { $0.machine == machine }?.newestBoot() }
 
+  /// Whether the event's unit has taken the opposite turn since, as far as was read.
+  func hasTurnedBack(since event: LifecycleEvent) -> Bool {
+    all.first { $0.machine == event.machine }?.tracker.hasTurnedBack(since: event) ?? false
+  }
+
   /// Whether an event waits for a time that may pass without another entry.
   package var isWaiting: Bool { all.contains(where: \.isWaiting) }
 

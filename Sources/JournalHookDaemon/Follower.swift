@@ -11,11 +11,16 @@ package actor Follower {
   let options: FollowOptions
   let lock: LedgerLock
   let ledger: Ledger
+  let configuration: ConfigurationStore
   let hooks: HookStore
   let reporter: Reporter
   let executor: RunExecutor
   let planner: RunPlanner
   let readers: EventReaders
+  let retention: Retention
+  /// By reader: the time up to which all was written down, in microseconds since 1970.
+  var committedTimes: [String: UInt64] = [:]
+  var damageTurn: EventSource?
   var watch: JournalWatch?
   var hookWatcher: FolderWatcher?
   var sources: [EventSource] = []
@@ -23,7 +28,9 @@ package actor Follower {
   var moreTimer: EventSource?
   var reopenTimer: EventSource?
   /// What was read and could not be written down yet; nothing more is read meanwhile.
-  var uncommitted: [(batch: EventReader.Batch, reader: EventReader)] = []
+  var uncommitted: [Ledger.Step] = []
+  /// Whether it was said that the ledger cannot be written.
+  var isLedgerRefusing = false
   /// Until the end of the journal was reached for the first time.
   var isCatchingUp = true
   /// Whether the ledger may hold runs to be done that the executor has not been given.
@@ -64,6 +71,13 @@ package actor Follower {
   var journaldStop: UInt64?
   var lateSince: UInt64?
   var lateUntil: UInt64 = 0
+  var lateTimer: EventSource?
+  /// The files that journald writes to, and when one was removed under it; when it was last looked at them.
+  var activeFiles: ActiveJournalFiles?
+  var removedSince: UInt64?
+  var lastLook: UInt64?
+  /// So long after the last entry that came late no more is expected, in microseconds.
+  static let lateTime: UInt64 = 500_000
 
   static let owner = "follow"
   /// Entries read in one turn, so that processes and timers are answered in between.
@@ -86,8 +100,13 @@ package actor Follower {
     self.loop = loop
     self.options = options
     self.reporter = reporter
-    ledger = try Ledger(stateDirectory: options.stateDirectory)
+    try Ledger.makeDirectory(options.stateDirectory)
     lock = try LedgerLock(stateDirectory: options.stateDirectory)
+    ledger = try Ledger.openForFollowing(stateDirectory: options.stateDirectory)
+    let configuration = ConfigurationStore(paths: options.configurationPaths)
+    configuration.load()
+    self.configuration = configuration
+    retention = Retention(ledger: ledger, loop: loop) { configuration.configuration.historyKeep }
     hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
     witness = BusWitness(
       machine: try Id128.machine(), boot: try Id128.boot(), hostname: hostName(), since: Clock.monotonic())
@@ -104,13 +123,15 @@ package actor Follower {
     }
     executor = RunExecutor(
       owner: Follower.owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: containment,
-      jobs: options.jobs, boot: options.selection.isLocal ? boot : nil)
+      jobs: options.jobs ?? configuration.configuration.jobs, boot: options.selection.isLocal ? boot : nil,
+      manager: options.selection.manager)
   }
 
   // MARK: Starting
 
   /// Begins; everything else happens while the loop runs.
   package func start() throws {
+    ledger.database.onCorruption = { [unowned self] in noteDamage($0) }
     // Blocked before anything is spawned; a child's end is told by its pidfd.
     EventLoop.block([SIGCHLD, SIGPIPE])
     raiseDescriptorLimit()
@@ -122,10 +143,15 @@ package actor Follower {
     hookWatcher = FolderWatcher(loop: loop) { [unowned self] in reloadHooks(isAsked: false) }
     loadHooks()
     resolveAliasesNow()
-    try recoverFromCrash(ledger, owner: Follower.owner, reporter)
+    let failures = try recoverFromCrash(ledger, owner: Follower.owner, hooks: hooks, reporter)
+    try executor.answer(failures: failures)
     try place()
 
     executor.onProgress = { [unowned self] in progress() }
+    executor.onDue = { [unowned self] in look() }
+    executor.hasTurnedBack = { [readers] in readers.hasTurnedBack(since: $0) }
+    executor.isUpToDate = { [unowned self] in isAtEnd && !isCatchingUp && uncommitted.isEmpty }
+    try executor.restoreWaiting()
     let watch = JournalWatch(loop: loop, manager: options.selection.manager) { [unowned self] in look() }
     self.watch = watch
     try watchJournal()
@@ -139,6 +165,7 @@ package actor Follower {
     moreTimer = try loop.schedule { [unowned self] in
       moreTimer = nil
       loadStoredRuns()
+      retention.begin()
       look()
     }
   }
@@ -156,7 +183,9 @@ package actor Follower {
   /// Finds the place in the journal to go on from.
   func place() throws {
     startTime = Clock.now().microseconds
+    if try placeAfterDamage() { return }
     if let since = options.since {
+      if !options.again { try ledger.requireMemory(since: since) }
       for reader in readers.all {
         // Written down at once: a restart before the first entry must not go back to where an earlier one was.
         try ledger.begin(reader: reader.name, machine: reader.machine, at: since)
@@ -181,6 +210,7 @@ package actor Follower {
   func resume(_ reader: EventReader) throws {
     switch try ledger.position(of: reader.name) {
     case .behind(let cursor):
+      committedTimes[reader.name] = cursor.realtime + 1
       let tracker = try ledger.tracker(of: reader.machine)
       let machine = options.selection.isLocal ? "" : " of machine \(reader.machine)"
       if let place = try reader.resume(after: cursor, tracker: tracker) {
@@ -190,7 +220,9 @@ package actor Follower {
           "Following the journal\(machine) from where it was left, \(Timestamp(microseconds: cursor.realtime)).",
           .following, priority: .info)
       }
-    case .from(let time): try reader.seek(realtime: time)
+    case .from(let time):
+      committedTimes[reader.name] = time
+      try reader.seek(realtime: time)
     case nil: break
     }
   }
@@ -229,11 +261,4 @@ package actor Follower {
   /// How long runs that are cut off have to end, in microseconds: with the drain less than TimeoutStopSec= of the service.
   static let cutOffTime: UInt64 = 30_000_000
   var drainTimer: EventSource?
-}
-
-/// This machine's name, as journald writes it.
-private func hostName() -> String? {
-  var buffer = [CChar](repeating: 0, count: 256)
-  guard unsafe gethostname(&buffer, buffer.count - 1) == 0 else { return nil }
-  return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }

@@ -1,15 +1,17 @@
 internal import JournalHookCore
 internal import Systemd
 
-/// The hook files, as they change.
+/// The hook files and the configuration, as they change.
 extension Follower {
   func loadHooks() {
     // Watched before they are read, so that no change falls in between; what links lead to is known only afterwards.
-    var failure = hookWatcher?.watch(contentsOf: hooks.directories, linked: hooks.linkedFolders)
-    let linked = hooks.linkedFolders
+    var failure = watchFiles()
+    let linked = linkedFolders
+    loadConfiguration()
     var isComplete = hooks.load()
-    if hooks.linkedFolders != linked {
-      failure = hookWatcher?.watch(contentsOf: hooks.directories, linked: hooks.linkedFolders)
+    if linkedFolders != linked {
+      failure = watchFiles()
+      loadConfiguration()
       isComplete = hooks.load()
     }
     hookTimer = nil
@@ -18,9 +20,9 @@ extension Follower {
         reloadHooks(isAsked: false)
       }
     }
-    let diagnostics = Set(hooks.diagnostics)
-    defer { reportedDiagnostics = diagnostics }
-    for diagnostic in hooks.diagnostics where !reportedDiagnostics.contains(diagnostic) {
+    let diagnostics = configuration.diagnostics + hooks.diagnostics
+    defer { reportedDiagnostics = Set(diagnostics) }
+    for diagnostic in diagnostics where !reportedDiagnostics.contains(diagnostic) {
       reporter.say("\(diagnostic)", .hookProblem, priority: diagnostic.severity == .error ? .error : .warning)
     }
     if let failure, !isPollingHooks {
@@ -29,6 +31,21 @@ extension Follower {
         "The hook directories are looked at every second: \(failure). Raise fs.inotify.max_user_instances.", .trouble,
         priority: .warning)
     }
+  }
+
+  private func loadConfiguration() {
+    configuration.load()
+    let now = configuration.configuration
+    hooks.defaultTimeout = now.defaultTimeout
+    let jobs = options.jobs ?? now.jobs
+    if executor.jobs != jobs { executor.jobs = jobs }
+  }
+
+  private var linkedFolders: Set<String> { hooks.linkedFolders.union(configuration.linkedFolders) }
+
+  private func watchFiles() -> SystemError? {
+    hookWatcher?.watch(
+      contentsOf: hooks.directories + configuration.dropInFolders, linked: linkedFolders, files: configuration.paths)
   }
 
   func reloadHooks(isAsked: Bool) {

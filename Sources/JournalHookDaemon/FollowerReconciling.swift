@@ -76,12 +76,6 @@ extension Follower {
     }
     reconciler?.askAgain(about: findings.undecided)
   }
-
-  /// Writes down what comes of a batch; false when that has to wait.
-  func take(_ batch: EventReader.Batch, from reader: EventReader) -> Bool {
-    uncommitted.append((batch, reader))
-    return commit()
-  }
 }
 
 extension HookStore {

@@ -23,11 +23,14 @@ struct HookReader {
   }
 
   private let requiresHost: Bool
+  private let defaultTimeout: TimeSpan
 
   /// - Parameters:
   ///   - previous: the hooks as they were; a broken definition keeps what it said.
   ///   - requiresHost: whether a hook without `Host=` is an error.
-  init(directories: [String], previous: [String: LoadedHook], requiresHost: Bool) {
+  ///   - defaultTimeout: `TimeoutSec=` of a hook that has none.
+  init(directories: [String], previous: [String: LoadedHook], requiresHost: Bool, defaultTimeout: TimeSpan) {
+    self.defaultTimeout = defaultTimeout
     self.requiresHost = requiresHost
     self.directories = directories
     self.previous = previous
@@ -83,7 +86,9 @@ struct HookReader {
       let merged = try inFolders.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }.compactMap {
         (_, place) throws(TrustError) in try readDropIn(place)
       }
-      switch loadHook(name: name, path: place.path, kind: kind, contents: contents, dropIns: merged) {
+      switch loadHook(
+        name: name, path: place.path, kind: kind, contents: contents, dropIns: merged, defaultTimeout: defaultTimeout)
+      {
       case .program: return
       case .masked: entry.status = .masked
       case .broken(let diagnostics):
@@ -97,11 +102,6 @@ struct HookReader {
         if requiresHost, hook.definition.match[.host].isEmpty {
           throw HookError(
             description: "[Match] has no Host=, which every hook needs with --directory or --file", isRefusal: false)
-        }
-        let unsupported = hook.definition.unsupportedKeys
-        if !unsupported.isEmpty {
-          throw HookError(
-            description: "this version does not support \(unsupported.joined(separator: " "))", isRefusal: false)
         }
         entry.status = .active(try resolve(hook))
       }
@@ -132,23 +132,32 @@ struct HookReader {
 
   // MARK: Programs
 
-  /// Finds and checks the program of a hook: the file itself, or what `Exec=` names.
+  /// Finds and checks the programs of a hook: the file itself or what `Exec=` names, and those of `ExecCondition=`.
   private mutating func resolve(_ hook: Hook) throws(HookError) -> LoadedHook {
-    let path = try programPath(of: hook)
+    let exec = hook.definition.exec
+    let path = try exec.map { command throws(HookError) in try find(command, "Exec=") } ?? hook.path
+    var loaded = LoadedHook(hook: hook, program: try load(path, exec == nil ? "refused" : "Exec="))
+    for command in hook.definition.execConditions {
+      loaded.conditionPrograms.append(try load(find(command, "ExecCondition="), "ExecCondition="))
+    }
+    return loaded
+  }
+
+  private mutating func load(_ path: String, _ what: String) throws(HookError) -> LoadedProgram {
     do throws(TrustError) {
       let file = try HookReader.openProgram(path)
       note(file.path, asFileIn: String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
       try file.checkInterpreter()
-      return LoadedHook(hook: hook, programPath: path, programIdentity: file.identity)
+      return LoadedProgram(path: path, identity: file.identity)
     } catch {
-      let what = hook.definition.exec == nil ? "refused" : "Exec="
       if error.isTemporary { isIncomplete = true }
       throw HookError(description: "\(what): \(error)", isRefusal: error.isRefusal)
     }
   }
 
-  private func programPath(of hook: Hook) throws(HookError) -> String {
-    guard let program = hook.definition.exec?.program else { return hook.path }
+  /// Where the program of a command is.
+  private func find(_ command: ExecCommand, _ key: String) throws(HookError) -> String {
+    let program = command.program
     if program.hasPrefix("/") { return program }
     for folder in directories + RunEnvironment.searchPath.split(separator: ":").map(String.init) {
       let path = "\(folder)/\(program)"
@@ -160,7 +169,7 @@ struct HookReader {
       return path
     }
     throw HookError(
-      description: "Exec=: there is no program '\(program)' in the hook directories or in PATH "
+      description: "\(key): there is no program '\(program)' in the hook directories or in PATH "
         + "(\(RunEnvironment.searchPath))", isRefusal: false)
   }
 

@@ -10,10 +10,16 @@ package struct LedgerError: Error, CustomStringConvertible {
     case unusable
     /// The database was written by a later version.
     case tooNew
+    /// The database is damaged, or is none.
+    case damaged
+    /// What was done in the time that is asked for is forgotten.
+    case beforeHorizon
   }
 
   package let kind: Kind
   package let description: String
+  /// What SQLite says, of a database that is damaged.
+  var reason: String?
 }
 
 /// What is to be done, what was done and how far the journal was read: `journalhook.db` in the state directory.
@@ -23,6 +29,8 @@ package struct LedgerError: Error, CustomStringConvertible {
 package final class Ledger {
   let database: SQLiteDatabase
   package let stateDirectory: String
+  /// What became of the ledger that was here before; nil when all is well.
+  var damage: LedgerDamage?
 
   /// Opens the ledger of a state directory, both made if they do not exist.
   package init(stateDirectory: String, readOnly: Bool = false) throws {
@@ -41,6 +49,13 @@ package final class Ledger {
       database = try SQLiteDatabase(path: path, readOnly: readOnly)
       if !readOnly { try setUp() } else { try checkVersion(atLeast: LedgerSchema.version) }
     } catch let error as SQLiteError {
+      if error.isCorruption {
+        throw LedgerError(
+          kind: .damaged,
+          description:
+            "The ledger \(path) is damaged: \(error.message). The next start of follow sets it aside and begins anew.",
+          reason: error.message)
+      }
       throw LedgerError(
         kind: .unusable,
         description:
@@ -60,7 +75,8 @@ package final class Ledger {
   private func setUp() throws {
     // WAL with synchronous=NORMAL: a commit is one write without waiting for the disk. After a crash of the process nothing
     // is lost; after a power loss the last commits may be, never the order of them, so runs may repeat but none is lost.
-    try database.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-256;")
+    try database.execute(
+      "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-256; PRAGMA foreign_keys=ON;")
     try checkVersion(atLeast: 0)
     try LedgerSchema.migrate(database)
   }
@@ -83,7 +99,7 @@ package final class Ledger {
     }
   }
 
-  private static func makeDirectory(_ path: String) throws {
+  static func makeDirectory(_ path: String) throws {
     // Hooks that run as other users reach their own folders below it, and can list nothing: 0711.
     var made = ""
     for part in path.split(separator: "/") {
@@ -96,38 +112,4 @@ package final class Ledger {
       }
     }
   }
-}
-
-/// Keeps every other follower away from a state directory for as long as it exists.
-package struct LedgerLock: ~Copyable {
-  private let descriptor: CInt
-
-  /// - Throws: `LedgerError` of kind `locked`, naming the process that holds it.
-  package init(stateDirectory: String) throws {
-    let path = "\(stateDirectory)/follow.lock"
-    descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else {
-      throw LedgerError(
-        kind: .unusable,
-        description: "\(SystemError("Cannot open", path: path)). Check that the state directory is writable, or name "
-          + "another one with --state-dir.")
-    }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      let reason = SystemError("Cannot lock", path: path)
-      var buffer = [UInt8](repeating: 0, count: 32)
-      let count = max(0, unsafe read(descriptor, &buffer, buffer.count))
-      let holder = String(decoding: buffer[..<count], as: UTF8.self).filter(\.isNumber)
-      close(descriptor)
-      guard reason.code == EWOULDBLOCK else { throw LedgerError(kind: .unusable, description: "\(reason)") }
-      throw LedgerError(
-        kind: .locked,
-        description: "Another journalhook follow (process \(holder)) already follows with the state directory "
-          + "\(stateDirectory). Stop it first, or name another folder with --state-dir.")
-    }
-    ftruncate(descriptor, 0)
-    let text = Array("\(getpid())\n".utf8)
-    _ = unsafe pwrite(descriptor, text, text.count, 0)
-  }
-
-  deinit { close(descriptor) }
 }

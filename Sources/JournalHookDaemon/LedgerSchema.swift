@@ -83,16 +83,23 @@ enum LedgerSchema {
     CREATE INDEX attempts_contained ON attempts(run) WHERE container IS NOT NULL;
     """,
     // 2: runs that wait for a time. `due`: when it may begin, in microseconds of CLOCK_MONOTONIC of this boot; NULL: at once.
-    // `turn`: up or down. `wait`: what for (settle, retry, rate-limit). `cause`: the run whose effect or failure led to it.
+    // `turn`: up or down. `wait`: what for (settle, retry, rate-limit). `settle_until`: event time up to which the opposite turn
+    // supersedes it. `cause`: the run whose effect or failure led to it; `mends`: it was the failure. `open`: not final.
     """
     ALTER TABLE runs ADD COLUMN machine TEXT NOT NULL DEFAULT '';
     ALTER TABLE runs ADD COLUMN turn TEXT;
     ALTER TABLE runs ADD COLUMN due INTEGER;
     ALTER TABLE runs ADD COLUMN wait TEXT;
+    ALTER TABLE runs ADD COLUMN settle_until INTEGER;
     ALTER TABLE runs ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE runs ADD COLUMN cause INTEGER;
+    ALTER TABLE runs ADD COLUMN mends INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE runs ADD COLUMN parallel INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE runs ADD COLUMN open INTEGER NOT NULL DEFAULT 0;
+    UPDATE runs SET open = 1 WHERE state IN ('pending', 'running', 'interrupted');
     UPDATE runs SET machine = coalesce(json_extract(event_json, '$.machine'), '') WHERE json_valid(event_json);
+    DROP INDEX runs_open;
+    CREATE INDEX runs_open ON runs(owner, id) WHERE open;
     CREATE INDEX runs_due ON runs(due) WHERE due IS NOT NULL;
     CREATE INDEX runs_waiting ON runs(unit) WHERE wait IS NOT NULL;
     CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;

@@ -24,6 +24,11 @@ package final class Rehearsal {
     }
   }
 
+  /// Refuses, as the real thing would, a time of which the ledger does not know any more what was done.
+  package func requireMemory(since time: UInt64) throws {
+    if !again { try ledger?.requireMemory(since: time) }
+  }
+
   /// Goes where a follow would go on.
   package func place(_ readers: EventReaders) throws {
     for reader in readers.all {

@@ -19,6 +19,8 @@ package enum MessageID: String, Sendable {
   case following = "d1165d4871b840da8b7461e7fb4bef1b"
   /// Entries of the journal may have been missed.
   case gap = "bb76af92a6714a0a9a17e8847ede1ef5"
+  /// The ledger is damaged, or was and has been set aside.
+  case ledgerDamaged = "d645d5efb190427fa43a589734a11ab6"
   /// Something that journalhook needs does not work.
   case trouble = "6c4808531e874a6188b61fc7bcee030c"
 }
@@ -97,8 +99,8 @@ package final class Reporter {
       .info)
   }
 
-  /// An attempt has an outcome.
-  func ended(_ run: Run, _ outcome: RunMachine.Outcome) {
+  /// An attempt has an outcome, and something follows.
+  func ended(_ run: Run, _ outcome: RunMachine.Outcome, _ consequence: Ledger.Consequence = .final) {
     let subject = "Hook \(run.hook)"
     let suffix = "\(run.event.unit) \(run.event.kind.rawValue) (run \(run.id))"
     let reason = outcome.reason.map { ": \($0)" } ?? ""
@@ -108,16 +110,21 @@ package final class Reporter {
       case .killed(let signal), .dumped(let signal): ", killed by signal \(signal)"
       case nil: ""
       }
+    let next =
+      switch consequence {
+      case .final: ""
+      case .rerun: "; it will be run again"
+      case .retry(let delay, _): "; it is tried again in \(TimeSpan(microseconds: delay))"
+      case .mended(let planned): "; hook \(planned.hook) answers"
+      }
     let state = (name: "JOURNALHOOK_STATE", value: outcome.state.rawValue)
     switch outcome.state {
     case .succeeded: tell(run, "\(subject) succeeded: \(suffix).", .runSucceeded, .info, [state])
-    case .failed: tell(run, "\(subject) failed\(exit)\(reason): \(suffix).", .runFailed, .error, [state])
+    case .failed: tell(run, "\(subject) failed\(exit)\(reason)\(next): \(suffix).", .runFailed, .error, [state])
     case .timedOut:
-      tell(run, "\(subject) timed out and was ended\(exit): \(suffix).", .runFailed, .error, [state])
+      tell(run, "\(subject) timed out and was ended\(exit)\(next): \(suffix).", .runFailed, .error, [state])
     case .interrupted:
-      tell(
-        run, "\(subject) was interrupted\(reason); it will be run again: \(suffix).", .runInterrupted, .warning, [state]
-      )
+      tell(run, "\(subject) was interrupted\(reason)\(next): \(suffix).", .runInterrupted, .warning, [state])
     default:
       tell(run, "\(subject) is not run, \(outcome.state.rawValue)\(reason): \(suffix).", .runDropped, .notice, [state])
     }

@@ -44,6 +44,9 @@ enum RunEnvironment {
     add("ATTEMPT", String(run.attempt))
     add("MODE", run.mode.rawValue)
     add("STATE_DIRECTORY", stateDirectory)
+    // Beyond the contract: a hook that answers a failure has to know whose.
+    add("FAILED_HOOK", run.failed?.hook)
+    add("FAILED_RUN_ID", run.failed.map { String($0.id) })
     return variables
   }
 

@@ -17,6 +17,7 @@ final class RunOutput {
   private static let drainTime: UInt64 = 10_000
 
   private let reading: OwnedDescriptor
+  private var writing: OwnedDescriptor?
   private let loop: EventLoop
   private let reporter: Reporter
   private let run: Run
@@ -27,10 +28,11 @@ final class RunOutput {
   /// How many bytes are still to be read, once the run is over.
   private var rest: Int?
 
-  /// Makes a pipe, and gives its writing end to `body` only.
-  init(of run: Run, loop: EventLoop, reporter: Reporter, body: (CInt) throws -> Void) throws {
+  /// Makes a pipe.
+  init(of run: Run, loop: EventLoop, reporter: Reporter) throws {
     let pipe = try Pipe()
     reading = try pipe.reading.duplicate()
+    writing = try pipe.writing.duplicate()
     self.loop = loop
     self.reporter = reporter
     self.run = run
@@ -39,8 +41,13 @@ final class RunOutput {
     _ = fcntl(reading.rawValue, F_SETFL, O_NONBLOCK)
     // Before there is a process: nothing may fail behind it.
     source = try watch()
-    try body(pipe.writing.rawValue)
   }
+
+  /// What the run's processes write to, until `closeWritingEnd`.
+  var writingEnd: CInt { writing?.rawValue ?? -1 }
+
+  /// No more processes will be given the writing end: the output is at its end when the last that has it is.
+  func closeWritingEnd() { writing = nil }
 
   /// Reads what is there once the run has ended, and gives out an unfinished line; what takes longer is read in turns.
   func drain() {
@@ -49,6 +56,7 @@ final class RunOutput {
 
   /// Reads no more than what is there now, and that in turns if need be.
   func close() {
+    closeWritingEnd()
     rest = available
     readOn(until: Clock.monotonic() + RunOutput.drainTime)
     guard rest != nil else { return }

@@ -7,6 +7,7 @@ final class RunPlanner {
   /// This machine's.
   private let boot: CurrentBoot
   private let startedAt = Clock.monotonic()
+  private var limiter = RateLimiter()
   /// For runs that somebody has asked for by `replay`.
   private let fixedMode: Run.Mode?
   /// Whether events from while nobody followed may still come.
@@ -18,17 +19,40 @@ final class RunPlanner {
     fixedMode = mode
   }
 
-  /// The runs, in the order of events, those of one event by file name.
+  /// The runs, in the order of events, those of one event by file name. Each event is to be given once: the hooks' rate limits
+  /// count them.
   func plan(_ events: [LifecycleEvent], of readers: EventReaders) -> [PlannedRun] {
     events.flatMap { event in
       let isOfEarlierBoot =
         readers.selection.isLocal ? boot.isLater(than: event) : event.boot != readers.newestBoot(of: event.machine)
       let names = hooks.aliases.names(of: event.unit)
-      return hooks.hooks.compactMap { hook in
-        PlannedRun(
-          event, hook: hook.hook, mode: mode(of: event), isOfEarlierBoot: isOfEarlierBoot, aliases: names)
+      return hooks.hooks.compactMap { hook -> PlannedRun? in
+        guard
+          var run = PlannedRun(
+            event, hook: hook.hook, mode: mode(of: event), isOfEarlierBoot: isOfEarlierBoot, aliases: names)
+        else { return nil }
+        if run.state == .pending { setTime(of: &run, hook.hook) }
+        return run
       }
     }
+  }
+
+  /// Decides whether the run has to wait.
+  private func setTime(of run: inout PlannedRun, _ hook: Hook) {
+    var delay = run.settle
+    if run.mode == .live, case .wait(let time, let instead) = limiter.admit(run.event, by: hook) {
+      delay = max(delay ?? 0, time)
+      run.rateLimitedInstead = instead
+    }
+    run.due = delay.map { time(after: run.event, $0) }
+  }
+
+  /// The time of CLOCK_MONOTONIC so many microseconds after an event.
+  private func time(after event: LifecycleEvent, _ delay: UInt64) -> UInt64 {
+    if event.boot == boot.id { return event.monotonic &+ delay }
+    let now = Clock.now().microseconds
+    let passed = now > event.realtime ? now - event.realtime : 0
+    return Clock.monotonic() + (delay > passed ? delay - passed : 0)
   }
 
   /// Clocks can be set; the time since the boot tells reliably what is from before this process.

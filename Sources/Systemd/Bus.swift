@@ -136,10 +136,23 @@ internal import Glibc
     try unsafe loop.attach(handle)
   }
 
+  /// Connects to the manager of the system, or of the calling user, by the shortest way that the caller may go.
+  public static func manager(ofUser: Bool) throws(SystemError) -> Bus {
+    if ofUser { return try privateUserManager() }
+    return geteuid() == 0 ? try privateSystemManager() : try systemBus()
+  }
+
   /// The LoadState of a unit: `loaded`, `not-found`, `masked`, … The manager loads it for that, if it is not.
   ///
   /// Waits for the answer, up to two seconds.
-  public func loadState(of unit: String) throws(SystemError) -> String {
+  public func loadState(of unit: String) throws(SystemError) -> String { try property("LoadState", of: unit) }
+
+  /// The ActiveState of a unit: `active`, `inactive`, `failed`, …
+  ///
+  /// Waits for the answer, up to two seconds.
+  public func activeState(of unit: String) throws(SystemError) -> String { try property("ActiveState", of: unit) }
+
+  private func property(_ name: String, of unit: String) throws(SystemError) -> String {
     var path: UnsafeMutablePointer<CChar>?
     try SystemError.check(
       unsafe sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path), "name the unit", path: unit)
@@ -150,7 +163,7 @@ internal import Glibc
       unsafe sd_bus_message_new_method_call(
         handle, &message, Bus.managerName, path, "org.freedesktop.DBus.Properties", "Get"), "ask for the unit",
       path: unit)
-    for argument in ["org.freedesktop.systemd1.Unit", "LoadState"] {
+    for argument in ["org.freedesktop.systemd1.Unit", name] {
       try SystemError.check(
         unsafe argument.withCString { unsafe sd_bus_message_append_basic(message, CChar(UInt8(ascii: "s")), $0) },
         "ask for the unit", path: unit)

@@ -8,7 +8,8 @@ struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Checks hook files, and exits with 1 if one cannot be used.",
     discussion:
-      "Without a path all hook directories are checked. A unit that the service manager does not know is a warning.")
+      "Without a path all hook directories and journalhook.conf are checked. A unit that the service manager does not know is a warning."
+  )
 
   @Argument(help: "Hook files or directories to check instead.")
   var path: [String] = []
@@ -23,9 +24,11 @@ struct Check: ParsableCommand {
     var diagnostics: [Diagnostic] = []
     var hooks: [LoadedHook] = []
     if path.isEmpty {
+      let configuration = ConfigurationStore(paths: configurationPaths(of: managerOptions.manager))
+      configuration.load()
       let store = HookStore(directories: try hookOptions.directories(of: managerOptions.manager))
       store.load()
-      diagnostics = store.diagnostics
+      diagnostics = configuration.diagnostics + store.diagnostics
       hooks = store.hooks
     }
     for path in path {

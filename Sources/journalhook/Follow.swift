@@ -24,8 +24,8 @@ struct Follow: ParsableCommand {
   @Flag(name: .long, help: "Show what would be run, and touch nothing.")
   var dryRun = false
 
-  @Option(name: .long, help: "How many runs may be under way at once.")
-  var jobs = 64
+  @Option(name: .long, help: "How many runs may be under way at once; otherwise Jobs= of journalhook.conf, else 64.")
+  var jobs: Int?
 
   @OptionGroup var hookOptions: HookOptions
   @OptionGroup var state: StateOptions
@@ -47,6 +47,7 @@ struct Follow: ParsableCommand {
     options.since = since?.microseconds
     options.again = again
     options.jobs = jobs
+    options.configurationPaths = configurationPaths(of: source.manager)
     let loop = try EventLoop()
     let follower = try Follower(options, loop: loop, reporter: Console.reporter(loop))
     try follower.assumeIsolated { try $0.start() }
@@ -64,6 +65,7 @@ struct Follow: ParsableCommand {
       again: again)
     let readers = try JournalAccess.open(source.selection)
     if let since {
+      try rehearsal.requireMemory(since: since.microseconds)
       for reader in readers.all { try reader.seek(realtime: since.microseconds) }
     } else {
       try rehearsal.place(readers)
@@ -78,8 +80,8 @@ struct Follow: ParsableCommand {
 }
 
 /// Refuses a number of jobs that makes no sense.
-func checkJobs(_ jobs: Int) throws {
-  guard jobs >= 1 else { throw ValidationError("--jobs: '\(jobs)' is not a number of runs; at least 1 is needed.") }
+func checkJobs(_ jobs: Int?) throws {
+  if let jobs, jobs < 1 { throw ValidationError("--jobs: '\(jobs)' is not a number of runs; at least 1 is needed.") }
 }
 
 extension Console {
