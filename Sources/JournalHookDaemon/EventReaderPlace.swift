@@ -96,9 +96,8 @@ extension EventReader {
     var batch = Batch()
     batch.events = tracker.enter(boot.id, of: machine, at: now)
     for (key, state) in findings.adopted { tracker.adopt(state, for: key) }
-    let told = take(findings.entries)
-    batch.events += told.events
-    batch.changes = told.changes
+    batch.events += findings.entries.flatMap { tracker.process($0) }
+    batch.changes = tracker.takeChanges()
     return batch
   }
 }

@@ -27,6 +27,9 @@ package actor Follower {
   var flushTimer: EventSource?
   var moreTimer: EventSource?
   var reopenTimer: EventSource?
+  /// Where the kernel has no inotify instance for us.
+  var isPollingJournal = false
+  var pollTimer: EventSource?
   /// What was read and could not be written down yet; nothing more is read meanwhile.
   var uncommitted: [Ledger.Step] = []
   /// Whether it was said that the ledger cannot be written.
@@ -37,7 +40,6 @@ package actor Follower {
   var hasStoredRuns = true
   var lastStoredRun: Int64 = 0
   var isDraining = false
-  var witness: BusWitness
   /// Whether the last look has read all there was.
   var isAtEnd = false
   /// Errors at one place of the journal.
@@ -108,8 +110,6 @@ package actor Follower {
     self.configuration = configuration
     retention = Retention(ledger: ledger, loop: loop) { configuration.configuration.historyKeep }
     hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
-    witness = BusWitness(
-      machine: try Id128.machine(), boot: try Id128.boot(), hostname: hostName(), since: Clock.monotonic())
     boot = try ManagerConnection.currentBoot()
     reconciliation = Reconciliation(
       machine: try Id128.machine(), manager: options.selection.manager, hostname: hostName())
@@ -140,6 +140,11 @@ package actor Follower {
     sources.append(try loop.watch(signal: SIGHUP) { [unowned self] in reloadHooks(isAsked: true) })
     if ServiceNotifier.watchdogInterval() != nil { try loop.sendWatchdogNotifications() }
 
+    if options.selection.isLocal {
+      planner.loopGuard = LoopGuard(ledger: ledger, hooks: hooks) { [reporter] in
+        reporter.say($0, .circle, priority: .error)
+      }
+    }
     hookWatcher = FolderWatcher(loop: loop) { [unowned self] in reloadHooks(isAsked: false) }
     loadHooks()
     resolveAliasesNow()
@@ -158,7 +163,10 @@ package actor Follower {
     watch.onUnitChange = { [unowned self] in note($0) }
     watch.onShutdown = { [unowned self] in executor.systemGoesDown($0) }
     startReconciling()
-    if options.selection.isLocal { watch.listenToManager() }
+    if options.selection.isLocal {
+      readers.all.first?.listen()
+      watch.listenToManager()
+    }
     watchFolders()
     ServiceNotifier.ready(status: status)
     // In the loop's first turn, behind READY.
@@ -228,7 +236,25 @@ package actor Follower {
   }
 
   func watchJournal() throws(SystemError) {
-    try watch?.watch(journal: readers.fileDescriptor(), isReliable: readers.isReliable)
+    do throws(SystemError) {
+      try watch?.watch(journal: readers.fileDescriptor(), isReliable: readers.isReliable)
+      isPollingJournal = false
+    } catch {
+      // What the journal tells must not be lost for want of an inotify instance. Without one libsystemd does not notice new
+      // files: what there is to read is read, then the journal is opened anew, which tries for an instance, too.
+      guard [EMFILE, ENFILE, ENOSPC, ENOMEM].contains(error.code) else { throw error }
+      if !isPollingJournal {
+        reporter.say(
+          "The journal is looked at every second: \(error). Raise fs.inotify.max_user_instances.", .trouble,
+          priority: .warning)
+      }
+      isPollingJournal = true
+      pollTimer = try loop.schedule(at: loop.now() + Follower.retryInterval) { [unowned self] in
+        pollTimer = nil
+        look()
+        if reopenTimer == nil { reopen(in: 0) }
+      }
+    }
   }
 
   // MARK: Ending

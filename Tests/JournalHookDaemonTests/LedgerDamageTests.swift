@@ -21,9 +21,10 @@ import Testing
       let event = LifecycleEvent(
         id: "\(number)", kind: .stopped, unit: "a\(number).service", message: String(repeating: "x", count: 300),
         realtime: 1, monotonic: 1, boot: "b", machine: "m", manager: .system, source: .journal)
-      _ = try ledger.commit(
-        [PlannedRun(event: event, hook: "x", mode: .live)], events: [event], cursor: cursor, reader: "local",
-        changes: [], tracker: LifecycleTracker(), owner: "follow", isCatchingUp: false, now: 1)
+      var step = Ledger.Step(planned: [PlannedRun(event: event, hook: "x", mode: .live)], events: [event])
+      step.cursor = cursor
+      step.reader = "local"
+      _ = try ledger.commit(step, owner: "follow", now: 1)
     }
   }
 

@@ -203,8 +203,9 @@ import Testing
       event.realtime = UInt64(number) * 1000
       let run = try #require(try commit(ledger, [PlannedRun(event: event, hook: "x", mode: .live)]).first)
       if number == 1 { continue }
-      try ledger.begin(run, container: number == 2 ? "/c" : nil, now: 1)
-      try ledger.record(.init(state: .succeeded, exit: .exited(0)), of: run, now: UInt64(number) * 1_000_000)
+      #expect(try ledger.begin(run, container: number == 2 ? "/c" : nil, now: 1))
+      let outcome = RunMachine.Outcome(state: .succeeded, exit: .exited(0))
+      _ = try ledger.record(outcome, of: run, owner: "follow", now: UInt64(number) * 1_000_000)
     }
     #expect(try ledger.horizon() == nil)
     try ledger.requireMemory(since: 0)
