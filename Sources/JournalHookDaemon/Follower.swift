@@ -73,6 +73,13 @@ package actor Follower {
   var journaldStop: UInt64?
   var lateSince: UInt64?
   var lateUntil: UInt64 = 0
+  var lateTimer: EventSource?
+  /// The files that journald writes to, and when one was removed under it; when it was last looked at them.
+  var activeFiles: ActiveJournalFiles?
+  var removedSince: UInt64?
+  var lastLook: UInt64?
+  /// So long after the last entry that came late no more is expected, in microseconds.
+  static let lateTime: UInt64 = 500_000
 
   static let owner = "follow"
   /// Entries read in one turn, so that processes and timers are answered in between.

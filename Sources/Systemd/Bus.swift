@@ -219,6 +219,9 @@ internal import Glibc
 
   // MARK: Questions
 
+  /// How long an answer may take, in microseconds: a manager that hangs must not hold up who asks.
+  public static let patience: UInt64 = 2_000_000
+
   /// The LoadState of a unit: `loaded`, `not-found`, `masked`, … The manager loads it for that, if it is not.
   ///
   /// Waits for the answer, up to two seconds.

@@ -3,9 +3,6 @@ internal import Glibc
 
 /// Questions to the service manager, with and without waiting for the answer.
 extension Bus {
-  /// How long an answer may take, in microseconds: a manager that hangs must not hold up who asks.
-  public static let patience: UInt64 = 2_000_000
-
   /// What the manager knows of a unit, which it loads for that if it is not.
   ///
   /// Waits for the answer, up to two seconds or the time given.
@@ -13,11 +10,6 @@ extension Bus {
     let request = try Request(.unit(unit), self)
     return try UnitStatus(request.answer(on: self, within: timeout), asked: unit)
   }
-
-  /// The ActiveState of a unit: `active`, `inactive`, `failed`, `activating`, `deactivating`, `reloading`, …
-  ///
-  /// Waits for the answer, up to two seconds.
-  public func activeState(of unit: String) throws(SystemError) -> String { try status(of: unit).activeState }
 
   /// The manager's own properties, of org.freedesktop.systemd1.Manager.
   ///
