@@ -19,6 +19,9 @@ package final class EventReader {
   private var start: Start = .head
   /// Events before this time only lead up to those that are asked for.
   private var firstTime: UInt64 = 0
+  /// What the live manager has told, while it is listened to.
+  private var witness: BusWitness?
+  private let oneshots: OneshotLookup?
 
   private enum Start {
     case head
@@ -32,6 +35,8 @@ package final class EventReader {
     self.source = source
     self.tracker = tracker
     decoder = EntryDecoder(trust: source.trust)
+    let isOfUser = source.selection.manager != .system
+    oneshots = source.selection.isLocal && isOfUser ? OneshotLookup() : nil
     journal = try source.open()
     try journal.seekHead()
   }
@@ -146,7 +151,7 @@ package final class EventReader {
         batch.cursor = entry.cursor
         if let known = newest, entry.realtime > known.time { newest = (entry.boot, entry.realtime) }
         if let said = decoder.decode(entry) {
-          batch.events += tracker.process(said).filter { (firstTime...end).contains($0.realtime) }
+          batch.events += process(said).filter { (firstTime...end).contains($0.realtime) }
         }
       }
     } catch {
@@ -192,10 +197,41 @@ package final class EventReader {
     return batch
   }
 
-  /// The events of what was learnt elsewhere, as if it had been read here.
-  func take(_ entries: [ManagerEntry]) -> Batch {
+  private func process(_ said: ManagerEntry) -> [LifecycleEvent] {
+    var said = said
+    if said.mayHaveFinished { said.remainsAfterExit = oneshots?.remainsAfterExit(said.unit) }
+    var events: [LifecycleEvent] = []
+    while let missed = witness?.unexplained(by: tracker, before: said), !missed.isEmpty {
+      events += missed.flatMap { tracker.process($0) }
+    }
+    return events + tracker.process(said)
+  }
+
+  // MARK: The live manager
+
+  /// Takes note of what the manager says on the bus from now on.
+  package func listen() {
+    guard let machine = try? Id128.machine(), let boot = try? Id128.boot() else { return }
+    witness = BusWitness(machine: machine, boot: boot, hostname: hostName(), since: Clock.monotonic())
+  }
+
+  /// Takes note of what the manager said: the journal has to explain it, or it becomes events of its own.
+  package func note(_ change: UnitChange) {
+    let units = source.selection.units
+    guard units.isEmpty || units.contains(change.unit) else { return }
+    witness?.note(
+      change, of: source.selection.manager, now: Clock.monotonic(), realtime: Clock.now().microseconds)
+  }
+
+  /// When to ask for what the journal has not explained, in microseconds since boot; nil if nothing waits.
+  package var nextUnexplained: UInt64? { witness?.nextDue }
+
+  /// The events that the journal should have told by now and has not; to be asked for when it was read to its end.
+  package func takeUnexplained() -> Batch {
     var batch = Batch()
-    batch.events = entries.flatMap { tracker.process($0) }
+    while let missed = witness?.unexplained(by: tracker, now: Clock.monotonic()), !missed.isEmpty {
+      batch.events += missed.flatMap { tracker.process($0) }
+    }
     batch.changes = tracker.takeChanges()
     return batch
   }

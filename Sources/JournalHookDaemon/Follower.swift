@@ -40,7 +40,6 @@ package actor Follower {
   var hasStoredRuns = true
   var lastStoredRun: Int64 = 0
   var isDraining = false
-  var witness: BusWitness
   /// Whether the last look has read all there was.
   var isAtEnd = false
   /// Errors at one place of the journal.
@@ -82,8 +81,6 @@ package actor Follower {
     self.configuration = configuration
     retention = Retention(ledger: ledger, loop: loop) { configuration.configuration.historyKeep }
     hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
-    witness = BusWitness(
-      machine: try Id128.machine(), boot: try Id128.boot(), hostname: hostName(), since: Clock.monotonic())
     planner = RunPlanner(hooks: hooks, boot: try Id128.boot())
     readers = try JournalAccess.open(options.selection)
     let containment = Containment.establish()
@@ -110,6 +107,11 @@ package actor Follower {
     sources.append(try loop.watch(signal: SIGHUP) { [unowned self] in reloadHooks(isAsked: true) })
     if ServiceNotifier.watchdogInterval() != nil { try loop.sendWatchdogNotifications() }
 
+    if options.selection.isLocal {
+      planner.loopGuard = LoopGuard(ledger: ledger, hooks: hooks) { [reporter] in
+        reporter.say($0, .circle, priority: .error)
+      }
+    }
     hookWatcher = FolderWatcher(loop: loop) { [unowned self] in reloadHooks(isAsked: false) }
     loadHooks()
     let failures = try recoverFromCrash(ledger, owner: Follower.owner, hooks: hooks, reporter)
@@ -126,7 +128,10 @@ package actor Follower {
     try watchJournal()
     watch.onUnitChange = { [unowned self] in note($0) }
     watch.onShutdown = { [unowned self] in executor.systemGoesDown($0) }
-    if options.selection.isLocal { watch.listenToManager() }
+    if options.selection.isLocal {
+      readers.all.first?.listen()
+      watch.listenToManager()
+    }
     watchFolders()
     ServiceNotifier.ready(status: status)
     // In the loop's first turn, behind READY.

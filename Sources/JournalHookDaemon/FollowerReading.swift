@@ -157,23 +157,26 @@ extension Follower {
 
   /// What the manager tells on the bus is left to the journal to explain; what it has not in time becomes an event.
   func note(_ change: UnitChange) {
-    witness.note(
-      change, of: options.selection.manager, now: Clock.monotonic(), realtime: Clock.now().microseconds)
-    if witness.isWaiting { scheduleWitness() }
+    readers.all.first?.note(change)
+    scheduleWitness()
   }
 
   func scheduleWitness() {
-    guard witnessTimer == nil, !isDraining else { return }
-    witnessTimer = try? loop.schedule(at: loop.now() + BusWitness.patience, accuracy: 50_000) { [unowned self] in
+    guard witnessTimer == nil, !isDraining, let due = readers.all.first?.nextUnexplained else { return }
+    // Not at once even if it is overdue: what is in the way, a full queue say, may last.
+    let time = max(due, loop.now() + Follower.shortestWitnessDelay)
+    witnessTimer = try? loop.schedule(at: time, accuracy: 50_000) { [unowned self] in
       witnessTimer = nil
       look()
       if isAtEnd, uncommitted.isEmpty, let reader = readers.all.first {
-        let batch = reader.take(witness.unexplained(by: reader.tracker, now: Clock.monotonic()))
+        let batch = reader.takeUnexplained()
         if !batch.isEmpty { _ = take(batch, from: reader) }
       }
-      if witness.isWaiting { scheduleWitness() }
+      scheduleWitness()
     }
   }
+
+  static let shortestWitnessDelay: UInt64 = 50_000
 
   /// A journal that cannot be read further is opened anew: after a vacuum, a file may be gone under the reader.
   func reopen(after error: any Error) {

@@ -137,6 +137,7 @@ struct HookReader {
     let exec = hook.definition.exec
     let path = try exec.map { command throws(HookError) in try find(command, "Exec=") } ?? hook.path
     var loaded = LoadedHook(hook: hook, program: try load(path, exec == nil ? "refused" : "Exec="))
+    loaded.effects = HookEffects(exec: exec, script: script(of: loaded))
     for command in hook.definition.execConditions {
       loaded.conditionPrograms.append(try load(find(command, "ExecCondition="), "ExecCondition="))
     }
@@ -153,6 +154,17 @@ struct HookReader {
       if error.isTemporary { isIncomplete = true }
       throw HookError(description: "\(what): \(error)", isRefusal: error.isRefusal)
     }
+  }
+
+  /// The text of a script; not of the programs that come along, whose arguments tell what they do.
+  private func script(of hook: LoadedHook) -> String? {
+    let name = hook.programPath.split(separator: "/").last ?? ""
+    if ["stop-dependent", "start-dependent", "notify"].contains(name) { return nil }
+    guard let file = try? TrustedFile.open(hook.programPath),
+      let text = try? file.contents(limit: HookReader.definitionLimit, isDefinition: false),
+      text.starts(with: "#!".utf8)
+    else { return nil }
+    return String(decoding: text, as: UTF8.self)
   }
 
   /// Where the program of a command is.

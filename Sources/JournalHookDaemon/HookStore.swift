@@ -28,6 +28,8 @@ package struct LoadedHook: Sendable, Equatable {
   package var program: LoadedProgram
   /// The programs of `ExecCondition=`, in order.
   package var conditionPrograms: [LoadedProgram] = []
+  /// What it is known to do to units.
+  package var effects = HookEffects(exec: nil, script: nil)
 
   package var programPath: String { program.path }
   package var name: String { hook.name }

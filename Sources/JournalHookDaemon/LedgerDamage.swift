@@ -52,7 +52,7 @@ extension Ledger {
   /// Reads what following begins with, so that damage there shows at once.
   private func probe() throws(SQLiteError) {
     for table in ["cursors", "units", "unit_events", "boots", "meta"] { try database.query("SELECT * FROM \(table)") }
-    try database.query("SELECT * FROM runs WHERE state IN ('pending', 'running', 'interrupted') ORDER BY id LIMIT 100")
+    try database.query("SELECT * FROM runs WHERE open ORDER BY id LIMIT 100")
     try database.query("SELECT * FROM runs ORDER BY id DESC LIMIT 1")
     try database.query("SELECT * FROM attempts WHERE container IS NOT NULL LIMIT 100")
   }

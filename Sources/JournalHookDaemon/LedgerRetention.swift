@@ -20,7 +20,7 @@ extension Ledger {
       var surplus = try runsBeyond(keep.runs)
       let rows = try database.query(
         """
-        SELECT id, event_time, ended, state NOT IN ('pending', 'running', 'interrupted') AND ended IS NOT NULL AND NOT EXISTS(
+        SELECT id, event_time, ended, NOT open AND ended IS NOT NULL AND NOT EXISTS(
           SELECT 1 FROM attempts WHERE run = id AND container IS NOT NULL)
         FROM runs WHERE id > ? ORDER BY id LIMIT ?
         """, .integer(position), SQLiteValue(limit))

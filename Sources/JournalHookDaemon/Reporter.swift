@@ -21,6 +21,8 @@ package enum MessageID: String, Sendable {
   case gap = "bb76af92a6714a0a9a17e8847ede1ef5"
   /// The ledger is damaged, or was and has been set aside.
   case ledgerDamaged = "d645d5efb190427fa43a589734a11ab6"
+  /// Hooks drive each other in a circle, and are suspended.
+  case circle = "b280b237816f429da6d20ff9affc93ab"
   /// Something that journalhook needs does not work.
   case trouble = "6c4808531e874a6188b61fc7bcee030c"
 }

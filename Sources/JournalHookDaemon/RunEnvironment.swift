@@ -13,6 +13,7 @@ enum RunEnvironment {
     let event = run.event
     var variables = [("PATH", searchPath), ("LANG", language)]
     if let account { variables += [("HOME", account.home), ("USER", account.name)] }
+    if event.manager != .system { variables += SessionEnvironment.variables() }
     for variable in hook.definition.environment {
       variables.removeAll { $0.0 == variable.name }
       variables.append((variable.name, variable.value.expand(for: event)))

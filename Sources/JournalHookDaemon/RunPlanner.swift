@@ -10,6 +10,8 @@ final class RunPlanner {
   private var limiter = RateLimiter()
   /// For runs that somebody has asked for by `replay`.
   private let fixedMode: Run.Mode?
+  /// Where the effects of runs can be told from other events: following this machine.
+  var loopGuard: LoopGuard?
   /// Whether events from while nobody followed may still come.
   var isCatchingUp = true
 
@@ -28,9 +30,20 @@ final class RunPlanner {
         guard
           var run = PlannedRun(event, hook: hook.hook, mode: mode(of: event), isOfEarlierBoot: isOfEarlierBoot)
         else { return nil }
+        if run.state == .pending { checkCircle(&run) }
         if run.state == .pending { setTime(of: &run, hook.hook) }
         return run
       }
+    }
+  }
+
+  private func checkCircle(_ run: inout PlannedRun) {
+    switch loopGuard?.judge(run.event, by: run.hook) {
+    case .pass(let cause): run.cause = cause
+    case .suspended(let reason):
+      run.state = .skipped
+      run.reason = reason
+    case nil: break
     }
   }
 

@@ -10,6 +10,7 @@ internal import Glibc
   private var slot: OpaquePointer?
   private var onMessage: ((UnitChange?) -> Void)?
   private var onDisconnect: (() -> Void)?
+  private var changes = UnitChangeReader()
 
   /// Called with true when a job to shut the system down is queued, with false when it is canceled.
   public var onShutdown: ((Bool) -> Void)?
@@ -37,12 +38,9 @@ internal import Glibc
   /// system bus would hang (systemd's dbus.c, `bus_init_private`).
   public static func privateSystemManager() throws(SystemError) -> Bus { try connect(to: "/run/systemd/private") }
 
-  /// Connects to the manager of the calling user through its private socket below $XDG_RUNTIME_DIR.
+  /// Connects to the manager of the calling user through its private socket, without a bus in between.
   public static func privateUserManager() throws(SystemError) -> Bus {
-    guard let folder = unsafe getenv("XDG_RUNTIME_DIR") else {
-      throw SystemError("find the manager of this user", path: "$XDG_RUNTIME_DIR", code: ENOENT)
-    }
-    return try connect(to: unsafe String(cString: folder) + "/systemd/private")
+    try connect(to: UserRuntimeDirectory.path + "/systemd/private")
   }
 
   private static func connect(to path: String) throws(SystemError) -> Bus {
@@ -116,7 +114,7 @@ internal import Glibc
             bus.onDisconnect?()
           } else {
             if let isQueued = unsafe bus.shutdownJob(message) { bus.onShutdown?(isQueued) }
-            bus.onMessage?(unsafe UnitChange(message))
+            bus.onMessage?(unsafe bus.changes.read(message))
           }
           return 0
         }, context), "listen on the bus")
@@ -130,41 +128,89 @@ internal import Glibc
     return geteuid() == 0 ? try privateSystemManager() : try systemBus()
   }
 
+  // MARK: Questions
+
+  /// How long an answer may take, in microseconds: a manager that hangs must not hold up who asks.
+  private static let patience: UInt64 = 2_000_000
+
   /// The LoadState of a unit: `loaded`, `not-found`, `masked`, … The manager loads it for that, if it is not.
   ///
   /// Waits for the answer, up to two seconds.
-  public func loadState(of unit: String) throws(SystemError) -> String { try property("LoadState", of: unit) }
+  public func loadState(of unit: String) throws(SystemError) -> String {
+    try state("LoadState", of: unit)
+  }
 
   /// The ActiveState of a unit: `active`, `inactive`, `failed`, …
   ///
   /// Waits for the answer, up to two seconds.
-  public func activeState(of unit: String) throws(SystemError) -> String { try property("ActiveState", of: unit) }
+  public func activeState(of unit: String) throws(SystemError) -> String { try state("ActiveState", of: unit) }
 
-  private func property(_ name: String, of unit: String) throws(SystemError) -> String {
+  private func state(_ property: String, of unit: String) throws(SystemError) -> String {
+    try unsafe ask(property, of: unit, "Unit", "s") { reply in
+      var text: UnsafePointer<CChar>?
+      unsafe sd_bus_message_read_basic(reply, CChar(UInt8(ascii: "s")), &text)
+      return unsafe text.map { unsafe String(cString: $0) } ?? ""
+    }
+  }
+
+  /// Whether a service stays active when its process has ended well (`RemainAfterExit=`); false for one that does not exist.
+  ///
+  /// Waits for the answer, up to two seconds.
+  public func remainsAfterExit(_ service: String) throws(SystemError) -> Bool {
+    try unsafe ask("RemainAfterExit", of: service, "Service", "b") { reply in
+      var value: CInt = 0
+      unsafe sd_bus_message_read_basic(reply, CChar(UInt8(ascii: "b")), &value)
+      return value != 0
+    }
+  }
+
+  /// The environment that the manager gives its units: `NAME=value`, as `systemctl show-environment` tells it.
+  ///
+  /// Waits for the answer, up to two seconds.
+  public func managerEnvironment() throws(SystemError) -> [String] {
+    try unsafe ask("Environment", at: Bus.managerPath, Bus.managerInterface, "as") { reply in
+      var variables: [String] = []
+      guard unsafe sd_bus_message_enter_container(reply, CChar(UInt8(ascii: "a")), "s") > 0 else { return [] }
+      var text: UnsafePointer<CChar>?
+      while unsafe sd_bus_message_read_basic(reply, CChar(UInt8(ascii: "s")), &text) > 0, let text = unsafe text {
+        variables.append(unsafe String(cString: text))
+      }
+      return variables
+    }
+  }
+
+  private func ask<Value>(
+    _ property: String, of unit: String, _ interface: String, _ type: String, _ read: (OpaquePointer?) -> Value
+  ) throws(SystemError) -> Value {
     var path: UnsafeMutablePointer<CChar>?
     try SystemError.check(
       unsafe sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path), "name the unit", path: unit)
     defer { unsafe free(path) }
+    let object = unsafe path.map { unsafe String(cString: $0) } ?? ""
+    return try unsafe ask(property, at: object, "\(Bus.managerName).\(interface)", type, read)
+  }
+
+  /// Asks for a property, and reads it out of the answer.
+  private func ask<Value>(
+    _ property: String, at path: String, _ interface: String, _ type: String, _ read: (OpaquePointer?) -> Value
+  ) throws(SystemError) -> Value {
+    let what = "ask the service manager for \(property)"
     var message: OpaquePointer?
     defer { unsafe sd_bus_message_unref(message) }
     try SystemError.check(
       unsafe sd_bus_message_new_method_call(
-        handle, &message, Bus.managerName, path, "org.freedesktop.DBus.Properties", "Get"), "ask for the unit",
-      path: unit)
-    for argument in ["org.freedesktop.systemd1.Unit", name] {
+        handle, &message, Bus.managerName, path, "org.freedesktop.DBus.Properties", "Get"), what, path: path)
+    for argument in [interface, property] {
       try SystemError.check(
         unsafe argument.withCString { unsafe sd_bus_message_append_basic(message, CChar(UInt8(ascii: "s")), $0) },
-        "ask for the unit", path: unit)
+        what, path: path)
     }
     var reply: OpaquePointer?
     defer { unsafe sd_bus_message_unref(reply) }
-    try SystemError.check(unsafe sd_bus_call(handle, message, 2_000_000, nil, &reply), "ask for the unit", path: unit)
+    try SystemError.check(unsafe sd_bus_call(handle, message, Bus.patience, nil, &reply), what, path: path)
     try SystemError.check(
-      unsafe sd_bus_message_enter_container(reply, CChar(UInt8(ascii: "v")), "s"), "ask for the unit", path: unit)
-    var text: UnsafePointer<CChar>?
-    try SystemError.check(
-      unsafe sd_bus_message_read_basic(reply, CChar(UInt8(ascii: "s")), &text), "ask for the unit", path: unit)
-    return unsafe text.map { unsafe String(cString: $0) } ?? ""
+      unsafe sd_bus_message_enter_container(reply, CChar(UInt8(ascii: "v")), type), what, path: path)
+    return unsafe read(reply)
   }
 
   private static let managerName = "org.freedesktop.systemd1"

@@ -37,6 +37,7 @@ struct Check: ParsableCommand {
       diagnostics += checked.diagnostics
       hooks += checked.hooks
     }
+    diagnostics += HookCheck.circles(of: hooks)
     diagnostics += HookCheck.unknownUnits(of: hooks, known: managerOptions.manager)
     for diagnostic in diagnostics {
       if output == .json {

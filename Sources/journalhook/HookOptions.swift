@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import JournalHookCore
 import JournalHookDaemon
+import Systemd
 
 /// Where hooks are.
 struct HookOptions: ParsableArguments {
@@ -78,8 +79,7 @@ enum UserDirectories {
   }
 
   private static func own(_ name: String) -> [String] {
-    let runtime = unsafe getenv("XDG_RUNTIME_DIR").map { [unsafe String(cString: $0)] } ?? []
-    let bases = [base("XDG_CONFIG_HOME", ".config")] + runtime + [base("XDG_DATA_HOME", ".local/share")]
+    let bases = [base("XDG_CONFIG_HOME", ".config"), UserRuntimeDirectory.path, base("XDG_DATA_HOME", ".local/share")]
     return bases.map { "\($0)/journalhook/\(name)" }
   }
 

@@ -214,5 +214,34 @@ extension SystemTests {
         #expect(try follow.sql("SELECT count(*), count(DISTINCT event_id) FROM runs WHERE hook = '50-slow'") == ["5|5"])
       }
     }
+
+    @Test func `hooks that drive each other in a circle are suspended and named`() throws {
+      try Follow.use { follow in
+        let box = follow.box
+        for (name, own, other) in [("50-ping", "a", "b"), ("50-pong", "b", "a")] {
+          try follow.hook(
+            name, match: match(own, "started"), body: "echo \(name) >>\(follow.log); systemctl restart work@\(other)")
+        }
+        // One that does nothing of the kind goes on.
+        try follow.hook("60-witness", match: match("a", "started"), hook: "RateLimitBurst=0", body: ":")
+        let check = try box.run(["journalhook", "check", follow.hooks])
+        #expect(check.text.contains("50-ping → 50-pong → 50-ping"))
+        try follow.start()
+        try box.sh("systemctl start work@b; systemctl start work@a")
+        try follow.wait(until: "(SELECT count(*) FROM runs WHERE state = 'skipped') >= 1")
+        try follow.settle()
+        let lines = try follow.logged()
+        #expect((20...22).contains(lines.count), "\(lines.count)")
+        let report = try box.sh(
+          #"journalctl -q -o cat -p err _PID="$(cat "$1/pid")" | grep -c 'circle, 10 times in 5 minutes: .*50-p[io]ng → 50-p[io]ng'"#,
+          follow.folder)
+        #expect(report.text.trimmed == "1")
+        // Suspended, not broken: others still answer.
+        try box.sh(#": >"$1"; systemctl restart work@a"#, follow.log)
+        try follow.settle()
+        #expect(try follow.logged() == [])
+        #expect(try follow.runs(where: "hook = '60-witness' AND state <> 'succeeded'") == [])
+      }
+    }
   }
 }
