@@ -34,6 +34,10 @@ package struct LifecycleTracker: Sendable {
   /// Units whose state has changed since `takeChanges`.
   private var changed: Set<Key> = []
 
+  /// Of this machine: the boot that it is in. What was before its last soft reboot is forgotten at the first entry behind it.
+  package var currentBoot: CurrentBoot?
+  private var isBehindSoftReboot = false
+
   package init() {}
 
   /// Continues from a saved state.
@@ -62,13 +66,8 @@ package struct LifecycleTracker: Sendable {
 
   /// The events that an entry tells, in order. Events of other units that have waited long enough come first.
   package mutating func process(_ entry: ManagerEntry) -> [LifecycleEvent] {
-    var events: [LifecycleEvent] = []
-    if let boot = boots[entry.machine], boot != entry.boot {
-      events += forgetBoot(of: entry.machine)
-    } else if isWaiting {
-      events += flush(machine: entry.machine, until: entry.monotonic)
-    }
-    boots[entry.machine] = entry.boot
+    var events = enter(entry.boot, of: entry.machine, at: entry.monotonic)
+    if isWaiting { events += flush(machine: entry.machine, until: entry.monotonic) }
 
     let key = Key(machine: entry.machine, manager: entry.manager, unit: entry.unit)
     var step = TrackerStep(state: units[key] ?? UnitState(), entry: entry)
@@ -117,6 +116,22 @@ package struct LifecycleTracker: Sendable {
   private mutating func forgetBoot(of machine: String) -> [LifecycleEvent] {
     forget(units.keys.filter { $0.machine == machine })
   }
+
+  /// Takes note of the boot that a machine is in at a time in microseconds since that boot.
+  package mutating func enter(_ boot: String, of machine: String, at monotonic: UInt64) -> [LifecycleEvent] {
+    defer { boots[machine] = boot }
+    if let known = boots[machine], known != boot { return forgetBoot(of: machine) }
+    guard !isBehindSoftReboot, let currentBoot, currentBoot.softReboot > 0, !currentBoot.isLater(than: boot, monotonic)
+    else { return [] }
+    isBehindSoftReboot = true
+    return forget(units.filter { $0.key.machine == machine && $0.value.lastSeen < currentBoot.softReboot }.map(\.key))
+  }
+
+  /// Whether what is known of a machine is about this boot.
+  package func isIn(_ boot: CurrentBoot, of machine: String) -> Bool { boots[machine] == boot.id }
+
+  /// Takes a unit to be in a state that nobody has told of.
+  package mutating func adopt(_ state: UnitState, for key: Key) { store(state, for: key) }
 
   /// Keeps memory bounded. A unit that is up and forgotten is first seen again with its next entry, so that its stop is told.
   private mutating func forgetSome() -> [LifecycleEvent] {

@@ -39,8 +39,11 @@ package struct PlannedRun: Sendable, Equatable {
   /// - Parameters:
   ///   - mode: `catchUp` for an event from while nobody followed.
   ///   - isOfEarlierBoot: the event's machine has booted since.
-  package init?(_ event: LifecycleEvent, hook: Hook, mode: Run.Mode, isOfEarlierBoot: Bool) {
-    guard hook.definition.match.matches(event) else { return nil }
+  ///   - aliases: the other names of the event's unit.
+  package init?(
+    _ event: LifecycleEvent, hook: Hook, mode: Run.Mode, isOfEarlierBoot: Bool, aliases: [String] = []
+  ) {
+    guard hook.definition.match.matches(event, aliases: aliases) else { return nil }
     self.init(event: event, hook: hook.name, mode: mode)
     isParallel = hook.definition.parallel
     if isOfEarlierBoot, !hook.definition.previousBoots {

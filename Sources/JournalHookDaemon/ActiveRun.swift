@@ -80,7 +80,7 @@ final class ActiveRun {
     request.workingDirectory = directory
     if let umask = definition.umask { request.umask = umask }
     request.nice = definition.nice
-    if ActiveRun.isOther(definition), let account {
+    if ActiveRun.isOther(definition), geteuid() == 0, let account {
       request.identity = account.identity
       request.noNewPrivileges = account.identity.user != 0
     }

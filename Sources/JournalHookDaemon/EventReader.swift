@@ -6,11 +6,11 @@ package import Systemd
 /// before.
 package final class EventReader {
   private(set) var source: MachineJournal
-  private var journal: Journal
+  var journal: Journal
   private let decoder: EntryDecoder
-  package private(set) var tracker: LifecycleTracker
+  package internal(set) var tracker: LifecycleTracker
   /// The cursor of the last entry that was read.
-  package private(set) var cursor: JournalCursor?
+  package internal(set) var cursor: JournalCursor?
   /// What came between the entries of the last batch and the next, to be thrown instead of that.
   private var failure: SystemError?
   /// The boot that the machine is in, and the time that tells it.
@@ -94,24 +94,27 @@ package final class EventReader {
   }
 
   /// Goes behind the cursor's entry, or to where it was, with what the tracker knew there.
-  package func resume(after cursor: JournalCursor, tracker: LifecycleTracker) throws(SystemError) -> Journal.Resumption
-  {
+  ///
+  /// - Returns: what there is instead, if the entry is gone.
+  package func resume(after cursor: JournalCursor, tracker: LifecycleTracker) throws(SystemError) -> LostPlace? {
+    let boot = self.tracker.currentBoot
     self.tracker = tracker
+    self.tracker.currentBoot = boot
     self.cursor = cursor
-    return try journal.resume(after: cursor)
+    return try goBehind(cursor)
   }
 
   /// Opens the journal anew, or other files of it, and stays where it is.
-  func reopen(_ source: MachineJournal) throws(SystemError) -> Journal.Resumption {
+  func reopen(_ source: MachineJournal) throws(SystemError) -> LostPlace? {
     journal = try source.open()
     self.source = source
     failure = nil
-    if let cursor { return try journal.resume(after: cursor) }
+    if let cursor { return try goBehind(cursor) }
     switch start {
     case .head: try journal.seekHead()
     case .cursor(let cursor): try journal.seek(cursor: cursor)
     }
-    return .found
+    return nil
   }
 
   // MARK: Reading
@@ -123,6 +126,8 @@ package final class EventReader {
     package var cursor: String?
     /// Units whose tracked state has changed.
     package var changes: Set<LifecycleTracker.Key> = []
+    /// What journald has told of itself, and when: the entry's place and that of the one before.
+    package var notices: [(message: JournaldMessage, at: JournalCursor, before: JournalCursor?)] = []
     /// Whether everything that was there has been read.
     package var isAtEnd = false
 
@@ -148,6 +153,7 @@ package final class EventReader {
           break
         }
         let entry = try wholeEntry()
+        if source.selection.hearsJournald { hear(entry, before: batch.cursor, &batch) }
         batch.cursor = entry.cursor
         if let known = newest, entry.realtime > known.time { newest = (entry.boot, entry.realtime) }
         if let said = decoder.decode(entry) {
@@ -169,12 +175,13 @@ package final class EventReader {
   /// libsystemd leaves out a field that it cannot read at this moment, seen once in 50,000 entries that were read while
   /// journald wrote and rotated. Every entry of a manager has these fields: without one it is read again, after a moment.
   private func wholeEntry() throws(SystemError) -> JournalEntry {
-    var entry = try journal.entry(keeping: EntryDecoder.fields)
+    let fields = source.selection.hearsJournald ? EventReader.fieldsOfBoth : EntryDecoder.fields
+    var entry = try journal.entry(keeping: fields)
     for _ in 0..<5 where source.selection.isLocal {
       let isWhole = ["MESSAGE", "_PID", "_UID", "_TRANSPORT", "_MACHINE_ID"].allSatisfy { entry.count(of: $0) > 0 }
       if isWhole { break }
       _ = poll(nil, 0, 1)
-      entry = try journal.entry(keeping: EntryDecoder.fields)
+      entry = try journal.entry(keeping: fields)
     }
     return entry
   }

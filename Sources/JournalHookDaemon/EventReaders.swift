@@ -1,4 +1,4 @@
-internal import JournalHookCore
+package import JournalHookCore
 package import Systemd
 
 /// The readers of a selection: one for this machine's journal, or one for each machine in a folder or in files.
@@ -74,10 +74,12 @@ package final class EventReaders {
   }
 
   /// Opens everything anew where reading has failed, and tells which readers no longer found their place.
-  package func reopen() throws(SystemError) -> [EventReader] {
+  package func reopen() throws(SystemError) -> [(reader: EventReader, place: LostPlace)] {
     if !selection.isLocal { _ = try takeNote() }
-    var lost: [EventReader] = []
-    for reader in all where try reader.reopen(reader.source) == .lost { lost.append(reader) }
+    var lost: [(reader: EventReader, place: LostPlace)] = []
+    for reader in all {
+      if let place = try reader.reopen(reader.source) { lost.append((reader, place)) }
+    }
     return lost
   }
 

@@ -56,6 +56,23 @@ package actor Follower {
   /// How often an entry is tried.
   static let failureLimit = 5
   var folderWatcher: FolderWatcher?
+  /// The boot that this machine is in.
+  let boot: CurrentBoot
+  /// When this process began.
+  let began: UnitStatus.Moment
+  /// Counts questions for all aliases, so that late answers are not taken for new ones.
+  var aliasRound = 0
+  var reconciler: Reconciler?
+  var hasConnected = false
+  var reconciliation: Reconciliation
+  var reconciliationTimer: EventSource?
+  /// What is still to be written down of gaps, and whether the first of them was told already.
+  var unwrittenGaps: [Ledger.NotedGap] = []
+  var isGapTold = false
+  /// When journald said that it ends; and the span of entries that it took late, in microseconds since 1970.
+  var journaldStop: UInt64?
+  var lateSince: UInt64?
+  var lateUntil: UInt64 = 0
 
   static let owner = "follow"
   /// Entries read in one turn, so that processes and timers are answered in between.
@@ -65,11 +82,16 @@ package actor Follower {
   /// How long the runs under way have to end at SIGTERM, in microseconds.
   static let drainTime: UInt64 = 120_000_000
   static let retryInterval: UInt64 = 1_000_000
+  /// How soon it is looked again whether answers of the manager can be compared, in microseconds.
+  static let reconciliationInterval: UInt64 = 20_000
 
   package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
   /// Opens everything that following needs, and writes down what a crash has interrupted.
   package init(_ options: FollowOptions, loop: EventLoop, reporter: sending Reporter) throws {
+    var options = options
+    options.selection.hearsJournald = options.selection.isLocal
+    began = Reconciler.moment()
     self.loop = loop
     self.options = options
     self.reporter = reporter
@@ -81,8 +103,12 @@ package actor Follower {
     self.configuration = configuration
     retention = Retention(ledger: ledger, loop: loop) { configuration.configuration.historyKeep }
     hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
-    planner = RunPlanner(hooks: hooks, boot: try Id128.boot())
+    boot = try ManagerConnection.currentBoot()
+    reconciliation = Reconciliation(
+      machine: try Id128.machine(), manager: options.selection.manager, hostname: hostName())
+    planner = RunPlanner(hooks: hooks, boot: boot)
     readers = try JournalAccess.open(options.selection)
+    if options.selection.isLocal { readers.all.first?.tracker.currentBoot = boot }
     let containment = Containment.establish()
     if case .processTrees(let reason) = containment {
       reporter.say(
@@ -90,7 +116,7 @@ package actor Follower {
     }
     executor = RunExecutor(
       owner: Follower.owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: containment,
-      jobs: options.jobs ?? configuration.configuration.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil,
+      jobs: options.jobs ?? configuration.configuration.jobs, boot: options.selection.isLocal ? boot : nil,
       manager: options.selection.manager)
   }
 
@@ -114,6 +140,7 @@ package actor Follower {
     }
     hookWatcher = FolderWatcher(loop: loop) { [unowned self] in reloadHooks(isAsked: false) }
     loadHooks()
+    resolveAliasesNow()
     let failures = try recoverFromCrash(ledger, owner: Follower.owner, hooks: hooks, reporter)
     try executor.answer(failures: failures)
     try place()
@@ -128,6 +155,7 @@ package actor Follower {
     try watchJournal()
     watch.onUnitChange = { [unowned self] in note($0) }
     watch.onShutdown = { [unowned self] in executor.systemGoesDown($0) }
+    startReconciling()
     if options.selection.isLocal {
       readers.all.first?.listen()
       watch.listenToManager()
@@ -187,23 +215,19 @@ package actor Follower {
     case .behind(let cursor):
       committedTimes[reader.name] = cursor.realtime + 1
       let tracker = try ledger.tracker(of: reader.machine)
-      if try reader.resume(after: cursor, tracker: tracker) == .lost { reportGap(after: cursor) }
       let machine = options.selection.isLocal ? "" : " of machine \(reader.machine)"
-      reporter.say(
-        "Following the journal\(machine) from where it was left, \(Timestamp(microseconds: cursor.realtime)).",
-        .following, priority: .info)
+      if let place = try reader.resume(after: cursor, tracker: tracker) {
+        try judge(place, of: reader)
+      } else {
+        reporter.say(
+          "Following the journal\(machine) from where it was left, \(Timestamp(microseconds: cursor.realtime)).",
+          .following, priority: .info)
+      }
     case .from(let time):
       committedTimes[reader.name] = time
       try reader.seek(realtime: time)
     case nil: break
     }
-  }
-
-  func reportGap(after cursor: JournalCursor) {
-    reporter.say(
-      "The journal no longer has the entry that was read last, of \(Timestamp(microseconds: cursor.realtime)): events "
-        + "between then and the oldest entry that is left may be missing. Following from the next entry on.",
-      .gap, priority: .warning)
   }
 
   func watchJournal() throws(SystemError) {
@@ -233,9 +257,12 @@ package actor Follower {
   /// Starts no more runs, and ends when those under way have ended: within two minutes, or at once when asked again.
   func drain() {
     if isDraining { return cutOff() }
+    executor.drain()
+    let ends = ends()
+    if !ends.isEmpty { look() }
+    keep(ends)
     isDraining = true
     ServiceNotifier.stopping(status: "Waiting for the runs under way.")
-    executor.drain()
     if executor.isQuiet { return loop.exit(0) }
     drainTimer = try? loop.schedule(at: loop.now() + Follower.drainTime) { [unowned self] in cutOff() }
   }

@@ -9,13 +9,16 @@ extension Follower {
     do {
       // Files are let go of only when all that they hold was read: deleted ones can be read as long as they are open.
       var isChanged = true
+      var ends: [(reader: EventReader, end: JournalCursor)] = []
       while isChanged {
         isAtEnd = false
         for reader in readers.all {
           guard try read(reader) else { return }
         }
         isAtEnd = true
+        keep(ends)
         let change = try readers.process()
+        if change.isChanged { ends = self.ends() }
         for reader in change.new { try resume(reader) }
         isChanged = change.isChanged
       }
@@ -37,6 +40,9 @@ extension Follower {
       if !batch.isEmpty {
         failuresInARow = 0
         guard take(batch, from: reader) else { return false }
+        hear(batch, of: reader)
+      } else if lateSince != nil {
+        hear(batch, of: reader)
       }
       if batch.isAtEnd { return true }
       if isCatchingUp {
@@ -90,6 +96,7 @@ extension Follower {
           executor.hasWaiting = true
           executor.scheduleDue()
         }
+        if !unwrittenGaps.isEmpty { writeGaps() }
       } catch {
         noteLedger(error: error)
         retryLater()
@@ -125,6 +132,7 @@ extension Follower {
     planner.isCatchingUp = false
     needsRelease = true
     endBacklog()
+    reconciler?.request()
   }
 
   /// The runs that waited for the end of the backlog may begin.
@@ -190,13 +198,16 @@ extension Follower {
     reopenTimer = try? loop.schedule(at: loop.now() + delay) { [unowned self] in
       reopenTimer = nil
       do {
-        for reader in try readers.reopen() {
-          if let cursor = reader.cursor { reportGap(after: cursor) }
-        }
-        if failuresInARow >= Follower.failureLimit {
-          failingReader?.skipEntry()
+        for (reader, place) in try readers.reopen() { try judge(place, of: reader) }
+        if failuresInARow >= Follower.failureLimit, let reader = failingReader {
+          let before = reader.cursor
+          reader.skipEntry()
           failuresInARow = 0
-          reporter.say("An entry of the journal cannot be read and is passed over.", .gap, priority: .error)
+          let now = Clock.now().microseconds
+          report(
+            Gap(
+              .corrupt, since: before?.realtime ?? now, until: reader.cursor?.realtime ?? now,
+              detail: "An entry that cannot be read is passed over."), of: reader)
         }
         try watchJournal()
         look()

@@ -98,8 +98,14 @@ package final class HookStore {
   /// What is wrong with the directories themselves.
   package private(set) var directoryProblems: [Diagnostic] = []
   private var byName: [String: LoadedHook] = [:]
+  /// The other names of the units that events are about, as the live manager has them.
+  package var aliases = UnitAliases()
   /// Folders outside of the hook directories that files were found in through links.
   private(set) var linkedFolders: Set<String> = []
+  /// The files and folders, wherever they are, for which something was refused: it may be mended there.
+  private(set) var refusedPaths: Set<String> = []
+  /// Called when a run has met with a change that nobody had told of, and the directories were read anew.
+  var onUnaskedLoad: (() -> Void)?
 
   /// The system's hook directories; the first that has a file of a name wins.
   package static let systemDirectories = [
@@ -139,6 +145,7 @@ package final class HookStore {
     entries = reader.entries
     directoryProblems = reader.directoryProblems
     linkedFolders = reader.linkedFolders
+    refusedPaths = reader.refusedPaths
     byName = Dictionary(hooks.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     return true
   }
@@ -147,9 +154,9 @@ package final class HookStore {
   ///
   /// The hook may have changed since the run was planned: what is now for other events must not run for this one. A hook that
   /// answers another's failure is not asked whether the event is one of its own.
-  func open(_ run: Run, aliases: [String] = []) throws(HookError) -> OpenedHook {
+  func open(_ run: Run) throws(HookError) -> OpenedHook {
     let opened = try open(run.hook)
-    guard run.failed != nil || opened.hook.definition.match.matches(run.event, aliases: aliases) else {
+    guard run.failed != nil || opened.hook.definition.match.matches(run.event, aliases: aliases.names(of: run.event.unit)) else {
       throw HookError(
         description: "the hook was changed meanwhile, and is not for this event any more", isRefusal: true)
     }
@@ -167,9 +174,11 @@ package final class HookStore {
         if error.isTemporary || (isSecondTry && !error.isChange) { throw error }
       }
       load()
+      onUnaskedLoad?()
     }
     guard let entry = entries.first(where: { $0.name == name }) else {
-      throw HookError(description: "the hook is no longer there", isRefusal: true)
+      let problem = directoryProblems.first.map { "; \($0)" } ?? ""
+      throw HookError(description: "the hook is no longer there\(problem)", isRefusal: true)
     }
     let reason = entry.diagnostics.first { $0.severity == .error }?.description
     throw HookError(description: reason ?? "the hook is masked or is being changed", isRefusal: true)

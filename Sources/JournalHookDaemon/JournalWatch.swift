@@ -15,12 +15,18 @@ package final class JournalWatch {
   private var timer: EventSource?
   private var pollTimer: EventSource?
   private var delay: UInt64 = 0
-  private var bus: Bus?
+  /// The manager, while there is a connection to it.
+  private(set) var bus: Bus?
   private var reconnectTimer: EventSource?
   /// Called with what the manager says of a unit's state.
   package var onUnitChange: ((UnitChange) -> Void)?
   /// Called when the system begins to go down (true), and when that was called off.
   package var onShutdown: ((Bool) -> Void)?
+  /// Called with each connection to the manager, and when it is lost.
+  var onConnect: ((Bus) -> Void)?
+  var onDisconnect: (() -> Void)?
+  /// Called when the manager has read the unit files anew.
+  var onReload: (() -> Void)?
   private var reconnectDelay = firstReconnect
 
   private static let firstDelay: UInt64 = 1000
@@ -70,17 +76,20 @@ package final class JournalWatch {
     do {
       let bus = try connect()
       bus.onShutdown = { [unowned self] in onShutdown?($0) }
+      bus.onReload = { [unowned self] in onReload?() }
       try bus.attach(
         to: loop, onMessage: { [unowned self] in nudge($0) }, onDisconnect: { [unowned self] in reconnect() })
       self.bus = bus
       reconnectTimer = nil
       reconnectDelay = JournalWatch.firstReconnect
+      onConnect?(bus)
     } catch {
       reconnect()
     }
   }
 
   private func reconnect() {
+    if bus != nil { onDisconnect?() }
     bus = nil
     reconnectTimer = try? loop.schedule(at: loop.now() + reconnectDelay) { [unowned self] in
       listenToManager()

@@ -80,10 +80,14 @@ package actor Replayer {
       throw HookError(description: "None of the hooks can be used: nothing to replay.", isRefusal: true)
     }
     self.hooks = hooks
-    planner = RunPlanner(hooks: hooks, boot: try Id128.boot(), mode: .replay)
+    let boot = try ManagerConnection.currentBoot()
+    planner = RunPlanner(hooks: hooks, boot: boot, mode: .replay)
+    if options.selection.isLocal {
+      hooks.aliases = ManagerConnection.aliases(of: hooks, manager: options.selection.manager)
+    }
     executor = RunExecutor(
       owner: owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: Containment.establish(),
-      jobs: options.jobs ?? configuration.configuration.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil,
+      jobs: options.jobs ?? configuration.configuration.jobs, boot: options.selection.isLocal ? boot : nil,
       manager: options.selection.manager)
   }
 

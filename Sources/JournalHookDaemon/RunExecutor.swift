@@ -23,7 +23,7 @@ package final class RunExecutor {
   /// Runs whose hook was not there when their turn came, once.
   private var secondChances: Set<Int64> = []
   /// This boot, where events of earlier boots are to be told from those of this one.
-  private let boot: String?
+  private let boot: CurrentBoot?
   /// Series of runs of which one waits to be tried again.
   var retries = RetryHolds()
   /// Whether runs may wait for a time.
@@ -51,7 +51,7 @@ package final class RunExecutor {
 
   init(
     owner: String, loop: EventLoop, ledger: Ledger, hooks: HookStore, reporter: Reporter, containment: Containment,
-    jobs: Int, boot: String?, manager: Manager
+    jobs: Int, boot: CurrentBoot?, manager: Manager
   ) {
     self.boot = boot
     self.owner = owner
@@ -110,7 +110,7 @@ package final class RunExecutor {
 
   /// Whether a boot lies between the event and now, so that what the hook would do is about a system that is gone.
   private func isOfEarlierBoot(_ run: Run) -> Bool {
-    guard let boot, run.event.boot != boot else { return false }
+    guard let boot, boot.isLater(than: run.event) else { return false }
     return hooks.hook(named: run.hook)?.definition.previousBoots != true
   }
 

@@ -5,7 +5,7 @@ internal import Systemd
 final class RunPlanner {
   private let hooks: HookStore
   /// This machine's.
-  private let boot: String
+  private let boot: CurrentBoot
   private let startedAt = Clock.monotonic()
   private var limiter = RateLimiter()
   /// For runs that somebody has asked for by `replay`.
@@ -15,7 +15,7 @@ final class RunPlanner {
   /// Whether events from while nobody followed may still come.
   var isCatchingUp = true
 
-  init(hooks: HookStore, boot: String, mode: Run.Mode? = nil) {
+  init(hooks: HookStore, boot: CurrentBoot, mode: Run.Mode? = nil) {
     self.hooks = hooks
     self.boot = boot
     fixedMode = mode
@@ -25,10 +25,13 @@ final class RunPlanner {
   /// count them.
   func plan(_ events: [LifecycleEvent], of readers: EventReaders) -> [PlannedRun] {
     events.flatMap { event in
-      let isOfEarlierBoot = event.boot != readers.newestBoot(of: event.machine)
+      let isOfEarlierBoot =
+        readers.selection.isLocal ? boot.isLater(than: event) : event.boot != readers.newestBoot(of: event.machine)
+      let names = hooks.aliases.names(of: event.unit)
       return hooks.hooks.compactMap { hook -> PlannedRun? in
         guard
-          var run = PlannedRun(event, hook: hook.hook, mode: mode(of: event), isOfEarlierBoot: isOfEarlierBoot)
+          var run = PlannedRun(
+            event, hook: hook.hook, mode: mode(of: event), isOfEarlierBoot: isOfEarlierBoot, aliases: names)
         else { return nil }
         if run.state == .pending { checkCircle(&run) }
         if run.state == .pending { setTime(of: &run, hook.hook) }
@@ -59,7 +62,7 @@ final class RunPlanner {
 
   /// The time of CLOCK_MONOTONIC so many microseconds after an event.
   private func time(after event: LifecycleEvent, _ delay: UInt64) -> UInt64 {
-    if event.boot == boot { return event.monotonic &+ delay }
+    if event.boot == boot.id { return event.monotonic &+ delay }
     let now = Clock.now().microseconds
     let passed = now > event.realtime ? now - event.realtime : 0
     return Clock.monotonic() + (delay > passed ? delay - passed : 0)
@@ -68,7 +71,8 @@ final class RunPlanner {
   /// Clocks can be set; the time since the boot tells reliably what is from before this process.
   private func mode(of event: LifecycleEvent) -> Run.Mode {
     if let fixedMode { return fixedMode }
-    guard isCatchingUp else { return .live }
-    return event.boot == boot && event.monotonic >= startedAt ? .live : .catchUp
+    // What is found by asking the manager may be found long after the backlog.
+    guard isCatchingUp || event.source == .reconciled else { return .live }
+    return event.boot == boot.id && event.monotonic >= startedAt ? .live : .catchUp
   }
 }

@@ -6,7 +6,9 @@ internal import Glibc
 /// It is used in two ways: its signals are a nudge to look at the journal now, which journald's own notification tells up to
 /// 250 ms later; and the manager is asked for the state of units. The corresponding C object is `sd_bus`.
 @safe public final class Bus: @unchecked Sendable {
-  private let handle: OpaquePointer
+  let handle: OpaquePointer
+  /// Questions that wait for their answers.
+  var calls: [ObjectIdentifier: Call] = [:]
   private var slot: OpaquePointer?
   private var onMessage: ((UnitChange?) -> Void)?
   private var onDisconnect: (() -> Void)?
@@ -14,6 +16,8 @@ internal import Glibc
 
   /// Called with true when a job to shut the system down is queued, with false when it is canceled.
   public var onShutdown: ((Bool) -> Void)?
+  /// Called when the manager has read the unit files anew.
+  public var onReload: (() -> Void)?
 
   /// Whether a message tells that a job of shutdown.target is new (true) or gone (false); nil for every other message.
   private func shutdownJob(_ message: OpaquePointer?) -> Bool? {
@@ -30,6 +34,13 @@ internal import Glibc
       unsafe String(cString: unit) == "shutdown.target"
     else { return nil }
     return isNew
+  }
+
+  /// Whether a message tells that a daemon-reload is over.
+  private func isReloaded(_ message: OpaquePointer?) -> Bool {
+    guard unsafe sd_bus_message_is_signal(message, Bus.managerInterface, "Reloading") > 0 else { return false }
+    var isActive: Int32 = 1
+    return unsafe sd_bus_message_read_basic(message, CChar(UInt8(ascii: "b")), &isActive) > 0 && isActive == 0
   }
 
   /// Connects to the system's manager through its private socket, without a bus in between.
@@ -114,6 +125,7 @@ internal import Glibc
             bus.onDisconnect?()
           } else {
             if let isQueued = unsafe bus.shutdownJob(message) { bus.onShutdown?(isQueued) }
+            if unsafe bus.isReloaded(message) { bus.onReload?() }
             bus.onMessage?(unsafe bus.changes.read(message))
           }
           return 0
@@ -122,31 +134,13 @@ internal import Glibc
     try unsafe loop.attach(handle)
   }
 
-  /// Connects to the manager of the system, or of the calling user, by the shortest way that the caller may go.
-  public static func manager(ofUser: Bool) throws(SystemError) -> Bus {
-    if ofUser { return try privateUserManager() }
-    return geteuid() == 0 ? try privateSystemManager() : try systemBus()
-  }
-
   // MARK: Questions
-
-  /// How long an answer may take, in microseconds: a manager that hangs must not hold up who asks.
-  private static let patience: UInt64 = 2_000_000
 
   /// The LoadState of a unit: `loaded`, `not-found`, `masked`, … The manager loads it for that, if it is not.
   ///
   /// Waits for the answer, up to two seconds.
   public func loadState(of unit: String) throws(SystemError) -> String {
-    try state("LoadState", of: unit)
-  }
-
-  /// The ActiveState of a unit: `active`, `inactive`, `failed`, …
-  ///
-  /// Waits for the answer, up to two seconds.
-  public func activeState(of unit: String) throws(SystemError) -> String { try state("ActiveState", of: unit) }
-
-  private func state(_ property: String, of unit: String) throws(SystemError) -> String {
-    try unsafe ask(property, of: unit, "Unit", "s") { reply in
+    try unsafe ask("LoadState", of: unit, "Unit", "s") { reply in
       var text: UnsafePointer<CChar>?
       unsafe sd_bus_message_read_basic(reply, CChar(UInt8(ascii: "s")), &text)
       return unsafe text.map { unsafe String(cString: $0) } ?? ""

@@ -121,6 +121,16 @@ public struct FieldSet: Sendable {
     marks = hashes.reduce(0) { $0 | 1 &<< ($1 & 63) }
   }
 
+  private init(hashes: [UInt64]) {
+    self.hashes = hashes
+    marks = hashes.reduce(0) { $0 | 1 &<< ($1 & 63) }
+  }
+
+  /// The names of both sets.
+  public func union(_ other: FieldSet) -> FieldSet {
+    FieldSet(hashes: hashes + other.hashes.filter { !hashes.contains($0) })
+  }
+
   /// Whether a name of this hash is wanted. Another name of the same hash would be copied for nothing, no more.
   func contains(_ hash: UInt64) -> Bool { marks & 1 &<< (hash & 63) != 0 && hashes.contains(hash) }
 

@@ -48,8 +48,19 @@ struct Check: ParsableCommand {
     }
     let errors = diagnostics.count { $0.severity == .error }
     if errors > 0 { throw ExitCode(1) }
+    if output == .short { tellAliases(of: hooks) }
     if diagnostics.isEmpty, output == .short, Console.showsProgress {
       Console.print("\(hooks.count) hooks, nothing wrong.")
+    }
+  }
+
+  /// Which unit's events a hook is run for that names another.
+  private func tellAliases(of hooks: [LoadedHook]) {
+    let aliases = ManagerConnection.aliases(of: hooks.map(\.hook), manager: managerOptions.manager)
+    for hook in hooks {
+      for unit in hook.definition.match.namedUnits where aliases.unit(named: unit) != unit {
+        Console.print("\(hook.hook.path):1: note: Unit=\(aliases.described(unit))")
+      }
     }
   }
 }

@@ -61,7 +61,8 @@ struct Follow: ParsableCommand {
     hooks.load()
     hooks.diagnostics.forEach { Console.warn("\($0)") }
     let rehearsal = try Rehearsal(
-      hooks: hooks, stateDirectory: state.directory(of: source.manager), isReplay: false, again: again)
+      hooks: hooks, selection: source.selection, stateDirectory: state.directory(of: source.manager), isReplay: false,
+      again: again)
     let readers = try JournalAccess.open(source.selection)
     if let since {
       try rehearsal.requireMemory(since: since.microseconds)
@@ -102,6 +103,6 @@ extension Console {
       planned.run.state == .pending
       ? "would run: \(planned.command.joined(separator: " "))"
       : "would not run, \(planned.run.state.rawValue): \(planned.run.reason ?? "")"
-    print("\(time) \(event.unit) \(event.kind.rawValue): \(planned.run.hook): \(what)")
+    print("\(time) \(event.unit) \(event.kind.rawValue): \(planned.run.hook): \(what)".printable)
   }
 }

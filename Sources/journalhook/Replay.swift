@@ -78,7 +78,8 @@ struct Replay: ParsableCommand {
     hooks.load()
     hooks.diagnostics.forEach { Console.warn("\($0)") }
     let rehearsal = try Rehearsal(
-      hooks: hooks, stateDirectory: state.directory(of: source.manager), isReplay: true, again: again)
+      hooks: hooks, selection: source.selection, stateDirectory: state.directory(of: source.manager), isReplay: true,
+      again: again)
     try rehearsal.requireMemory(since: since.microseconds)
     let readers = try JournalAccess.open(source.selection)
     var history = EventHistory(readers)
