@@ -204,6 +204,8 @@ package actor Follower {
         try ledger.begin(reader: reader.name, machine: reader.machine, at: since)
         try reader.seek(realtime: since)
       }
+      // Of several machines' journals this, too, or the next start would take itself for the first.
+      try ledger.save(cursor: "@\(since)", of: readers.name)
       reporter.say("Following the journal from \(Timestamp(microseconds: since)) on.", .following, priority: .info)
     } else if try ledger.position(of: readers.name) != nil {
       for reader in readers.all { try resume(reader) }
