@@ -71,14 +71,9 @@ struct ManagerText {
   /// Whether a text can belong to a MESSAGE_ID.
   ///
   /// `LogExtraFields=MESSAGE_ID=…` gives one to all that the manager says of a unit without one ("Sent signal SIGKILL to …").
-  /// Those begin with the unit's name and a colon, which the texts about jobs do not, other than by a unit's description.
+  /// Those begin with the unit's name and a colon, and so do few texts that have one: these are known.
   static func isPlausible(_ message: String, for kind: ManagerEntry.Kind, unit: String) -> Bool {
-    guard message.hasPrefix(unit), message.dropFirst(unit.count).hasPrefix(": ") else {
-      switch kind {
-      case .success, .failureResult, .restartScheduled, .skipped: return false
-      default: return true
-      }
-    }
+    guard message.hasPrefix(unit), message.dropFirst(unit.count).hasPrefix(": ") else { return true }
     let text = message.dropFirst(unit.count + 2)
     switch kind {
     case .success: return text == "Deactivated successfully." || text == "Succeeded."
