@@ -112,7 +112,9 @@ struct BusAccount: Sendable {
     // The manager tells where a unit is after a moment, and may name the invocation that is about to begin: what was up before
     // the last that was told of the unit is the invocation that was told.
     let isOfTold = state.map { $0.invocation != invocation && change.activeEnter <= $0.lastSeen } ?? false
-    if isOfTold, state?.phase != .up { return [] }
+    if isOfTold, state?.phase != .up {
+      return hasFinished(since) && state?.lastSeen ?? 0 <= change.inactiveExit ? finish() : []
+    }
     let isTracked = state?.phase == .up && (isOfTold || state?.invocation == invocation)
     // Never up in this time: a start that failed logs that, and what was skipped is no news. While a unit waits for its
     // restart, `inactiveExit` is the begin of waiting; then only what was told tells whether it was up this time.
@@ -150,7 +152,7 @@ struct BusAccount: Sendable {
   private func hasFinished(_ since: UInt64) -> Bool {
     wasNeverUp && change.inactiveExit > since && change.activeState == "inactive" && !wasStopped
       && change.details.result == "success" && exitCode == "exited"
-      && change.details.mainStart &+ BusAccount.spawnTime >= change.inactiveExit
+      && change.details.mainStart > since && change.details.mainStart &+ BusAccount.spawnTime >= change.inactiveExit
   }
 
   /// The main process is started a moment before the manager counts the unit as starting; in microseconds.

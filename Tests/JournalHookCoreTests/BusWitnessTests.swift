@@ -194,6 +194,8 @@ import Testing
     }
     let begin = change("activating", "i", begin: 2000)
     #expect(events([], [begin, oneshot()]) == ["starting bus", "finished success bus"])
+    let earlier = [said(.starting, "h", at: 1500), said(.success, "h", at: 1600), said(.started, "h", at: 1600)]
+    #expect(events(earlier, [begin, oneshot()]) == ["starting bus", "finished success bus"], "again")
     var stopping = change("deactivating", "i", begin: 2000)
     stopping.subState = "stop-post"
     #expect(events([], [begin, stopping, oneshot()]).count == 2)

@@ -8,9 +8,10 @@ import Testing
   private static func cursor(_ number: UInt64, _ time: UInt64, sequence: String = "s1", boot: Character = "b")
     -> JournalCursor
   {
-    guard let cursor = JournalCursor(
-      "s=\(sequence);i=\(String(number, radix: 16));b=\(String(repeating: boot, count: 32));"
-        + "m=\(String(time, radix: 16));t=\(String(time, radix: 16));x=1")
+    guard
+      let cursor = JournalCursor(
+        "s=\(sequence);i=\(String(number, radix: 16));b=\(String(repeating: boot, count: 32));"
+          + "m=\(String(time, radix: 16));t=\(String(time, radix: 16));x=1")
     else { fatalError("a cursor that this test has made cannot be read") }
     return cursor
   }
