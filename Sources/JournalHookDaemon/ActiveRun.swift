@@ -106,6 +106,7 @@ final class ActiveRun {
     var status: CInt = 0
     guard unsafe waitpid(pid, &status, WNOHANG) == pid else { return nil }
     hasEnded = true
+    RecentProcesses.forget()
     exitSource = nil
     let signal = status & 0x7F
     if signal == 0 { return .exited((status >> 8) & 0xFF) }

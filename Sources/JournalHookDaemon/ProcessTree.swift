@@ -39,6 +39,7 @@ package struct ProcessTree: Sendable {
 
   /// Tells of a process that belongs to it, right after it was created.
   package mutating func adopt(_ pid: ProcessID) {
+    RecentProcesses.forget()
     if let entry = ProcessTable.Entry(pid: pid) { mains.insert(Identity(entry)) }
   }
 
@@ -49,7 +50,7 @@ package struct ProcessTree: Sendable {
 
   /// Whether nothing of it is alive; what has ended and only waits to be reaped does not count.
   package mutating func isEmpty() -> Bool {
-    members().isEmpty
+    members(in: RecentProcesses.table()).isEmpty
   }
 
   /// Sends a signal to all of it.
@@ -81,7 +82,7 @@ package struct ProcessTree: Sendable {
   /// - Parameter spared: the processes that others wait for.
   package static func reap(sparing spared: Set<ProcessID>) {
     let own = getpid()
-    for entry in ProcessTable.current().entries
+    for entry in RecentProcesses.table().entries
     where entry.isZombie && entry.parent == own && !spared.contains(entry.pid) {
       var status: Int32 = 0
       _ = unsafe waitpid(entry.pid, &status, WNOHANG)
@@ -107,8 +108,7 @@ package struct ProcessTree: Sendable {
     }
   }
 
-  private mutating func members() -> [ProcessTable.Entry] {
-    let table = ProcessTable.current()
+  private mutating func members(in table: ProcessTable = .current()) -> [ProcessTable.Entry] {
     let members = table.trees(of: table.entries.filter { isRoot($0) }).filter { !$0.isZombie }
     // Those that have ended are forgotten; their numbers may come back.
     seen = Set(members.map(Identity.init))
@@ -121,7 +121,7 @@ package struct ProcessTree: Sendable {
     // Only orphans can be without a parent in the run. Those of an earlier daemon went to init or another subreaper.
     guard isRestored ? entry.pid != getpid() : entry.parent == getpid(), !entry.isZombie else { return false }
     // A session is a number too, which may have gone on to another run: then the environment tells.
-    if let id = entry.environmentValue(Self.marker) {
+    if let id = RecentProcesses.marker(of: entry) {
       guard let restoredFrom else { return id == runID }
       return id == runID
         && entry.environmentValue("JOURNALHOOK_STATE_DIRECTORY")?.hasPrefix("\(restoredFrom)/") == true

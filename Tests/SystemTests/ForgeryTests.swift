@@ -70,7 +70,7 @@ extension SystemTests {
         #"""
         nobody perl -e '
           use Socket;
-          socket(my $s, AF_UNIX, SOCK_DGRAM, 0) and connect($s, pack_sockaddr_un("/run/systemd/journal/socket")) or die $!;
+          my $s; socket($s, AF_UNIX, SOCK_DGRAM, 0) and connect($s, pack_sockaddr_un("/run/systemd/journal/socket")) or die $!;
           while (my $id = <STDIN>) {
             chomp $id;
             my %fields = (MESSAGE_ID => $id, MESSAGE => "Stopped.", UNIT => "work\@victim.service", _PID => 1, _UID => 0, _GID => 0,
@@ -90,7 +90,7 @@ extension SystemTests {
         #"""
         nobody perl -e '
           use Socket;
-          socket(my $s, AF_UNIX, SOCK_STREAM, 0) and connect($s, pack_sockaddr_un("/run/systemd/journal/stdout")) or die $!;
+          my $s; socket($s, AF_UNIX, SOCK_STREAM, 0) and connect($s, pack_sockaddr_un("/run/systemd/journal/stdout")) or die $!;
           print {$s} "systemd\ninit.scope\n6\n1\n0\n0\n0\n"; print {$s} $_ while <STDIN>; close $s' <"$1/texts"
         """#
       ),
