@@ -73,6 +73,13 @@ package actor Follower {
   var journaldStop: UInt64?
   var lateSince: UInt64?
   var lateUntil: UInt64 = 0
+  var lateTimer: EventSource?
+  /// The files that journald writes to, and when one was removed under it; when it was last looked at them.
+  var activeFiles: ActiveJournalFiles?
+  var removedSince: UInt64?
+  var lastLook: UInt64?
+  /// So long after the last entry that came late no more is expected, in microseconds.
+  static let lateTime: UInt64 = 500_000
 
   static let owner = "follow"
   /// Entries read in one turn, so that processes and timers are answered in between.
@@ -154,6 +161,11 @@ package actor Follower {
     self.watch = watch
     try watchJournal()
     watch.onUnitChange = { [unowned self] in note($0) }
+    watch.onJob = { [unowned self] in readers.all.first?.note(job: $0, isNew: $1, of: $2) }
+    watch.onReturn = { [unowned self] in
+      readers.all.first?.managerHasReturned(with: $0)
+      scheduleWitness()
+    }
     watch.onShutdown = { [unowned self] in executor.systemGoesDown($0) }
     startReconciling()
     if options.selection.isLocal {
@@ -192,6 +204,8 @@ package actor Follower {
         try ledger.begin(reader: reader.name, machine: reader.machine, at: since)
         try reader.seek(realtime: since)
       }
+      // Of several machines' journals this, too, or the next start would take itself for the first.
+      try ledger.save(cursor: "@\(since)", of: readers.name)
       reporter.say("Following the journal from \(Timestamp(microseconds: since)) on.", .following, priority: .info)
     } else if try ledger.position(of: readers.name) != nil {
       for reader in readers.all { try resume(reader) }

@@ -73,6 +73,7 @@ extension Follower {
         let sent = here.realtime - delay
         lateSince = min(lateSince ?? sent, sent)
         lateUntil = here.realtime
+        scheduleLate()
       case .suppressed(let count):
         let detail = count.map { "\($0) messages were dropped." }
         report(
@@ -80,11 +81,32 @@ extension Follower {
       case .missedKernelMessages: reconciler?.request()
       }
     }
-    // Entries that came late come together: they make one gap.
-    if batch.isAtEnd, let since = lateSince {
-      lateSince = nil
-      report(Gap(.journaldAway, since: since, until: lateUntil, detail: "It took them later."), of: reader)
-    }
+  }
+
+  /// Entries that came late come together, and make one gap.
+  private func scheduleLate() {
+    lateTimer = try? loop.schedule(at: loop.now() + Follower.lateTime, accuracy: 50_000) { [unowned self] in endLate() }
+  }
+
+  private func endLate() {
+    lateTimer = nil
+    guard let since = lateSince, let reader = readers.all.first else { return }
+    lateSince = nil
+    report(Gap(.journaldAway, since: since, until: lateUntil, detail: "It took them later."), of: reader)
+  }
+
+  // MARK: Removed files
+
+  /// Journal files may have come or gone: tells if one was removed while journald wrote to it. What it writes from then on, until
+  /// it notices, nobody can read.
+  func checkFiles() {
+    guard let activeFiles, let reader = readers.all.first else { return }
+    let now = Clock.now().microseconds
+    if activeFiles.isRemoved(), removedSince == nil { removedSince = lastLook ?? now }
+    lastLook = now
+    guard let since = removedSince, activeFiles.isThere else { return }
+    removedSince = nil
+    report(Gap(.deleted, since: since, until: now), of: reader)
   }
 
   // MARK: Keeping the place

@@ -18,7 +18,12 @@ extension Follower {
         isAtEnd = true
         keep(ends)
         let change = try readers.process()
-        if change.isChanged { ends = self.ends() }
+        if change.isChanged {
+          ends = self.ends()
+          checkFiles()
+        } else if lastLook != nil {
+          lastLook = Clock.now().microseconds
+        }
         for reader in change.new { try resume(reader) }
         isChanged = change.isChanged
       }
@@ -39,10 +44,8 @@ extension Follower {
       let batch = try reader.read(limit: Follower.batchSize)
       if !batch.isEmpty {
         failuresInARow = 0
+        hear(batch, of: reader)
         guard take(batch, from: reader) else { return false }
-        hear(batch, of: reader)
-      } else if lateSince != nil {
-        hear(batch, of: reader)
       }
       if batch.isAtEnd { return true }
       if isCatchingUp {
@@ -222,6 +225,10 @@ extension Follower {
   func watchFolders() {
     guard options.selection.isLocal, let machine = try? Id128.machine() else { return }
     let folders = ["/run/log/journal/\(machine)", "/var/log/journal/\(machine)"]
+    if activeFiles == nil, options.selection.manager == .system, options.selection.journal == .system {
+      activeFiles = ActiveJournalFiles(machine: machine)
+      lastLook = Clock.now().microseconds
+    }
     if folderWatcher == nil {
       folderWatcher = FolderWatcher(loop: loop) { [unowned self] in
         watchFolders()

@@ -156,9 +156,8 @@ package final class HookStore {
   /// answers another's failure is not asked whether the event is one of its own.
   func open(_ run: Run) throws(HookError) -> OpenedHook {
     let opened = try open(run.hook)
-    guard
-      run.failed != nil || opened.hook.definition.match.matches(run.event, aliases: aliases.names(of: run.event.unit))
-    else {
+    let names = aliases.names(of: run.event.unit)
+    guard run.failed != nil || opened.hook.definition.match.matches(run.event, aliases: names) else {
       throw HookError(
         description: "the hook was changed meanwhile, and is not for this event any more", isRefusal: true)
     }

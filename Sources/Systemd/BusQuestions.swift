@@ -3,9 +3,6 @@ internal import Glibc
 
 /// Questions to the service manager, with and without waiting for the answer.
 extension Bus {
-  /// How long an answer may take, in microseconds: a manager that hangs must not hold up who asks.
-  public static let patience: UInt64 = 2_000_000
-
   /// What the manager knows of a unit, which it loads for that if it is not.
   ///
   /// Waits for the answer, up to two seconds or the time given.
