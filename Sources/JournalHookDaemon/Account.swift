@@ -35,7 +35,7 @@ struct Account: Equatable {
     // Only root can become somebody else; the kernel would say so, too, but not what is to be done.
     let isOwn = account.identity.user == geteuid() && account.identity.group == getegid()
     guard geteuid() == 0 || isOwn else {
-      throw SystemError("run as another user, which only journalhook as root can", path: user ?? group, code: EPERM)
+      throw SystemError("run as the user or group", path: user ?? group, code: EPERM)
     }
     return account
   }

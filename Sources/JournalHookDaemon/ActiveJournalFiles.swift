@@ -21,12 +21,39 @@ final class ActiveJournalFiles {
   private let lasting: String
   private let volatile: String
   private var files: [File] = []
+  private let folders: [String]
+  /// All journal files, by name and inode.
+  private var all: Set<String> = []
 
   /// Watches those of a machine.
   init(machine: String) {
-    lasting = "/var/log/journal/\(machine)/system.journal"
-    volatile = "/run/log/journal/\(machine)/system.journal"
+    folders = ["/var/log/journal/\(machine)", "/run/log/journal/\(machine)"]
+    lasting = "\(folders[0])/system.journal"
+    volatile = "\(folders[1])/system.journal"
     files = open()
+    all = list()
+  }
+
+  /// Whether all files are those that there were when it was last asked.
+  func isSame() -> Bool {
+    let old = all
+    all = list()
+    return all == old
+  }
+
+  private func list() -> Set<String> {
+    var found: Set<String> = []
+    for folder in folders {
+      guard let descriptor = try? OwnedDescriptor.open(folder, O_RDONLY | O_DIRECTORY),
+        let names = try? listDirectory(descriptor.rawValue)
+      else { continue }
+      for name in names {
+        var status = stat()
+        guard unsafe fstatat(descriptor.rawValue, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else { continue }
+        found.insert("\(folder)/\(name) \(status.st_ino)")
+      }
+    }
+    return found
   }
 
   /// Whether there is one now.

@@ -10,6 +10,7 @@ extension Follower {
       // Files are let go of only when all that they hold was read: deleted ones can be read as long as they are open.
       var isChanged = true
       var ends: [(reader: EventReader, end: JournalCursor)] = []
+      let before = readers.all.first?.cursor
       while isChanged {
         isAtEnd = false
         for reader in readers.all {
@@ -20,7 +21,7 @@ extension Follower {
         let change = try readers.process()
         if change.isChanged {
           ends = self.ends()
-          checkFiles()
+          checkFiles(since: before)
         } else if lastLook != nil {
           lastLook = Clock.now().microseconds
         }

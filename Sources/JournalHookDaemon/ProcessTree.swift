@@ -53,14 +53,17 @@ package struct ProcessTree: Sendable {
     members(in: RecentProcesses.table()).isEmpty
   }
 
-  /// Sends a signal to all of it.
-  package mutating func signal(_ signal: Int32) {
+  /// Sends signals to all of it.
+  package mutating func signal(_ signals: Int32...) {
     var done: Set<Identity> = []
     // As with a cgroup: some rounds for what is forked meanwhile, but no race without an end.
-    for _ in 0..<3 {
-      let new = members().filter { done.insert(Identity($0)).inserted }
-      if new.isEmpty { return }
-      for member in new { Self.send(signal, to: member) }
+    for round in 0..<3 {
+      let new = members(in: round == 0 ? RecentProcesses.table() : .current())
+        .filter { done.insert(Identity($0)).inserted }
+      if new.isEmpty, round > 0 { return }
+      for member in new {
+        for signal in signals { Self.send(signal, to: member) }
+      }
     }
   }
 
@@ -69,12 +72,14 @@ package struct ProcessTree: Sendable {
     var stopped: Set<Identity> = []
     // A process that was stopped forks no more; so each round finds fewer, and the last none. Only of one that is not
     // ours to stop, as its program is setuid, there may always be more.
+    var found: [ProcessTable.Entry] = []
     for _ in 0..<Self.roundLimit {
-      let new = members().filter { stopped.insert(Identity($0)).inserted }
+      found = members()
+      let new = found.filter { stopped.insert(Identity($0)).inserted }
       if new.isEmpty { break }
       for member in new { Self.send(SIGSTOP, to: member) }
     }
-    for member in members() { Self.send(SIGKILL, to: member) }
+    for member in found { Self.send(SIGKILL, to: member) }
   }
 
   /// Collects what has ended and has no parent but us.

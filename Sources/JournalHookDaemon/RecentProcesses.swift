@@ -19,7 +19,7 @@ enum RecentProcesses {
     var table: ProcessTable?
     var time: UInt64 = 0
     /// The run's id in the environment of a process, or that there is none.
-    var markers: [Key: Substring?] = [:]
+    var markers: [Key: String?] = [:]
   }
 
   private static let state = Mutex(State())
@@ -46,11 +46,12 @@ enum RecentProcesses {
 
   /// The run that a process's environment names. It is what it was when it was executed; later ones of the same process may
   /// have been cleared, so the first answer counts.
-  static func marker(of entry: ProcessTable.Entry) -> Substring? {
+  static func marker(of entry: ProcessTable.Entry) -> String? {
     state.withLock { state in
       let key = Key(pid: entry.pid, started: entry.started)
       if let known = state.markers[key] { return known }
-      let marker = entry.environmentValue(ProcessTree.marker)
+      // A copy: the slice would keep the whole environment.
+      let marker = entry.environmentValue(ProcessTree.marker).map(String.init)
       state.markers[key] = .some(marker)
       return marker
     }

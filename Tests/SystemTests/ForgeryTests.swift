@@ -50,10 +50,22 @@ extension SystemTests {
       (
         "sd_journal_send",
         """
-        while read -r id; do
-          printf 'MESSAGE_ID=%s\\nMESSAGE=Stopped.\\nUNIT=work@victim.service\\nUSER_UNIT=work@victim.service\\n_PID=1\\n_UID=0\\nJOB_TYPE=stop\\nJOB_RESULT=done\\nJOB_ID=9\\nINVOCATION_ID=00000000000000000000000000000001\\nUNIT_RESULT=exit-code\\nSYSLOG_IDENTIFIER=systemd\\n' "$id" |
-            nobody logger --journald
-        done <"$1/ids"
+        nobody bash -c 'while read -r id; do
+          logger --journald <<END
+        MESSAGE_ID=$id
+        MESSAGE=Stopped.
+        UNIT=work@victim.service
+        USER_UNIT=work@victim.service
+        _PID=1
+        _UID=0
+        JOB_TYPE=stop
+        JOB_RESULT=done
+        JOB_ID=9
+        INVOCATION_ID=00000000000000000000000000000001
+        UNIT_RESULT=exit-code
+        SYSLOG_IDENTIFIER=systemd
+        END
+        done' <"$1/ids"
         """
       ),
       (

@@ -141,9 +141,11 @@ extension SystemTests {
         try box.sh(
           #"""
           cd "$1"
-          perl -e 'for (1..5000) { for my $to ("../unsafe", "../safe") {
-            symlink($to, ".new") && rename(".new", "50-swap") or die $!; select(undef, undef, undef, 0.0002) } }' & swapper=$!
-          while kill -0 $swapper 2>/dev/null; do systemctl restart work@swap{1..12}; done
+          perl -e 'my $n = 0; until ($n >= 10000 && -e ".stop") { for my $to ("../unsafe", "../safe") {
+            symlink($to, ".new") && rename(".new", "50-swap") or die $!; $n++; select(undef, undef, undef, 0.0002) } }
+            print $n' >../swaps & swapper=$!
+          for i in $(seq 10); do systemctl restart work@swap{1..12}; done
+          touch .stop
           wait $swapper
           """#, follow.hooks)
         try follow.settle(60)
@@ -151,7 +153,8 @@ extension SystemTests {
         #expect(lines.allSatisfy { !$0.contains("UNSAFE") }, "\(lines)")
         // It did answer, now and then: what is refused is told, what is safe runs.
         let states = try follow.sql("SELECT state, count(*) FROM runs WHERE hook = '50-swap' GROUP BY state")
-        print("10,000 exchanges: \(lines.count) lines, \(states)")
+        let swaps = try box.sh(#"cat "$1/swaps""#, follow.folder).text
+        print("\(swaps) exchanges: \(lines.count) lines, \(states)")
         #expect(
           try follow.sql("SELECT count(*) FROM runs WHERE hook = '50-swap' AND state NOT IN ('succeeded', 'refused')")
             == ["0"])

@@ -52,7 +52,7 @@ extension SystemTests {
       ).lines
       print(states.joined(separator: "\n"))
       for name in ["21-root", "22-bob", "23-group"] {
-        #expect(states.contains { $0.hasPrefix("\(name)|failed|") && $0.contains("another user") }, "\(states)")
+        #expect(states.contains { $0.hasPrefix("\(name)|failed|") && $0.contains("run as the user") }, "\(states)")
       }
       let list = try box.sh(
         Self.ann + "\nas_ann journalhook list --user --hooks /home/ann/hooks --state-dir /home/ann/state"
