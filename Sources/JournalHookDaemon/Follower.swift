@@ -77,6 +77,8 @@ package actor Follower {
   /// The files that journald writes to, and when one was removed under it; when it was last looked at them.
   var activeFiles: ActiveJournalFiles?
   var removedSince: UInt64?
+  /// Where the reader was after the last look that came to the end.
+  var before: JournalCursor?
   var lastLook: UInt64?
   /// So long after the last entry that came late no more is expected, in microseconds.
   static let lateTime: UInt64 = 500_000
