@@ -224,7 +224,7 @@ package actor Follower {
       let tracker = try ledger.tracker(of: reader.machine)
       let machine = options.selection.isLocal ? "" : " of machine \(reader.machine)"
       if let place = try reader.resume(after: cursor, tracker: tracker) {
-        try judge(place, of: reader)
+        try judge(place, of: reader, isStarting: true)
       } else {
         reporter.say(
           "Following the journal\(machine) from where it was left, \(Timestamp(microseconds: cursor.realtime)).",

@@ -31,7 +31,9 @@ extension Follower {
   }
 
   /// The entry that was read last is gone.
-  func judge(_ place: LostPlace, of reader: EventReader) throws {
+  ///
+  /// - Parameter isStarting: whether following begins with it.
+  func judge(_ place: LostPlace, of reader: EventReader, isStarting: Bool = false) throws {
     let known = try ledger.machine(ofBoot: place.cursor.boot)
     let isForeign = options.selection.isLocal && known != nil && known != reader.machine
     let meaning = place.meaning(
@@ -50,6 +52,10 @@ extension Follower {
       // Such a place does not tell when it was written; the runs do, unless they are of the future, too.
       if gap.kind == .futureCursor, let last = try ledger.lastRunTime(until: gap.until) { gap.since = last }
       report(gap, of: reader)
+      if isStarting {
+        let next = place.next.map { Timestamp(microseconds: $0.realtime).description } ?? "its end"
+        reporter.say("Following the journal from \(next) on.", .following, priority: .info)
+      }
     }
   }
 
