@@ -10,11 +10,15 @@ struct BusAccount: Sendable {
   /// The same as wall-clock time, in microseconds since 1970.
   var realtime: UInt64 = 0
   private let change: UnitChange
+  /// Whether its processes were told to end before.
+  private let wasStopped: Bool
+  /// The job that has taken it down to bring it up again.
+  var restartJob: UInt32?
 
   var invocation: String? { change.invocation }
 
   /// Nil for states on the way to another.
-  init?(_ change: UnitChange, manager: Manager) {
+  init?(_ change: UnitChange, manager: Manager, wasStopped: Bool = false, restartJob: UInt32? = nil) {
     switch change.activeState {
     case "active", "reloading", "refreshing": isUp = true
     case "inactive", "failed": isUp = false
@@ -25,6 +29,8 @@ struct BusAccount: Sendable {
     }
     self.change = change
     self.manager = manager
+    self.wasStopped = wasStopped
+    self.restartJob = restartJob
     unit = change.unit
     time = isUp ? change.activeEnter : change.inactiveEnter
   }
@@ -47,15 +53,25 @@ struct BusAccount: Sendable {
     if let state, hasTold(state) { return [] }
     let steps = isUp ? comingUp(state) : goingDown(state, since)
     return steps.map { step in
-      var entry = ManagerEntry(
-        kind: step.kind, unit: unit, manager: manager, machine: machine, hostname: hostname, boot: boot,
-        realtime: realtime &- (time &- min(step.time, time)), monotonic: step.time, cursor: "",
-        invocation: step.invocation ?? invocation, message: "Seen on the bus: \(unit) is \(change.activeState).",
-        source: .bus)
+      var entry = entry(step.kind, machine: machine, boot: boot, hostname: hostname)
+      entry.realtime &-= time &- min(step.time, time)
+      entry.monotonic = step.time
+      entry.invocation = step.invocation ?? invocation
       step.fill(&entry)
       return entry
     }
   }
+
+  /// What the manager might have logged of it.
+  func entry(_ kind: ManagerEntry.Kind, machine: String, boot: String, hostname: String?) -> ManagerEntry {
+    ManagerEntry(
+      kind: kind, unit: unit, manager: manager, machine: machine, hostname: hostname, boot: boot, realtime: realtime,
+      monotonic: time, cursor: "", invocation: invocation,
+      message: "Seen on the bus: \(unit) is \(change.activeState).", source: .bus)
+  }
+
+  /// Whether the unit is down and was not up since it was started.
+  var wasNeverUp: Bool { !isUp && change.activeState != "activating" && change.activeEnter < change.inactiveExit }
 
   /// Whether what is known of the unit contains this already, or goes beyond it.
   private func hasTold(_ state: UnitState) -> Bool {
@@ -96,7 +112,9 @@ struct BusAccount: Sendable {
     // The manager tells where a unit is after a moment, and may name the invocation that is about to begin: what was up before
     // the last that was told of the unit is the invocation that was told.
     let isOfTold = state.map { $0.invocation != invocation && change.activeEnter <= $0.lastSeen } ?? false
-    if isOfTold, state?.phase != .up { return [] }
+    if isOfTold, state?.phase != .up {
+      return hasFinished(since) && state?.lastSeen ?? 0 <= change.inactiveExit ? finish() : []
+    }
     let isTracked = state?.phase == .up && (isOfTold || state?.invocation == invocation)
     // Never up in this time: a start that failed logs that, and what was skipped is no news. While a unit waits for its
     // restart, `inactiveExit` is the begin of waiting; then only what was told tells whether it was up this time.
@@ -104,7 +122,7 @@ struct BusAccount: Sendable {
       change.activeState == "activating"
       ? state?.lastSeen ?? 0 < change.activeEnter : change.activeEnter >= change.inactiveExit
     let wasUp = change.activeExit > since && change.activeExit >= change.activeEnter && isThisTime
-    guard isTracked || wasUp else { return [] }
+    guard isTracked || wasUp else { return hasFinished(since) ? finish() : [] }
     var steps: [Step] = []
     if !isTracked, change.activeEnter > since { steps += startBefore(state) }
     let details = change.details
@@ -117,12 +135,34 @@ struct BusAccount: Sendable {
         })
     }
     let isFailure = result != "success" || change.activeState == "failed"
-    steps.append(
-      Step(kind: isFailure ? .failureResult : .success, time: time) {
-        if isFailure { $0.result = result == "success" ? "failed" : result }
-      })
+    if isFailure {
+      steps.append(Step(kind: .failureResult, time: time) { $0.result = result == "success" ? "failed" : result })
+    } else if let restartJob {
+      steps.append(
+        Step(kind: .stopped, time: time) { $0.job = .init(id: restartJob, type: "restart", result: "done") })
+    } else {
+      steps.append(Step(kind: .success, time: time))
+    }
     if isOfTold { for index in steps.indices { steps[index].invocation = state?.invocation } }
     return steps
+  }
+
+  /// Whether it was a oneshot, which ran to its end. Services of other types that end well while they start have failed
+  /// (result `protocol`), or were stopped, which `BusWitness` knows.
+  private func hasFinished(_ since: UInt64) -> Bool {
+    wasNeverUp && change.inactiveExit > since && change.activeState == "inactive" && !wasStopped
+      && change.details.result == "success" && exitCode == "exited"
+      && change.details.mainStart > since && change.details.mainStart &+ BusAccount.spawnTime >= change.inactiveExit
+  }
+
+  /// The main process is started a moment before the manager counts the unit as starting; in microseconds.
+  private static let spawnTime: UInt64 = 100_000
+
+  private func finish() -> [Step] {
+    [
+      Step(kind: .starting, time: change.inactiveExit), Step(kind: .success, time: time),
+      Step(kind: .started, time: time),
+    ]
   }
 
   /// The start that the manager did not tell by itself, as the end came too soon.

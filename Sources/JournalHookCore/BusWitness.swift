@@ -22,12 +22,23 @@ package struct BusWitness: Sendable {
   /// What the journal has yet to explain, oldest first.
   private var held: [Held] = []
 
+  private var jobs = BusJobs()
+
   /// - Parameter since: when following began, in microseconds since boot.
   package init(machine: String, boot: String, hostname: String?, since: UInt64) {
     self.machine = machine
     self.boot = boot
     self.hostname = hostname
     self.since = since
+  }
+
+  /// Takes note of a job that was queued or is gone.
+  package mutating func note(job: UInt32, isNew: Bool, of unit: String) {
+    if isNew { return jobs.isQueued(job, of: unit) }
+    guard jobs.isGone(job, of: unit) else { return }
+    for index in held.indices where held[index].word.unit == unit && held[index].word.restartJob == job {
+      held[index].word.restartJob = nil
+    }
   }
 
   /// When the first change that waits for its explanation has waited long enough, in microseconds since boot; nil if none does.
@@ -39,17 +50,20 @@ package struct BusWitness: Sendable {
   ///   - now: in microseconds since boot.
   ///   - realtime: the wall-clock time in microseconds since 1970.
   package mutating func note(_ change: UnitChange, of manager: Manager, now: UInt64, realtime: UInt64) {
-    guard var word = BusAccount(change, manager: manager), word.time > since else { return }
+    let wasStopped = jobs.isTerminated(change.unit)
+    let account = BusAccount(
+      change, manager: manager, wasStopped: wasStopped, restartJob: jobs.restartJob(at: change))
+    // An invocation comes up once. That it was down before it did was said of the one before it, in the new one's name: the
+    // manager tells where a unit is only after a moment.
+    if account?.isUp ?? true {
+      held.removeAll {
+        !$0.word.isUp && $0.word.unit == change.unit && $0.word.manager == manager
+          && $0.word.invocation == change.invocation && $0.word.time <= max(change.activeEnter, change.inactiveExit)
+      }
+    }
+    guard var word = account, word.time > since else { return }
     // The same state again, for some other property's sake.
     if held.contains(where: { $0.word.isSame(as: word) }) { return }
-    // An invocation comes up once: that it was down before was said of the one before it, in the new one's name.
-    if word.isUp {
-      held.removeAll { !$0.word.isUp && $0.word.isSameInvocation(as: word) && $0.word.time <= word.time }
-    } else if held.contains(where: {
-      $0.word.isUp && $0.word.isSameInvocation(as: word) && $0.word.time >= word.time
-    }) {
-      return
-    }
     // The manager told it a moment after it happened.
     word.realtime = realtime &- min(now &- min(word.time, now), BusWitness.patience)
     held.append(Held(word: word, due: now &+ BusWitness.patience))
@@ -101,6 +115,23 @@ package struct BusWitness: Sendable {
       return entries.isEmpty ? unexplained(by: tracker, before: entry) : entries
     }
     return []
+  }
+
+  /// For failures that the journal tells without what was before (`LogLevelMax=`): that the start has failed, where the manager
+  /// has told that the unit was never up.
+  package func failedStarts(in tracker: LifecycleTracker) -> [ManagerEntry] {
+    held.map(\.word).compactMap { word in
+      let state = tracker.units[.init(machine: machine, manager: word.manager, unit: word.unit)]
+      guard let state, state.pending != nil, state.pendingFailure != nil, state.phase == .unknown,
+        state.invocation == word.invocation, word.wasNeverUp
+      else { return nil }
+      return word.entry(.startFailed, machine: machine, boot: boot, hostname: hostname)
+    }
+  }
+
+  /// The units that the manager has told as up, and the journal has not told yet.
+  package func unitsComingUp() -> [(unit: String, invocation: String?)] {
+    held.filter(\.word.isUp).map { ($0.word.unit, $0.word.invocation) }
   }
 
   private func missing(_ word: BusAccount, in tracker: LifecycleTracker) -> [ManagerEntry] {

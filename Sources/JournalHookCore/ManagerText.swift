@@ -68,30 +68,23 @@ struct ManagerText {
     }
   }
 
-  /// Whether a text can belong to a MESSAGE_ID.
+  /// Whether a text belongs to another message than its MESSAGE_ID says.
   ///
   /// `LogExtraFields=MESSAGE_ID=…` gives one to all that the manager says of a unit without one ("Sent signal SIGKILL to …").
-  /// Those begin with the unit's name and a colon, which the texts about jobs do not, other than by a unit's description.
-  static func isPlausible(_ message: String, for kind: ManagerEntry.Kind, unit: String) -> Bool {
-    guard message.hasPrefix(unit), message.dropFirst(unit.count).hasPrefix(": ") else {
-      switch kind {
-      case .success, .failureResult, .restartScheduled, .skipped: return false
-      default: return true
-      }
-    }
+  /// Those begin with the unit's name and a colon, and are known; a text that is not may be a later systemd's.
+  static func isMisplaced(_ message: String, for kind: ManagerEntry.Kind, unit: String) -> Bool {
+    guard message.hasPrefix(unit), message.dropFirst(unit.count).hasPrefix(": ") else { return false }
     let text = message.dropFirst(unit.count + 2)
-    switch kind {
-    case .success: return text == "Deactivated successfully." || text == "Succeeded."
-    case .failureResult: return text.hasPrefix("Failed with result '")
-    case .restartScheduled: return text.contains("cheduled restart") || text.contains("scheduling restart")
-    case .starting, .started, .startFailed, .stopping, .stopped, .reloading, .reloaded:
-      return text.contains(" was skipped because ") || text.contains(" skipped, ")
-    case .skipped: return text.hasPrefix("Skipped due to ")
-    case .outOfMemory: return text.contains("OOM") || text.contains("oomd")
-    case .mainProcessExit: return text.hasPrefix("Main process exited, code=")
-    case .mishap, .startLimitHit: return true
-    }
+    if let told = ManagerText(named: text, isService: unit.hasSuffix(".service")), told.kind != kind { return true }
+    return others.contains(where: text.hasPrefix)
   }
+
+  /// What the manager says of a unit without a MESSAGE_ID, at the levels that are logged (service.c, unit.c, cgroup.c).
+  private static let others = [
+    "Sent signal ", "Killing process ", "State '", "Failed to ", "Found left-over process ", "Unit process ",
+    "Control process ", "Got notification message ", "Supervising process ", "This usually indicates ", "Main process ",
+    "Current command ", "Processes still around ", "Service will not restart", "Changed ",
+  ]
 
   /// What a unit's result will be if it fails by this: the only hint that 219 gives, as it does not tell the result.
   private static func mishap(in text: Substring) -> String? {

@@ -72,7 +72,8 @@ struct TrackerStep {
   /// user managers since 249), or as the entry was lost.
   private mutating func goDownUnseen() {
     endRestart()
-    var stopped = event(.stopped, result: "success", restart: false, invocation: .some(state.invocation))
+    var stopped = event(
+      .stopped, result: state.likelyResult ?? "success", restart: false, invocation: .some(state.invocation))
     stopped.job = nil
     stopped.message = nil
     state.pending = stopped

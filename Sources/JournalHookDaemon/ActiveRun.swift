@@ -80,7 +80,7 @@ final class ActiveRun {
     request.workingDirectory = directory
     if let umask = definition.umask { request.umask = umask }
     request.nice = definition.nice
-    if ActiveRun.isOther(definition), let account {
+    if ActiveRun.isOther(definition), geteuid() == 0, let account {
       request.identity = account.identity
       request.noNewPrivileges = account.identity.user != 0
     }
@@ -106,6 +106,7 @@ final class ActiveRun {
     var status: CInt = 0
     guard unsafe waitpid(pid, &status, WNOHANG) == pid else { return nil }
     hasEnded = true
+    RecentProcesses.forget()
     exitSource = nil
     let signal = status & 0x7F
     if signal == 0 { return .exited((status >> 8) & 0xFF) }

@@ -66,11 +66,11 @@ struct ConditionCheck {
     if let bus = connection.bus, let state = try? bus.activeState(of: unit) {
       return ConditionCheck.active.contains(state)
     }
-    connection.bus = nil
-    let bus = try Bus.manager(ofUser: manager != .system)
-    let state = try bus.activeState(of: unit)
-    connection.bus = bus
-    return ConditionCheck.active.contains(state)
+    connection.bus = ManagerConnection.open(to: manager)
+    guard let bus = connection.bus else {
+      throw SystemError("ask the service manager about", path: unit, code: ENOTCONN)
+    }
+    return ConditionCheck.active.contains(try bus.activeState(of: unit))
   }
 
   private static let active = ["active", "reloading", "refreshing"]

@@ -198,7 +198,8 @@ package final class EventReader {
   /// The events that waited until now (this machine's CLOCK_MONOTONIC in microseconds; nil: all of them).
   package func flush(until now: UInt64?) -> Batch {
     var batch = Batch()
-    batch.events = if let now { tracker.flush(until: now) } else { tracker.flushAll() }
+    batch.events = failedStarts()
+    batch.events += now.map { tracker.flush(until: $0) } ?? tracker.flushAll()
     batch.events.removeAll { $0.realtime < firstTime }
     batch.changes = tracker.takeChanges()
     return batch
@@ -207,7 +208,7 @@ package final class EventReader {
   private func process(_ said: ManagerEntry) -> [LifecycleEvent] {
     var said = said
     if said.mayHaveFinished { said.remainsAfterExit = oneshots?.remainsAfterExit(said.unit) }
-    var events: [LifecycleEvent] = []
+    var events = failedStarts()
     while let missed = witness?.unexplained(by: tracker, before: said), !missed.isEmpty {
       events += missed.flatMap { tracker.process($0) }
     }
@@ -228,6 +229,28 @@ package final class EventReader {
     guard units.isEmpty || units.contains(change.unit) else { return }
     witness?.note(
       change, of: source.selection.manager, now: Clock.monotonic(), realtime: Clock.now().microseconds)
+  }
+
+  /// Takes note of a job that was queued or is gone.
+  package func note(job: UInt32, isNew: Bool, of unit: String) { witness?.note(job: job, isNew: isNew, of: unit) }
+
+  /// Takes note of a manager's return: units that were up, and which it no longer has, are down.
+  package func managerHasReturned(with units: Set<String>) {
+    let manager = source.selection.manager
+    let known = tracker.units.filter { $0.key.manager == manager && $0.key.machine == machine && $0.value.phase == .up }
+    let up = known.map { (unit: $0.key.unit, invocation: $0.value.invocation) } + (witness?.unitsComingUp() ?? [])
+    for (unit, invocation) in up where !units.contains(unit) {
+      var gone = UnitChange(unit: unit, activeState: "inactive")
+      gone.invocation = invocation
+      gone.inactiveEnter = Clock.monotonic()
+      note(gone)
+    }
+  }
+
+  /// The failures that waited for whether they were failed starts, as the manager has told it.
+  private func failedStarts() -> [LifecycleEvent] {
+    guard tracker.isWaiting, let entries = witness?.failedStarts(in: tracker) else { return [] }
+    return entries.flatMap { tracker.process($0) }
   }
 
   /// When to ask for what the journal has not explained, in microseconds since boot; nil if nothing waits.

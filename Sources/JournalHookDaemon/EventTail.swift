@@ -27,6 +27,11 @@ package final class EventTail {
         readers.all.first?.note($0)
         scheduleWitness()
       }
+      watch.onJob = { [unowned self] in readers.all.first?.note(job: $0, isNew: $1, of: $2) }
+      watch.onReturn = { [unowned self] in
+        readers.all.first?.managerHasReturned(with: $0)
+        scheduleWitness()
+      }
       watch.listenToManager()
     }
     self.watch = watch

@@ -163,6 +163,11 @@ package actor Follower {
     self.watch = watch
     try watchJournal()
     watch.onUnitChange = { [unowned self] in note($0) }
+    watch.onJob = { [unowned self] in readers.all.first?.note(job: $0, isNew: $1, of: $2) }
+    watch.onReturn = { [unowned self] in
+      readers.all.first?.managerHasReturned(with: $0)
+      scheduleWitness()
+    }
     watch.onShutdown = { [unowned self] in executor.systemGoesDown($0) }
     startReconciling()
     if options.selection.isLocal {
@@ -201,6 +206,8 @@ package actor Follower {
         try ledger.begin(reader: reader.name, machine: reader.machine, at: since)
         try reader.seek(realtime: since)
       }
+      // Of several machines' journals this, too, or the next start would take itself for the first.
+      try ledger.save(cursor: "@\(since)", of: readers.name)
       reporter.say("Following the journal from \(Timestamp(microseconds: since)) on.", .following, priority: .info)
     } else if try ledger.position(of: readers.name) != nil {
       for reader in readers.all { try resume(reader) }

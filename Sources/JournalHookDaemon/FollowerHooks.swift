@@ -6,13 +6,17 @@ extension Follower {
   func loadHooks() {
     // Watched before they are read, so that no change falls in between; what links lead to is known only afterwards.
     var failure = watchFiles()
-    let linked = linkedFolders
+    let (linked, refused) = (linkedFolders, hooks.refusedPaths)
     loadConfiguration()
     var isComplete = hooks.load()
-    if linkedFolders != linked {
+    if linkedFolders != linked || hooks.refusedPaths != refused {
       failure = watchFiles()
       loadConfiguration()
       isComplete = hooks.load()
+    }
+    hooks.onUnaskedLoad = { [unowned self] in
+      // What a run has come across is to be told, and watched, like what a change has brought.
+      hookTimer = try? loop.schedule { [unowned self] in reloadHooks(isAsked: false) }
     }
     hookTimer = nil
     if !isComplete {
@@ -45,7 +49,8 @@ extension Follower {
 
   private func watchFiles() -> SystemError? {
     hookWatcher?.watch(
-      contentsOf: hooks.directories + configuration.dropInFolders, linked: linkedFolders, files: configuration.paths)
+      contentsOf: hooks.directories + configuration.dropInFolders, linked: linkedFolders,
+      files: configuration.paths + hooks.refusedPaths.sorted())
   }
 
   func reloadHooks(isAsked: Bool) {

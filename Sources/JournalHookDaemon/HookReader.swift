@@ -12,6 +12,7 @@ struct HookReader {
   private(set) var entries: [HookStore.Entry] = []
   private(set) var directoryProblems: [Diagnostic] = []
   private(set) var linkedFolders: Set<String> = []
+  private(set) var refusedPaths: Set<String> = []
   /// Whether something could not be read for want of descriptors or memory: what was read before counts, then.
   private(set) var isIncomplete = false
 
@@ -44,7 +45,7 @@ struct HookReader {
         let directory = try TrustedDirectory.open(folder)
         note(directory.path, asFolderOf: folder)
         for name in try directory.names() {
-          if name.hasSuffix(".d"), let inner = try? directory.openDirectory(name).names() {
+          if name.hasSuffix(".d"), let inner = dropInNames(in: name, of: directory) {
             for file in inner where HookFileNames.isDropIn(file) && dropIns[name]?[file] == nil {
               dropIns[name, default: [:]][file] = Place(name: file, folder: "\(folder)/\(name)")
             }
@@ -55,7 +56,7 @@ struct HookReader {
       } catch {
         // Of the directories that are looked at by default most do not exist.
         if error.problem == .notFound { continue }
-        if error.isTemporary { isIncomplete = true }
+        note(error)
         directoryProblems.append(
           Diagnostic(file: folder, line: 1, severity: .error, message: "directory refused: \(error)"))
       }
@@ -71,6 +72,7 @@ struct HookReader {
     let inFolders = dropIns[HookFileNames.dropInFolder(ofHook: name)] ?? [:]
     var entry = HookStore.Entry(name: name, path: place.path, status: .broken, diagnostics: [])
     do {
+      if let refusal = refusedDropIns[HookFileNames.dropInFolder(ofHook: name)] { throw refusal }
       let directory = try TrustedDirectory.open(place.folder)
       if directory.isMask(place.name) {
         entry.status = .masked
@@ -106,10 +108,15 @@ struct HookReader {
         entry.status = .active(try resolve(hook))
       }
     } catch let error as TrustError {
-      if error.isTemporary { isIncomplete = true }
+      note(error)
       // A folder or a device beside the hooks is somebody's mistake, a missing file was just removed.
       if case .notFound = error.problem, error.path == place.path { return }
-      if case .notRegularFile = error.problem, isFolder(place) { return }
+      if case .notRegularFile = error.problem, let folder = describe(folderAt: place) {
+        entry.status = .refused
+        entry.diagnostics.append(folder)
+        entries.append(entry)
+        return
+      }
       entry.status = error.isRefusal ? .refused : .broken
       entry.diagnostics.append(
         Diagnostic(file: place.path, line: 1, severity: .error, message: "refused: \(error)"))
@@ -120,6 +127,22 @@ struct HookReader {
     } catch {}
     entries.append(entry)
   }
+
+  /// What is in a folder of drop-ins; nil if it is none.
+  ///
+  /// Without drop-ins that must not be read, a hook would not be what its author has made of it: it is refused.
+  private mutating func dropInNames(in name: String, of directory: borrowing TrustedDirectory) -> [String]? {
+    do throws(TrustError) {
+      return try directory.openDirectory(name).names()
+    } catch {
+      if case .notFolder = error.problem { return nil }
+      note(error)
+      if error.problem != .notFound, refusedDropIns[name] == nil { refusedDropIns[name] = error }
+      return []
+    }
+  }
+  /// By folder name.
+  private var refusedDropIns: [String: TrustError] = [:]
 
   private mutating func readDropIn(_ place: Place) throws(TrustError) -> HookDropIn? {
     let directory = try TrustedDirectory.open(place.folder)
@@ -151,7 +174,7 @@ struct HookReader {
       try file.checkInterpreter()
       return LoadedProgram(path: path, identity: file.identity)
     } catch {
-      if error.isTemporary { isIncomplete = true }
+      note(error)
       throw HookError(description: "\(what): \(error)", isRefusal: error.isRefusal)
     }
   }
@@ -219,9 +242,18 @@ struct HookReader {
     }
   }
 
-  private func isFolder(_ place: Place) -> Bool {
+  /// What to say of a folder where a hook might be: one that is called so, or is linked to, was meant to be one.
+  private func describe(folderAt place: Place) -> Diagnostic? {
     var status = stat()
-    return unsafe stat(place.path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    guard unsafe stat(place.path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return nil }
+    let isPlain = unsafe lstat(place.path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    let isMeant = !isPlain || place.name.hasSuffix(HookFileNames.definitionSuffix)
+    return Diagnostic(
+      file: place.path, line: 1, severity: isMeant ? .error : .warning, message: "refused: it is a folder, not a file")
+  }
+
+  private mutating func note(_ error: TrustError) {
+    if error.isTemporary { isIncomplete = true } else { refusedPaths.insert(error.component) }
   }
 
   private mutating func note(_ path: String, asFolderOf folder: String) {

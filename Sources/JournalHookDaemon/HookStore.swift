@@ -102,6 +102,10 @@ package final class HookStore {
   package var aliases = UnitAliases()
   /// Folders outside of the hook directories that files were found in through links.
   private(set) var linkedFolders: Set<String> = []
+  /// The files and folders, wherever they are, for which something was refused: it may be mended there.
+  private(set) var refusedPaths: Set<String> = []
+  /// Called when a run has met with a change that nobody had told of, and the directories were read anew.
+  var onUnaskedLoad: (() -> Void)?
 
   /// The system's hook directories; the first that has a file of a name wins.
   package static let systemDirectories = [
@@ -141,6 +145,7 @@ package final class HookStore {
     entries = reader.entries
     directoryProblems = reader.directoryProblems
     linkedFolders = reader.linkedFolders
+    refusedPaths = reader.refusedPaths
     byName = Dictionary(hooks.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     return true
   }
@@ -170,9 +175,11 @@ package final class HookStore {
         if error.isTemporary || (isSecondTry && !error.isChange) { throw error }
       }
       load()
+      onUnaskedLoad?()
     }
     guard let entry = entries.first(where: { $0.name == name }) else {
-      throw HookError(description: "the hook is no longer there", isRefusal: true)
+      let problem = directoryProblems.first.map { "; \($0)" } ?? ""
+      throw HookError(description: "the hook is no longer there\(problem)", isRefusal: true)
     }
     let reason = entry.diagnostics.first { $0.severity == .error }?.description
     throw HookError(description: reason ?? "the hook is masked or is being changed", isRefusal: true)

@@ -35,7 +35,10 @@ package final class Ledger {
   /// Opens the ledger of a state directory, both made if they do not exist.
   package init(stateDirectory: String, readOnly: Bool = false) throws {
     self.stateDirectory = stateDirectory
-    if !readOnly { try Ledger.makeDirectory(stateDirectory) }
+    if !readOnly {
+      try Ledger.makeDirectory(stateDirectory)
+      try Ledger.checkTrust(in: stateDirectory)
+    }
     let path = "\(stateDirectory)/journalhook.db"
     if readOnly, unsafe access(path, F_OK) != 0 {
       throw LedgerError(
@@ -100,7 +103,9 @@ package final class Ledger {
   }
 
   static func makeDirectory(_ path: String) throws {
-    // Hooks that run as other users reach their own folders below it, and can list nothing: 0711.
+    // Hooks that run as other users reach their own folders below it, and can list nothing: 0711, whatever the umask.
+    let mask = umask(0o066)
+    defer { umask(mask) }
     var made = ""
     for part in path.split(separator: "/") {
       made += "/\(part)"

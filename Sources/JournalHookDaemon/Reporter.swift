@@ -2,7 +2,9 @@ internal import JournalHookCore
 package import Systemd
 
 /// The ids of what journalhook itself says in the journal, by which it can be found: `journalctl MESSAGE_ID=…`.
-package enum MessageID: String, Sendable {
+///
+/// contrib/journalhook.catalog explains each.
+package enum MessageID: String, Sendable, CaseIterable {
   /// An attempt of a run begins.
   case runStarted = "2fb84b17d0e6496c9e8bfa8cfb6d16e8"
   /// A run has succeeded.
@@ -13,6 +15,8 @@ package enum MessageID: String, Sendable {
   case runInterrupted = "4f50b9d0e2c64b6ab212b5a4ecc6f5a3"
   /// A run will not be done: it is stale, superseded, skipped, …
   case runDropped = "32b95a8e5bff40adb2fc0bf9a3462d37"
+  /// A run has printed more than the journal is given.
+  case outputCut = "53fe70c0a29943ae8c36d3220ae9082e"
   /// A hook file cannot be used.
   case hookProblem = "18f400ff688b4de7b29fb86fd31ac7d1"
   /// Following begins.
@@ -54,8 +58,9 @@ package final class Reporter {
     warn: ((String) -> Void)? = nil
   ) {
     self.journal = journal
-    self.show = show
-    self.warn = warn
+    // What units are called, hooks print and files contain is others' to choose.
+    self.show = show.map { show in { show($0.printable) } }
+    self.warn = warn.map { warn in { warn($0.printable) } }
     journal.attach(to: loop)
     journal.onLoss = { [unowned self] count in
       say(
@@ -156,6 +161,17 @@ package final class Reporter {
     entry.append(fields)
     journal.send(entry)
     show?("\(run.hook)[\(run.id)]: \(String(decoding: text, as: UTF8.self))")
+  }
+
+  /// A run has printed more than the journal is given: first that it has, later how much more.
+  func outputCut(_ run: Run, lines: Int? = nil, bytes: Int = 0) {
+    let what =
+      if let lines {
+        "\(lines) more lines, \(bytes) bytes, are not in the journal"
+      } else {
+        "it has printed \(OutputBudget.lines) lines or \(OutputBudget.bytes >> 20) MiB; what follows is not kept"
+      }
+    tell(run, "Hook \(run.hook): \(what) (run \(run.id)).", .outputCut, .warning)
   }
 
   /// What every line of a run's output carries.

@@ -231,7 +231,9 @@ package final class RunExecutor {
 
   /// From here on there is a process: whatever fails, it is waited for.
   private func watch(_ run: ActiveRun) {
-    run.exitSource = try? loop.watch(run.pidfd, for: .input, priority: .important) { [unowned self] _ in
+    // No sooner than others: with many short runs there is always an end, and deadlines, timers and the journal must have
+    // their turn, too.
+    run.exitSource = try? loop.watch(run.pidfd, for: .input) { [unowned self] _ in
       mainEnded(run)
     }
     if run.exitSource == nil { pollEmptiness(of: run, delay: 1000) }

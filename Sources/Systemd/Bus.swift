@@ -19,8 +19,11 @@ internal import Glibc
   /// Called when the manager has read the unit files anew.
   public var onReload: (() -> Void)?
 
-  /// Whether a message tells that a job of shutdown.target is new (true) or gone (false); nil for every other message.
-  private func shutdownJob(_ message: OpaquePointer?) -> Bool? {
+  /// Called when a job is queued (true) or gone (false), with its number and its unit.
+  public var onJob: ((UInt32, Bool, String) -> Void)?
+
+  /// The job that a message tells to be new or gone; nil for every other message.
+  private static func job(in message: OpaquePointer?) -> (isNew: Bool, id: UInt32, unit: String)? {
     let isNew = unsafe sd_bus_message_is_signal(message, Bus.managerInterface, "JobNew") > 0
     let isGone = unsafe sd_bus_message_is_signal(message, Bus.managerInterface, "JobRemoved") > 0
     guard isNew || isGone else { return nil }
@@ -30,10 +33,18 @@ internal import Glibc
     func type(_ letter: Unicode.Scalar) -> CChar { CChar(truncatingIfNeeded: letter.value) }
     guard unsafe sd_bus_message_read_basic(message, type("u"), &id) > 0,
       unsafe sd_bus_message_read_basic(message, type("o"), &path) > 0,
-      unsafe sd_bus_message_read_basic(message, type("s"), &unit) > 0, let unit = unsafe unit,
-      unsafe String(cString: unit) == "shutdown.target"
+      unsafe sd_bus_message_read_basic(message, type("s"), &unit) > 0, let unit = unsafe unit
     else { return nil }
-    return isNew
+    return (isNew, id, unsafe String(cString: unit))
+  }
+
+  private func take(_ message: OpaquePointer?) {
+    if let job = unsafe Bus.job(in: message) {
+      if job.unit == "shutdown.target" { onShutdown?(job.isNew) }
+      onJob?(job.id, job.isNew, job.unit)
+    }
+    if unsafe isReloaded(message) { onReload?() }
+    onMessage?(unsafe changes.read(message))
   }
 
   /// Whether a message tells that a daemon-reload is over.
@@ -124,9 +135,7 @@ internal import Glibc
           if unsafe sd_bus_message_is_signal(message, "org.freedesktop.DBus.Local", "Disconnected") > 0 {
             bus.onDisconnect?()
           } else {
-            if let isQueued = unsafe bus.shutdownJob(message) { bus.onShutdown?(isQueued) }
-            if unsafe bus.isReloaded(message) { bus.onReload?() }
-            bus.onMessage?(unsafe bus.changes.read(message))
+            unsafe bus.take(message)
           }
           return 0
         }, context), "listen on the bus")
@@ -134,10 +143,78 @@ internal import Glibc
     try unsafe loop.attach(handle)
   }
 
-  /// Connects to the manager of the system, or of the calling user, by the shortest way that the caller may go.
-  public static func manager(ofUser: Bool) throws(SystemError) -> Bus {
-    if ofUser { return try privateUserManager() }
-    return geteuid() == 0 ? try privateSystemManager() : try systemBus()
+  // MARK: All units
+
+  /// Called with each unit's state, and with the names of all that there are, after `askForUnits`.
+  public var onUnitState: ((UnitChange) -> Void)?
+  /// Called with the names of all loaded units after `askForUnits`, before their states.
+  public var onUnitNames: ((Set<String>) -> Void)?
+
+  /// Asks for the state of all units, without waiting for the answers.
+  public func askForUnits() throws(SystemError) {
+    let what = "ask the service manager for its units"
+    var message: OpaquePointer?
+    defer { unsafe sd_bus_message_unref(message) }
+    try SystemError.check(
+      unsafe sd_bus_message_new_method_call(
+        handle, &message, Bus.managerName, Bus.managerPath, Bus.managerInterface, "ListUnits"), what)
+    let context = unsafe Unmanaged.passUnretained(self).toOpaque()
+    try SystemError.check(
+      unsafe sd_bus_call_async(
+        handle, nil, message,
+        { reply, context, _ in
+          guard let context = unsafe context, unsafe sd_bus_message_is_method_error(reply, nil) == 0 else { return 0 }
+          let bus = unsafe Unmanaged<Bus>.fromOpaque(context).takeUnretainedValue()
+          unsafe bus.take(units: reply)
+          return 0
+        }, context, Bus.patience), what)
+  }
+
+  private func take(units reply: OpaquePointer?) {
+    var names: Set<String> = []
+    guard unsafe sd_bus_message_enter_container(reply, CChar(UInt8(ascii: "a")), "(ssssssouso)") > 0 else { return }
+    while unsafe sd_bus_message_enter_container(reply, CChar(UInt8(ascii: "r")), "ssssssouso") > 0 {
+      var name: UnsafePointer<CChar>?
+      guard unsafe sd_bus_message_read_basic(reply, CChar(UInt8(ascii: "s")), &name) > 0, let name = unsafe name,
+        unsafe sd_bus_message_skip(reply, "sssssouso") >= 0, unsafe sd_bus_message_exit_container(reply) >= 0
+      else { return }
+      names.insert(unsafe String(cString: name))
+    }
+    onUnitNames?(names)
+    for name in names { try? askForState(of: name) }
+  }
+
+  private func askForState(of unit: String) throws(SystemError) {
+    let message = try unsafe getAll(of: unit)
+    defer { unsafe sd_bus_message_unref(message) }
+    let context = unsafe Unmanaged.passUnretained(self).toOpaque()
+    try SystemError.check(
+      unsafe sd_bus_call_async(
+        handle, nil, message,
+        { reply, context, _ in
+          guard let context = unsafe context, unsafe sd_bus_message_is_method_error(reply, nil) == 0 else { return 0 }
+          let bus = unsafe Unmanaged<Bus>.fromOpaque(context).takeUnretainedValue()
+          if let change = unsafe UnitChangeReader.state(in: reply) { bus.onUnitState?(change) }
+          return 0
+        }, context, Bus.patience), "ask for the unit", path: unit)
+  }
+
+  private func getAll(of unit: String) throws(SystemError) -> OpaquePointer? {
+    var path: UnsafeMutablePointer<CChar>?
+    try SystemError.check(
+      unsafe sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path), "name the unit", path: unit)
+    defer { unsafe free(path) }
+    var message: OpaquePointer?
+    try SystemError.check(
+      unsafe sd_bus_message_new_method_call(
+        handle, &message, Bus.managerName, path, "org.freedesktop.DBus.Properties", "GetAll"), "ask for the unit",
+      path: unit)
+    let result = unsafe "\(Bus.managerName).Unit".withCString {
+      unsafe sd_bus_message_append_basic(message, CChar(UInt8(ascii: "s")), $0)
+    }
+    if result < 0 { unsafe sd_bus_message_unref(message) }
+    try SystemError.check(result, "ask for the unit", path: unit)
+    return unsafe message
   }
 
   // MARK: Questions
@@ -149,16 +226,7 @@ internal import Glibc
   ///
   /// Waits for the answer, up to two seconds.
   public func loadState(of unit: String) throws(SystemError) -> String {
-    try state("LoadState", of: unit)
-  }
-
-  /// The ActiveState of a unit: `active`, `inactive`, `failed`, …
-  ///
-  /// Waits for the answer, up to two seconds.
-  public func activeState(of unit: String) throws(SystemError) -> String { try state("ActiveState", of: unit) }
-
-  private func state(_ property: String, of unit: String) throws(SystemError) -> String {
-    try unsafe ask(property, of: unit, "Unit", "s") { reply in
+    try unsafe ask("LoadState", of: unit, "Unit", "s") { reply in
       var text: UnsafePointer<CChar>?
       unsafe sd_bus_message_read_basic(reply, CChar(UInt8(ascii: "s")), &text)
       return unsafe text.map { unsafe String(cString: $0) } ?? ""

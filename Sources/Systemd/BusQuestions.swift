@@ -11,6 +11,11 @@ extension Bus {
     return try UnitStatus(request.answer(on: self, within: timeout), asked: unit)
   }
 
+  /// The ActiveState of a unit: `active`, `inactive`, `failed`, `activating`, `deactivating`, `reloading`, …
+  ///
+  /// Waits for the answer, up to two seconds.
+  public func activeState(of unit: String) throws(SystemError) -> String { try status(of: unit).activeState }
+
   /// The manager's own properties, of org.freedesktop.systemd1.Manager.
   ///
   /// Waits for the answer, up to two seconds.

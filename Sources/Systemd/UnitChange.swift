@@ -19,6 +19,8 @@ public struct UnitChange: Sendable, Equatable {
   public var activeExit: UInt64 = 0
   /// When it last became inactive or failed.
   public var inactiveEnter: UInt64 = 0
+  /// The job that waits or runs; 0 if there is none.
+  public var job: UInt32 = 0
   /// What only units of its type have.
   public var details = Details()
 
@@ -32,6 +34,8 @@ public struct UnitChange: Sendable, Equatable {
     public var exitCode: Int32 = 0
     /// Its exit status or signal.
     public var exitStatus: Int32 = 0
+    /// When it was started, in microseconds since boot; 0 if never.
+    public var mainStart: UInt64 = 0
 
     /// Nothing is known.
     public init() {}

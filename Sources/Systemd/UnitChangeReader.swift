@@ -27,6 +27,15 @@ struct UnitChangeReader {
     return change
   }
 
+  /// The state in the answer to GetAll.
+  static func state(in reply: OpaquePointer?) -> UnitChange? {
+    var change = UnitChange(unit: "", activeState: "")
+    guard unsafe properties(reply, { unsafe read($0, $1, into: &change) }), !change.unit.isEmpty,
+      !change.activeState.isEmpty
+    else { return nil }
+    return change
+  }
+
   private static let prefix = "org.freedesktop.systemd1."
 
   /// The unit whose object has sent the message.
@@ -56,6 +65,8 @@ struct UnitChangeReader {
 
   private static func read(_ key: String, _ message: OpaquePointer?, into change: inout UnitChange) -> Bool {
     switch key {
+    // Only in answers: it never changes.
+    case "Id": unsafe variant(message, "s") { change.unit = unsafe text(message) ?? "" }
     case "ActiveState": unsafe variant(message, "s") { change.activeState = unsafe text(message) ?? "" }
     case "SubState": unsafe variant(message, "s") { change.subState = unsafe text(message) ?? "" }
     case "InvocationID":
@@ -66,6 +77,13 @@ struct UnitChangeReader {
           let bytes = unsafe bytes
         else { return }
         change.invocation = unsafe bytes.loadUnaligned(as: sd_id128_t.self).hexadecimal
+      }
+    case "Job":
+      unsafe variant(message, "(uo)") {
+        guard unsafe sd_bus_message_enter_container(message, type("r"), "uo") > 0 else { return }
+        unsafe sd_bus_message_read_basic(message, type("u"), &change.job)
+        unsafe sd_bus_message_skip(message, "o")
+        unsafe sd_bus_message_exit_container(message)
       }
     case "InactiveExitTimestampMonotonic": unsafe number(message, "t", &change.inactiveExit)
     case "ActiveEnterTimestampMonotonic": unsafe number(message, "t", &change.activeEnter)
@@ -82,6 +100,7 @@ struct UnitChangeReader {
     case "Result": unsafe variant(message, "s") { details.result = unsafe text(message) }
     case "NRestarts": unsafe number(message, "u", &details.nRestarts)
     case "ExecMainCode": unsafe number(message, "i", &details.exitCode)
+    case "ExecMainStartTimestampMonotonic": unsafe number(message, "t", &details.mainStart)
     case "ExecMainStatus": unsafe number(message, "i", &details.exitStatus)
     default: unsafe sd_bus_message_skip(message, "v") >= 0
     }

@@ -103,6 +103,6 @@ extension Console {
       planned.run.state == .pending
       ? "would run: \(planned.command.joined(separator: " "))"
       : "would not run, \(planned.run.state.rawValue): \(planned.run.reason ?? "")"
-    print("\(time) \(event.unit) \(event.kind.rawValue): \(planned.run.hook): \(what)")
+    print("\(time) \(event.unit) \(event.kind.rawValue): \(planned.run.hook): \(what)".printable)
   }
 }

@@ -83,11 +83,11 @@ import Testing
     let up = change("active", "j", enter: 2200)
     let restart = [said(.started, "i", at: 500), said(.failureResult, "i", at: 2000), said(.started, "j", at: 2200)]
     #expect(events(restart, [between, up]).isEmpty)
-    #expect(events(restart, [up, between]).isEmpty)
+    let starting = change("activating", "j", begin: 2150, enter: 500, exit: 2000, inactive: 2100)
+    #expect(events(restart, [between, starting]).isEmpty)
     #expect(events(Array(restart.prefix(2)), [between]).isEmpty, "not up yet")
     #expect(events([said(.started, "i", at: 500)], [between]) == ["stopped success bus"], "it was the one before")
-    let starting = Array(restart.prefix(2)) + [said(.starting, "j", at: 2200)]
-    #expect(events(starting, [between]).isEmpty)
+    #expect(events(Array(restart.prefix(2)) + [said(.starting, "j", at: 2200)], [between]).isEmpty, "not up yet")
   }
 
   @Test func aFailureThatWasNotLogged() {
@@ -140,6 +140,84 @@ import Testing
     #expect(events([started], [down], then: said(.success, "i", at: 3101)) == ["stopped success journal"])
     // A late entry, about what is over.
     #expect(events([started, next], [again], then: said(.stopped, "i", at: 4100)).isEmpty)
+  }
+
+  private enum Step {
+    case queued(UInt32), gone(UInt32)
+    case change(UnitChange, job: UInt32)
+  }
+
+  @Test func aRestartByHandThatWasNotLogged() {
+    func events(_ steps: [Step]) -> [String] {
+      var tracker = LifecycleTracker()
+      var witness = BusWitness(machine: "m", boot: "b", hostname: "h", since: 1000)
+      _ = tracker.process(said(.started, "i", at: 500))
+      for step in steps {
+        switch step {
+        case .queued(let job): witness.note(job: job, isNew: true, of: "a.service")
+        case .gone(let job): witness.note(job: job, isNew: false, of: "a.service")
+        case .change(var change, let job):
+          change.job = job
+          witness.note(change, of: .system, now: 5000, realtime: 7)
+        }
+      }
+      var told: [String] = []
+      while case let missed = witness.unexplained(by: tracker, now: 5000 + BusWitness.patience), !missed.isEmpty {
+        told += missed.flatMap { tracker.process($0) }.map { text($0) + ($0.restart == true ? " restart" : "") }
+      }
+      return told
+    }
+    let stopping = change("deactivating", "i", enter: 500, exit: 2000)
+    let down = change("inactive", "i", enter: 500, exit: 2000, inactive: 2100)
+    let up = change("active", "j", enter: 2200)
+    let restart = ["stopped success bus restart", "started bus restart", "restarted bus"]
+    #expect(
+      events([.queued(7), .change(stopping, job: 7), .change(down, job: 7), .change(up, job: 7), .gone(7)]) == restart)
+    #expect(events([.queued(7), .change(down, job: 7), .change(up, job: 0), .gone(7)]) == restart, "told at once")
+    let plain = ["stopped success bus", "started bus"]
+    // As a stop by hand is told: the job is gone behind what it has done.
+    let stop = [Step.queued(7), .change(stopping, job: 7), .change(down, job: 7), .gone(7)]
+    #expect(events(stop + [.queued(8), .change(up, job: 8), .gone(8)]) == plain)
+    #expect(events(stop + [.change(up, job: 0)]) == plain)
+    let waits = [Step.change(stopping, job: 0), .queued(8), .change(stopping, job: 8), .change(down, job: 8)]
+    #expect(events(waits + [.change(up, job: 8), .gone(8)]) == plain, "a start that waits")
+    let replaced = [Step.queued(7), .change(stopping, job: 7), .gone(7), .queued(8), .change(down, job: 8)]
+    #expect(events(replaced + [.change(up, job: 8)]) == plain, "a stop, replaced by a start")
+  }
+
+  @Test func aOneshotThatWasNotLogged() {
+    func oneshot(_ result: String = "success", code: Int32 = 1, mainStart: UInt64 = 2001) -> UnitChange {
+      var change = change("inactive", "i", begin: 2000, inactive: 2100, result: result)
+      change.details.exitCode = code
+      change.details.mainStart = mainStart
+      return change
+    }
+    let begin = change("activating", "i", begin: 2000)
+    #expect(events([], [begin, oneshot()]) == ["starting bus", "finished success bus"])
+    let earlier = [said(.starting, "h", at: 1500), said(.success, "h", at: 1600), said(.started, "h", at: 1600)]
+    #expect(events(earlier, [begin, oneshot()]) == ["starting bus", "finished success bus"], "again")
+    var stopping = change("deactivating", "i", begin: 2000)
+    stopping.subState = "stop-post"
+    #expect(events([], [begin, stopping, oneshot()]).count == 2)
+    stopping.subState = "stop-sigterm"
+    #expect(events([], [begin, stopping, oneshot()]).isEmpty, "stopped while starting")
+    #expect(events([], [begin, oneshot(code: 2)]).isEmpty, "killed")
+    #expect(events([], [begin, oneshot(mainStart: 900)]).isEmpty, "of an earlier run")
+    #expect(events([], [begin, oneshot("exec-condition")]).isEmpty)
+    let logged = [said(.starting, "i", at: 2000), said(.success, "i", at: 2100), said(.started, "i", at: 2101)]
+    #expect(events(logged, [begin, oneshot()]).isEmpty)
+  }
+
+  @Test func whetherAStartHasFailed() {
+    var tracker = LifecycleTracker()
+    var witness = BusWitness(machine: "m", boot: "b", hostname: "h", since: 1000)
+    #expect(tracker.process(said(.failureResult, "i", at: 2000)).isEmpty, "was it up?")
+    #expect(witness.failedStarts(in: tracker).isEmpty)
+    witness.note(
+      change("failed", "i", begin: 1500, enter: 1100, exit: 1200, inactive: 2000), of: .system, now: 5000, realtime: 7)
+    let events = witness.failedStarts(in: tracker).flatMap { tracker.process($0) } + tracker.flushAll()
+    #expect(events.map(text) == ["failed signal journal"])
+    #expect(witness.failedStarts(in: tracker).isEmpty)
   }
 
   @Test func whatIsNoChangeIsNoNews() {

@@ -227,7 +227,7 @@ extension SystemTests {
         let check = try box.run(["journalhook", "check", follow.hooks])
         #expect(check.text.contains("50-ping → 50-pong → 50-ping"))
         try follow.start()
-        try box.sh("systemctl start work@b; systemctl start work@a")
+        try box.sh("systemctl start work@b")
         try follow.wait(until: "(SELECT count(*) FROM runs WHERE state = 'skipped') >= 1")
         try follow.settle()
         let lines = try follow.logged()

@@ -4,6 +4,7 @@
 #
 #   $stage/hooks    the hooks: one, which writes down what it was run for
 #   $stage/state    the ledger of a follow that is started by hand; that of the service is in /var/lib/journalhook
+#   $stage/real     what the units have written: `started|stopped INVOCATION UNIT MILLISECONDS`
 #   $stage/record   what the hook has written: `begin|end EVENT-ID RUN ATTEMPT UNIT EVENT INVOCATION`
 set -euo pipefail
 export LC_ALL=C
@@ -46,8 +47,8 @@ END
 StartLimitIntervalSec=0
 [Service]
 ExecStart=/bin/sleep infinity
-ExecStartPost=/bin/sh -c 'echo started \$INVOCATION_ID %n >>$stage/real'
-ExecStopPost=/bin/sh -c 'echo stopped \$INVOCATION_ID %n >>$stage/real'
+ExecStartPost=/bin/sh -c 'echo started \$INVOCATION_ID %n \$\$(date +%%s%%3N) >>$stage/real'
+ExecStopPost=/bin/sh -c 'echo stopped \$INVOCATION_ID %n \$\$(date +%%s%%3N) >>$stage/real'
 END
   printf '[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\nExecStart=/bin/true\n' >/etc/systemd/system/fence.service
   systemctl daemon-reload
