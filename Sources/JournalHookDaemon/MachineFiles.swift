@@ -59,7 +59,8 @@ struct MachineFiles {
       case .system, .currentUser, .namespace: []
       }
     // What was rotated out of a file is older than the file: NAME@….journal before NAME.journal.
-    return paths.sorted { ($0.contains("@") ? 0 : 1, $0) < ($1.contains("@") ? 0 : 1, $1) }
+    func rank(_ path: String) -> Int { path.utf8.contains(UInt8(ascii: "@")) ? 0 : 1 }
+    return paths.sorted { (rank($0), $0) < (rank($1), $1) }
   }
 
   private func names(in folder: String) throws(SystemError) -> [String] {
