@@ -29,6 +29,8 @@ package struct LifecycleTracker: Sendable {
   package private(set) var units: [Key: UnitState] = [:]
   /// The boot of each machine that the last entries belong to.
   package private(set) var boots: [String: String] = [:]
+  /// That of the last entry; nearly always that of the next, too.
+  private var origin: EventOrigin?
   /// Units with a waiting event.
   private var waiting: Set<Key> = []
   /// Units whose state has changed since `takeChanges`.
@@ -55,20 +57,32 @@ package struct LifecycleTracker: Sendable {
   /// The events that an entry tells, in order. Events of other units that have waited long enough come first.
   package mutating func process(_ entry: ManagerEntry) -> [LifecycleEvent] {
     var events: [LifecycleEvent] = []
-    if let boot = boots[entry.machine], boot != entry.boot {
-      events += forgetBoot(of: entry.machine)
-    } else if isWaiting {
-      events += flush(machine: entry.machine, until: entry.monotonic)
-    }
-    boots[entry.machine] = entry.boot
-
-    let key = Key(machine: entry.machine, manager: entry.manager, unit: entry.unit)
-    var step = TrackerStep(state: units[key] ?? UnitState(), entry: entry)
-    step.run()
-    events += step.events
-    store(step.state, for: key)
-    if units.count > LifecycleTracker.capacity { events += forgetSome() }
+    process(entry, into: &events)
     return events
+  }
+
+  /// Adds the events that an entry tells to others.
+  package mutating func process(_ entry: consuming ManagerEntry, into events: inout [LifecycleEvent]) {
+    let origin: EventOrigin
+    if let last = self.origin, last.isOrigin(of: entry) {
+      origin = last
+      if isWaiting { events += flush(machine: entry.machine, until: entry.monotonic) }
+    } else {
+      origin = EventOrigin(machine: entry.machine, boot: entry.boot, manager: entry.manager)
+      events += enter(boot: entry.boot, of: entry.machine, at: entry.monotonic)
+      self.origin = origin
+    }
+    let key = Key(machine: entry.machine, manager: entry.manager, unit: entry.unit)
+    var step = TrackerStep(entry: entry, origin: origin)
+    step.run(on: &units[key, default: UnitState()], telling: &events)
+    note(key, isWaiting: step.leavesWaiting)
+    if units.count > LifecycleTracker.capacity { events += forgetSome() }
+  }
+
+  private mutating func enter(boot: String, of machine: String, at now: UInt64) -> [LifecycleEvent] {
+    let old = boots.updateValue(boot, forKey: machine)
+    if let old, old != boot { return forgetBoot(of: machine) }
+    return isWaiting ? flush(machine: machine, until: now) : []
   }
 
   /// The events that have waited until now, in microseconds since the machine's boot, and need wait no longer.
@@ -97,8 +111,12 @@ package struct LifecycleTracker: Sendable {
 
   private mutating func store(_ state: UnitState, for key: Key) {
     units[key] = state
+    note(key, isWaiting: state.isWaiting)
+  }
+
+  private mutating func note(_ key: Key, isWaiting: Bool) {
     changed.insert(key)
-    if state.isWaiting { waiting.insert(key) } else { waiting.remove(key) }
+    if isWaiting { waiting.insert(key) } else if !waiting.isEmpty { waiting.remove(key) }
   }
 
   /// A machine has booted anew: nothing that was up is up any more, and what waited is told. Restarts that the shutdown has
@@ -131,44 +149,6 @@ package struct LifecycleTracker: Sendable {
   /// A fixed order, whatever the order in a dictionary; a `stopped` comes before the `failed` of its entry.
   private static func isBefore(_ one: LifecycleEvent, _ other: LifecycleEvent) -> Bool {
     (one.monotonic, one.unit) < (other.monotonic, other.unit)
-  }
-}
-
-extension UnitState {
-  /// Gives out what waits: the `stopped`, and the `failed` with it or alone.
-  mutating func tellWaiting(restart: Bool, from entry: ManagerEntry? = nil) -> [LifecycleEvent] {
-    var events: [LifecycleEvent] = []
-    if var stopped = pending {
-      phase = .down
-      wentDown = true
-      stopped.restart = restart
-      if let entry { stopped.take(from: entry) }
-      unansweredRestart = restart ? stopped : nil
-      events.append(stopped)
-    }
-    if let failed = pendingFailure {
-      failedTold = true
-      events.append(failed)
-    }
-    pending = nil
-    pendingFailure = nil
-    awaitsStart = false
-    return events
-  }
-
-  /// The `stopped` that tells that a restart has not brought the unit up again; nil when none is owed.
-  ///
-  /// - Parameter entry: what has shown it; without one it is told as of the stop.
-  mutating func tellFailedRestart(by entry: ManagerEntry? = nil) -> LifecycleEvent? {
-    guard var stopped = unansweredRestart else { return nil }
-    unansweredRestart = nil
-    stopped.restart = false
-    stopped.source = .restartFailed
-    stopped.id = EventID.derive(
-      machine: stopped.machine, boot: stopped.boot, manager: stopped.manager, unit: stopped.unit, kind: .stopped,
-      source: .restartFailed, invocation: stopped.invocation, monotonic: stopped.monotonic)
-    if let entry { stopped.take(from: entry) }
-    return stopped
   }
 }
 
