@@ -9,8 +9,10 @@ package final class EventReader {
   private var journal: Journal
   private let decoder: EntryDecoder
   package private(set) var tracker: LifecycleTracker
-  /// The cursor of the last entry that was read.
-  package private(set) var cursor: JournalCursor?
+  /// The cursor of the last entry that was read, as text: it is taken apart only when it is asked for.
+  private var lastCursor: String?
+  /// The entry that was read last; the next one is read into the same memory.
+  private var entry = JournalEntry()
   /// What came between the entries of the last batch and the next, to be thrown instead of that.
   private var failure: SystemError?
   /// The boot that the machine is in, and the time that tells it.
@@ -52,6 +54,8 @@ package final class EventReader {
 
   /// The boot of what was read last.
   var boot: String? { tracker.boots[machine] }
+  /// The cursor of the last entry that was read.
+  package var cursor: JournalCursor? { lastCursor.flatMap(JournalCursor.init) }
   /// Its name among the ledger's cursors.
   package var name: String { source.name }
 
@@ -64,7 +68,7 @@ package final class EventReader {
       try journal.seekHead()
       return nil
     }
-    cursor = JournalCursor(try journal.cursor())
+    lastCursor = try journal.cursor()
     return cursor
   }
 
@@ -92,7 +96,7 @@ package final class EventReader {
   package func resume(after cursor: JournalCursor, tracker: LifecycleTracker) throws(SystemError) -> Journal.Resumption
   {
     self.tracker = tracker
-    self.cursor = cursor
+    lastCursor = cursor.description
     return try journal.resume(after: cursor)
   }
 
@@ -142,42 +146,40 @@ package final class EventReader {
           batch.isAtEnd = true
           break
         }
-        let entry = try wholeEntry()
+        try readEntry()
         batch.cursor = entry.cursor
         if let known = newest, entry.realtime > known.time { newest = (entry.boot, entry.realtime) }
-        if let said = decoder.decode(entry) {
-          batch.events += tracker.process(said).filter { (firstTime...end).contains($0.realtime) }
-        }
+        if let said = decoder.decode(entry) { tracker.process(said, into: &batch.events) }
       }
     } catch {
       // What was read before is dealt with first: the reader is behind it already.
       if batch.cursor == nil { throw error }
       failure = error
     }
-    if let text = batch.cursor { cursor = JournalCursor(text) }
+    if let cursor = batch.cursor { lastCursor = cursor }
+    batch.events.removeAll { !(firstTime...end).contains($0.realtime) }
     batch.changes = tracker.takeChanges()
     return batch
   }
 
-  /// The current entry with all its fields.
+  /// Reads the current entry with all its fields.
   ///
   /// libsystemd leaves out a field that it cannot read at this moment, seen once in 50,000 entries that were read while
   /// journald wrote and rotated. Every entry of a manager has these fields: without one it is read again, after a moment.
-  private func wholeEntry() throws(SystemError) -> JournalEntry {
-    var entry = try journal.entry(keeping: EntryDecoder.fields)
+  private func readEntry() throws(SystemError) {
+    try journal.read(into: &entry, keeping: EntryDecoder.fields)
     for _ in 0..<5 where source.selection.isLocal {
       let isWhole = ["MESSAGE", "_PID", "_UID", "_TRANSPORT", "_MACHINE_ID"].allSatisfy { entry.count(of: $0) > 0 }
       if isWhole { break }
       _ = poll(nil, 0, 1)
-      entry = try journal.entry(keeping: EntryDecoder.fields)
+      try journal.read(into: &entry, keeping: EntryDecoder.fields)
     }
-    return entry
   }
 
   /// Passes over an entry that cannot be read.
   package func skipEntry() {
     _ = try? journal.next()
-    if let here = (try? journal.cursor()).flatMap(JournalCursor.init) { cursor = here }
+    if let here = try? journal.cursor() { lastCursor = here }
   }
 
   /// Whether an event waits for a time that may pass without another entry.
