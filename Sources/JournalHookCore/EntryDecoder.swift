@@ -67,7 +67,7 @@ package struct EntryDecoder: Sendable {
   /// What the manager said; nil when the entry is not a manager's, or tells nothing about a unit's lifecycle.
   package func decode(_ entry: JournalEntry) -> ManagerEntry? {
     guard let (manager, machine) = author(of: entry) else { return nil }
-    let unitField = manager == .system ? "UNIT" : "USER_UNIT"
+    let unitField: StaticString = manager == .system ? "UNIT" : "USER_UNIT"
     // LogExtraFields= (systemd 254) lets a unit append fields to its manager's own messages about it.
     guard let unit = entry.single(unitField), UnitName(unit).isValid, entry.count(of: "MESSAGE_ID") <= 1 else {
       return nil

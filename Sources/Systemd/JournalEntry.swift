@@ -97,42 +97,43 @@ public struct JournalEntry: Sendable {
   }
 
   /// The value of the first field of that name.
-  public subscript(name: String) -> String? {
+  public subscript(name: StaticString) -> String? {
     guard let place = place(of: name) else { return nil }
     return text(at: place)
   }
 
   /// The value of a field that occurs exactly once.
-  public func single(_ name: String) -> String? {
+  public func single(_ name: StaticString) -> String? {
     guard let place = place(of: name), count(of: name) == 1 else { return nil }
     return text(at: place)
   }
 
   /// Whether the first field of that name has this value: the same as to compare the value, without a copy of it.
-  public func has(_ name: String, _ value: String) -> Bool {
+  public func has(_ name: StaticString, _ value: String) -> Bool {
     guard let place = place(of: name) else { return false }
     var value = value
     return value.withUTF8 { unsafe isEqual(UnsafeRawBufferPointer($0), to: place.value) }
   }
 
   /// How often a field occurs.
-  public func count(of name: String) -> Int {
-    var name = name
-    return name.withUTF8 { name in
+  public func count(of name: StaticString) -> Int {
+    name.withUTF8Buffer { name in
       let name = UnsafeRawBufferPointer(name)
       let hash = unsafe FieldSet.hash(name)
       return places.count { unsafe $0.hash == hash && isEqual(name, to: $0.name) }
     }
   }
 
-  private func place(of name: String) -> Place? {
-    var name = name
-    return name.withUTF8 { name in
+  private func place(of name: StaticString) -> Place? {
+    name.withUTF8Buffer { name in
       let name = UnsafeRawBufferPointer(name)
       let hash = unsafe FieldSet.hash(name)
       let first = Int(firsts[FieldSet.mark(hash)])
       guard first > 0 else { return nil }
-      return places[(first - 1)...].first { unsafe $0.hash == hash && isEqual(name, to: $0.name) }
+      for index in first - 1..<places.count {
+        if unsafe places[index].hash == hash && isEqual(name, to: places[index].name) { return places[index] }
+      }
+      return nil
     }
   }
 
@@ -150,20 +151,24 @@ public struct JournalEntry: Sendable {
 /// Names of fields that are wanted of entries, so that the others need not be copied.
 public struct FieldSet: Sendable {
   private let hashes: [UInt64]
-  /// One bit for each hash: most fields of an entry need no further look.
-  private let marks: UInt64
+  /// Where the first hash of each mark is, from 1 on: most fields of an entry need no further look.
+  private var firsts = InlineArray<64, UInt8>(repeating: 0)
 
   /// Makes a set of names.
   public init(_ names: some Sequence<String>) {
-    hashes = names.map { name in
+    let all = names.map { name in
       var name = name
       return name.withUTF8 { unsafe FieldSet.hash(UnsafeRawBufferPointer($0)) }
     }
-    marks = hashes.reduce(0) { $0 | 1 &<< FieldSet.mark($1) }
+    hashes = all.sorted()
+    for (index, hash) in hashes.enumerated().reversed() { firsts[FieldSet.mark(hash)] = UInt8(clamping: index + 1) }
   }
 
   /// Whether a name of this hash is wanted. Another name of the same hash would be copied for nothing, no more.
-  func contains(_ hash: UInt64) -> Bool { marks & 1 &<< FieldSet.mark(hash) != 0 && hashes.contains(hash) }
+  func contains(_ hash: UInt64) -> Bool {
+    let first = Int(firsts[FieldSet.mark(hash)])
+    return first > 0 && hashes[(first - 1)...].contains(hash)
+  }
 
   /// A number below 64.
   static func mark(_ hash: UInt64) -> Int { Int(hash &>> 58) }
