@@ -1,6 +1,6 @@
 /// What the events of one manager in one boot have in common, and their ids derived from it: the same for the same fact
 /// however it was learnt, and wherever its entry was moved.
-struct EventOrigin: Sendable {
+final class EventOrigin: Sendable {
   private let machine: String
   private let boot: String
   private let manager: Manager

@@ -33,12 +33,12 @@ package struct JSONObject: Sendable {
   package mutating func add(_ key: StaticString, _ value: JSONObject?) {
     guard let value else { return }
     begin(key)
-    open += value.bytes
+    open += value.bytes()
   }
 
   /// Adds a list of objects.
   package mutating func add(_ key: StaticString, _ values: [JSONObject]) {
-    addList(key, values) { $0.open += $1.bytes }
+    addList(key, values) { $0.open += $1.bytes() }
   }
 
   /// Adds a list of texts.
@@ -47,10 +47,13 @@ package struct JSONObject: Sendable {
   }
 
   /// The object's text in UTF-8.
-  package var bytes: [UInt8] { open + [UInt8(ascii: "}")] }
+  package consuming func bytes() -> [UInt8] {
+    open.append(UInt8(ascii: "}"))
+    return open
+  }
 
   /// The object.
-  package var text: String { String(decoding: bytes, as: UTF8.self) }
+  package var text: String { String(decoding: bytes(), as: UTF8.self) }
 
   private mutating func begin(_ key: StaticString) {
     let isFirst = open.count == 1

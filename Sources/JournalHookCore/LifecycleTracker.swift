@@ -33,8 +33,8 @@ package struct LifecycleTracker: Sendable {
   private var origin: EventOrigin?
   /// Units with a waiting event.
   private var waiting: Set<Key> = []
-  /// Units whose state has changed since `takeChanges`.
-  private var changed: Set<Key> = []
+  /// Units whose state has changed since `takeChanges`, once for each time.
+  private var changed: [Key] = []
 
   package init() {}
 
@@ -48,8 +48,9 @@ package struct LifecycleTracker: Sendable {
   /// Whether an event waits, so that `flush` has to be called when no entry comes.
   package var isWaiting: Bool { !waiting.isEmpty }
 
-  /// The units whose state has changed since the last call; a unit that is not in `units` any more was forgotten.
-  package mutating func takeChanges() -> Set<Key> {
+  /// The units whose state has changed since the last call, once for each time; a unit that is not in `units` any more was
+  /// forgotten.
+  package mutating func takeChanges() -> [Key] {
     defer { changed = [] }
     return changed
   }
@@ -115,7 +116,7 @@ package struct LifecycleTracker: Sendable {
   }
 
   private mutating func note(_ key: Key, isWaiting: Bool) {
-    changed.insert(key)
+    changed.append(key)
     if isWaiting { waiting.insert(key) } else if !waiting.isEmpty { waiting.remove(key) }
   }
 
@@ -141,7 +142,7 @@ package struct LifecycleTracker: Sendable {
       if let failed = state.tellFailedRestart() { events.append(failed) }
       units[key] = nil
       waiting.remove(key)
-      changed.insert(key)
+      changed.append(key)
     }
     return events.sorted(by: LifecycleTracker.isBefore)
   }

@@ -121,11 +121,13 @@ package final class EventReader {
     /// The cursor behind the last entry that was read; nil when none was.
     package var cursor: String?
     /// Units whose tracked state has changed.
-    package var changes: Set<LifecycleTracker.Key> = []
+    package var changes: Set<LifecycleTracker.Key> { Set(allChanges) }
+    /// The same, once for each time: who only shows events need not know each once.
+    fileprivate(set) var allChanges: [LifecycleTracker.Key] = []
     /// Whether everything that was there has been read.
     package var isAtEnd = false
 
-    package var isEmpty: Bool { cursor == nil && events.isEmpty && changes.isEmpty }
+    package var isEmpty: Bool { cursor == nil && events.isEmpty && allChanges.isEmpty }
   }
 
   /// Reads on, up to a number of entries, and gives the events up to a time in microseconds since 1970.
@@ -158,7 +160,7 @@ package final class EventReader {
     }
     if let cursor = batch.cursor { lastCursor = cursor }
     batch.events.removeAll { !(firstTime...end).contains($0.realtime) }
-    batch.changes = tracker.takeChanges()
+    batch.allChanges = tracker.takeChanges()
     return batch
   }
 
@@ -169,7 +171,8 @@ package final class EventReader {
   private func readEntry() throws(SystemError) {
     try journal.read(into: &entry, keeping: EntryDecoder.fields)
     for _ in 0..<5 where source.selection.isLocal {
-      let isWhole = ["MESSAGE", "_PID", "_UID", "_TRANSPORT", "_MACHINE_ID"].allSatisfy { entry.count(of: $0) > 0 }
+      let fields: [StaticString] = ["MESSAGE", "_PID", "_UID", "_TRANSPORT", "_MACHINE_ID"]
+      let isWhole = fields.allSatisfy { entry.count(of: $0) > 0 }
       if isWhole { break }
       _ = poll(nil, 0, 1)
       try journal.read(into: &entry, keeping: EntryDecoder.fields)
@@ -190,7 +193,7 @@ package final class EventReader {
     var batch = Batch()
     batch.events = if let now { tracker.flush(until: now) } else { tracker.flushAll() }
     batch.events.removeAll { $0.realtime < firstTime }
-    batch.changes = tracker.takeChanges()
+    batch.allChanges = tracker.takeChanges()
     return batch
   }
 
@@ -198,7 +201,7 @@ package final class EventReader {
   func take(_ entries: [ManagerEntry]) -> Batch {
     var batch = Batch()
     batch.events = entries.flatMap { tracker.process($0) }
-    batch.changes = tracker.takeChanges()
+    batch.allChanges = tracker.takeChanges()
     return batch
   }
 

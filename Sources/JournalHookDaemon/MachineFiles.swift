@@ -74,9 +74,10 @@ struct MachineFiles {
 
   /// The path up to what tells a sender's files apart; nil for other files.
   private func sender(of path: String) -> String? {
-    let name = path.split(separator: "/").last ?? ""
-    guard name.hasPrefix("remote-") else { return nil }
-    let end = path.lastIndex(of: "@") ?? path.lastIndex(of: ".") ?? path.endIndex
+    let bytes = path.utf8
+    let name = bytes.lastIndex(of: UInt8(ascii: "/")).map(bytes.index(after:)) ?? bytes.startIndex
+    guard path[name...].hasPrefix("remote-") else { return nil }
+    let end = bytes.lastIndex(of: UInt8(ascii: "@")) ?? bytes.lastIndex(of: UInt8(ascii: ".")) ?? bytes.endIndex
     return String(path[..<end])
   }
 
