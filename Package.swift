@@ -34,6 +34,13 @@ let package = Package(
   swiftLanguageModes: [.v6]
 )
 
+// What contrib/fuzz links with libFuzzer. Not every toolchain has that, and nothing else needs it.
+if Context.environment["JOURNALHOOK_FUZZ"] != nil {
+  package.products.append(.library(name: "Fuzz", type: .static, targets: ["Fuzz"]))
+  package.targets.append(
+    .target(name: "Fuzz", dependencies: ["JournalHookCore", "Systemd"], path: "Fuzz", exclude: ["words.dict"]))
+}
+
 // The same strict rules for every Swift target: unsafe code is marked, imports say what they export, a warning is an error.
 for target in package.targets where target.type != .system && target.name != "CSpawn" {
   target.swiftSettings = [

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -120,6 +121,8 @@ static int run_child(void *argument) {
     if (syscall(SETGROUPS, request->group_count, request->groups) < 0) fail(child, CSPAWN_GROUPS);
     if (syscall(SETRESGID, request->gid, request->gid, request->gid) < 0) fail(child, CSPAWN_GROUP);
     if (syscall(SETRESUID, request->uid, request->uid, request->uid) < 0) fail(child, CSPAWN_USER);
+    // A session keyring of that user's instead of the daemon's, which may hold root's secrets. Not all kernels have any.
+    syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
   }
 
   // 7. The folder as that user: it has to be reachable for them.

@@ -3,15 +3,14 @@ package import Systemd
 /// What the live manager has told on the bus, until the journal has told it, too.
 ///
 /// The journal is the truth; but clean exits were not logged before systemd 240, are not by user managers since 249, and
-/// `LogLevelMax=` hides them. A change that the journal has not explained within a second becomes an entry of its own.
+/// `LogLevelMax=` hides them. A change that the journal has not explained within a second, or has passed over, becomes
+/// entries of its own (`BusAccount`).
 package struct BusWitness: Sendable {
   /// How long the journal has to explain a change, in microseconds.
   package static let patience: UInt64 = 1_000_000
 
-  private struct Change {
-    var change: UnitChange
-    var manager: Manager
-    var realtime: UInt64
+  private struct Held {
+    var word: BusAccount
     var due: UInt64
   }
 
@@ -20,8 +19,10 @@ package struct BusWitness: Sendable {
   private let hostname: String?
   /// Changes from before are no news: the manager repeats where a unit is for many reasons.
   private let since: UInt64
-  /// The last word about each unit that the journal has yet to explain, oldest first.
-  private var changes: [Change] = []
+  /// What the journal has yet to explain, oldest first.
+  private var held: [Held] = []
+
+  private var jobs = BusJobs()
 
   /// - Parameter since: when following began, in microseconds since boot.
   package init(machine: String, boot: String, hostname: String?, since: UInt64) {
@@ -31,8 +32,17 @@ package struct BusWitness: Sendable {
     self.since = since
   }
 
-  /// Whether something waits for its explanation.
-  package var isWaiting: Bool { !changes.isEmpty }
+  /// Takes note of a job that was queued or is gone.
+  package mutating func note(job: UInt32, isNew: Bool, of unit: String) {
+    if isNew { return jobs.isQueued(job, of: unit) }
+    guard jobs.isGone(job, of: unit) else { return }
+    for index in held.indices where held[index].word.unit == unit && held[index].word.restartJob == job {
+      held[index].word.restartJob = nil
+    }
+  }
+
+  /// When the first change that waits for its explanation has waited long enough, in microseconds since boot; nil if none does.
+  package var nextDue: UInt64? { held.first?.due }
 
   /// Takes note of what the manager said.
   ///
@@ -40,59 +50,102 @@ package struct BusWitness: Sendable {
   ///   - now: in microseconds since boot.
   ///   - realtime: the wall-clock time in microseconds since 1970.
   package mutating func note(_ change: UnitChange, of manager: Manager, now: UInt64, realtime: UInt64) {
-    let time = BusWitness.time(of: change)
-    guard let time, time > since else { return }
+    let wasStopped = jobs.isTerminated(change.unit)
+    let account = BusAccount(
+      change, manager: manager, wasStopped: wasStopped, restartJob: jobs.restartJob(at: change))
+    // An invocation comes up once. That it was down before it did was said of the one before it, in the new one's name: the
+    // manager tells where a unit is only after a moment.
+    if account?.isUp ?? true {
+      held.removeAll {
+        !$0.word.isUp && $0.word.unit == change.unit && $0.word.manager == manager
+          && $0.word.invocation == change.invocation && $0.word.time <= max(change.activeEnter, change.inactiveExit)
+      }
+    }
+    guard var word = account, word.time > since else { return }
     // The same state again, for some other property's sake.
-    if changes.contains(where: { $0.change == change && $0.manager == manager }) { return }
-    changes.append(Change(change: change, manager: manager, realtime: realtime, due: now &+ BusWitness.patience))
+    if held.contains(where: { $0.word.isSame(as: word) }) { return }
+    // The manager told it a moment after it happened.
+    word.realtime = realtime &- min(now &- min(word.time, now), BusWitness.patience)
+    held.append(Held(word: word, due: now &+ BusWitness.patience))
   }
 
-  /// When the unit came to where it is; nil for states on the way to another.
-  private static func time(of change: UnitChange) -> UInt64? {
-    switch change.activeState {
-    case "active": change.activeEnter
-    case "inactive", "failed": change.inactiveEnter
-    default: nil
-    }
-  }
-
-  /// What the journal has not explained in time, as if it had been logged.
+  /// What the journal has not explained in time, as if it had been logged; to be asked again until there is nothing, as what
+  /// comes of one change decides about the next.
   package mutating func unexplained(by tracker: LifecycleTracker, now: UInt64) -> [ManagerEntry] {
-    var entries: [ManagerEntry] = []
-    while let first = changes.first, first.due <= now {
-      changes.removeFirst()
-      let state = tracker.units[.init(machine: machine, manager: first.manager, unit: first.change.unit)]
-      for (kind, time) in missing(first.change, state) { entries.append(entry(kind, first, at: time)) }
+    while let first = held.first, first.due <= now {
+      held.removeFirst()
+      let entries = missing(first.word, in: tracker)
+      if !entries.isEmpty { return entries }
     }
-    return entries
+    return []
   }
 
-  /// The steps between what the tracker knows of a unit and what the manager says of it.
-  private func missing(_ change: UnitChange, _ state: UnitState?) -> [(ManagerEntry.Kind, UInt64)] {
-    let isKnown = state?.invocation == change.invocation
-    let wasTold = isKnown && state?.phase == .down
-    switch change.activeState {
-    case "active":
-      // Told as up; or as up and down again since.
-      if isKnown, state?.phase == .up || state?.phase == .down { return [] }
-      if let state, state.lastSeen > change.activeEnter { return [] }
-      return [(.started, change.activeEnter)]
-    case "inactive", "failed":
-      // Never up in this time: a start that failed logs that, and what was skipped is no news.
-      guard change.activeExit > since, change.activeExit >= change.activeEnter, !wasTold else { return [] }
-      // The journal has gone on: it has told what led there, or the unit is up again. The manager may even have named the
-      // invocation that was about to begin, as it tells where a unit is only after a while.
-      if let state, state.lastSeen > change.inactiveEnter { return [] }
-      return [(change.activeState == "failed" ? .failureResult : .success, change.inactiveEnter)]
-    default: return []
+  /// What the journal has passed over by the time of an entry of the same unit, as if it had been logged; to be asked again
+  /// until there is nothing.
+  ///
+  /// A manager logs in the order in which things happen. So an entry about an invocation tells that no more is to be expected
+  /// about the one before it, and an entry about an invocation's end that none will come about its start.
+  package mutating func unexplained(by tracker: LifecycleTracker, before entry: ManagerEntry) -> [ManagerEntry] {
+    guard !held.isEmpty, let invocation = entry.invocation, entry.boot == boot, entry.machine == machine else {
+      return []
+    }
+    let mine = held.indices.filter {
+      let word = held[$0].word
+      return word.unit == entry.unit && word.manager == entry.manager && word.time < entry.monotonic
+    }
+    guard !mine.isEmpty else { return [] }
+    let state = tracker.units[.init(machine: machine, manager: entry.manager, unit: entry.unit)]
+    // Late entries about what is over pass over nothing.
+    if state?.previousInvocations.contains(invocation) == true { return [] }
+    let own = mine.firstIndex { held[$0].word.invocation == invocation }
+    for (place, index) in mine.enumerated() {
+      let word = held[index].word
+      let isPassed =
+        if word.invocation == invocation {
+          word.isUp && entry.tellsThatItWasUp
+        } else if let own {
+          place < own
+        } else {
+          // Whether it is older shows only by what is known.
+          word.invocation != nil && word.invocation == state?.invocation
+        }
+      guard isPassed else { continue }
+      held.remove(at: index)
+      let entries = missing(word, in: tracker)
+      return entries.isEmpty ? unexplained(by: tracker, before: entry) : entries
+    }
+    return []
+  }
+
+  /// For failures that the journal tells without what was before (`LogLevelMax=`): that the start has failed, where the manager
+  /// has told that the unit was never up.
+  package func failedStarts(in tracker: LifecycleTracker) -> [ManagerEntry] {
+    held.map(\.word).compactMap { word in
+      let state = tracker.units[.init(machine: machine, manager: word.manager, unit: word.unit)]
+      guard let state, state.pending != nil, state.pendingFailure != nil, state.phase == .unknown,
+        state.invocation == word.invocation, word.wasNeverUp
+      else { return nil }
+      return word.entry(.startFailed, machine: machine, boot: boot, hostname: hostname)
     }
   }
 
-  private func entry(_ kind: ManagerEntry.Kind, _ change: Change, at time: UInt64) -> ManagerEntry {
-    ManagerEntry(
-      kind: kind, unit: change.change.unit, manager: change.manager, machine: machine, hostname: hostname, boot: boot,
-      realtime: change.realtime, monotonic: time, cursor: "", invocation: change.change.invocation, job: nil,
-      result: kind == .failureResult ? "failed" : nil, exitCode: nil, exitStatus: nil, nRestarts: nil,
-      message: "Seen on the bus: \(change.change.unit) is \(change.change.activeState).", source: .bus)
+  /// The units that the manager has told as up, and the journal has not told yet.
+  package func unitsComingUp() -> [(unit: String, invocation: String?)] {
+    held.filter(\.word.isUp).map { ($0.word.unit, $0.word.invocation) }
+  }
+
+  private func missing(_ word: BusAccount, in tracker: LifecycleTracker) -> [ManagerEntry] {
+    let state = tracker.units[.init(machine: machine, manager: word.manager, unit: word.unit)]
+    return word.missing(from: state, since: since, machine: machine, boot: boot, hostname: hostname)
+  }
+}
+
+extension ManagerEntry {
+  /// Whether it is about the end of an invocation, or something in it that only an active unit does.
+  fileprivate var tellsThatItWasUp: Bool {
+    switch kind {
+    case .stopping, .stopped, .success, .failureResult, .restartScheduled, .reloading, .reloaded: true
+    case .starting, .started, .startFailed, .mainProcessExit, .mishap, .skipped, .outOfMemory, .startLimitHit: false
+    }
   }
 }

@@ -56,38 +56,60 @@ package struct EntryDecoder: Sendable {
   package init(trust: Trust) { self.trust = trust }
 
   /// The fields that decoding needs; others need not be read.
-  package static let fields = FieldSet(fieldNames)
+  package static let fields = FieldSet(managerFields + trustedFields)
 
-  private static let fieldNames: Set<String> = [
+  /// Those that the manager writes.
+  private static let managerFields: [StaticString] = [
     "MESSAGE", "MESSAGE_ID", "PRIORITY", "UNIT", "INVOCATION_ID", "USER_UNIT", "USER_INVOCATION_ID", "JOB_ID",
-    "JOB_TYPE", "JOB_RESULT", "RESULT", "UNIT_RESULT", "EXIT_CODE", "EXIT_STATUS", "COMMAND", "N_RESTARTS", "_PID",
-    "_UID", "_COMM", "_SYSTEMD_UNIT", "_SYSTEMD_USER_UNIT", "_TRANSPORT", "_MACHINE_ID", "_HOSTNAME",
+    "JOB_TYPE", "JOB_RESULT", "RESULT", "UNIT_RESULT", "EXIT_CODE", "EXIT_STATUS", "N_RESTARTS",
+  ]
+
+  /// Those that journald writes.
+  private static let trustedFields: [StaticString] = [
+    "_PID", "_UID", "_COMM", "_SYSTEMD_UNIT", "_SYSTEMD_USER_UNIT", "_TRANSPORT", "_MACHINE_ID", "_HOSTNAME",
   ]
 
   /// What the manager said; nil when the entry is not a manager's, or tells nothing about a unit's lifecycle.
   package func decode(_ entry: JournalEntry) -> ManagerEntry? {
     guard let (manager, machine) = author(of: entry) else { return nil }
     let unitField: StaticString = manager == .system ? "UNIT" : "USER_UNIT"
-    // LogExtraFields= (systemd 254) lets a unit append fields to its manager's own messages about it.
-    guard let unit = entry.single(unitField), UnitName(unit).isValid, entry.count(of: "MESSAGE_ID") <= 1 else {
-      return nil
-    }
+    guard let unit = entry[unitField], UnitName(unit).isValid, !EntryDecoder.isAmbiguous(entry) else { return nil }
     let message = entry["MESSAGE"] ?? ""
     guard let text = text(of: entry, unit: unit, message: message) else { return nil }
+    let kind = text.kind
 
     let invocation = entry[manager == .system ? "INVOCATION_ID" : "USER_INVOCATION_ID"]
-    let jobID = entry["JOB_ID"].flatMap { UInt32($0) }
-    let jobType = entry["JOB_TYPE"]
-    // RESULT= was JOB_RESULT='s name up to systemd 234.
-    let jobResult = entry["JOB_RESULT"] ?? entry["RESULT"]
-    let hasJob = jobID != nil || jobType != nil || jobResult != nil
     return ManagerEntry(
-      kind: text.kind, unit: unit, manager: manager, machine: machine, hostname: entry["_HOSTNAME"], boot: entry.boot,
+      kind: kind, unit: unit, manager: manager, machine: machine, hostname: entry["_HOSTNAME"], boot: entry.boot,
       realtime: entry.realtime, monotonic: entry.monotonic, cursor: entry.cursor,
-      invocation: invocation.flatMap { $0.isEmpty ? nil : $0 },
-      job: hasJob ? .init(id: jobID, type: jobType, result: jobResult) : nil,
-      result: entry["UNIT_RESULT"] ?? text.result, exitCode: entry["EXIT_CODE"], exitStatus: entry["EXIT_STATUS"],
-      nRestarts: entry["N_RESTARTS"].flatMap { UInt32($0) }, message: message)
+      invocation: invocation.flatMap { $0.isEmpty ? nil : $0 }, job: job(of: entry, kind),
+      result: (kind == .failureResult ? entry["UNIT_RESULT"] : nil) ?? text.result,
+      exitCode: kind == .mainProcessExit ? entry["EXIT_CODE"] : nil,
+      exitStatus: kind == .mainProcessExit ? entry["EXIT_STATUS"] : nil,
+      nRestarts: kind == .restartScheduled ? entry["N_RESTARTS"].flatMap { UInt32($0) } : nil, message: message)
+  }
+
+  /// Whether a field that a manager writes once occurs more often.
+  ///
+  /// `LogExtraFields=` (systemd 254) lets a unit's author append fields to its manager's own messages about it, and the journal
+  /// does not keep the order of an entry's fields: of two values nobody can tell which is the manager's.
+  private static func isAmbiguous(_ entry: JournalEntry) -> Bool {
+    entry.hasRepetitions && managerFields.contains { entry.count(of: $0) > 1 }
+  }
+
+  /// The job that a message is about. Others have none, whatever fields were appended to them.
+  private func job(of entry: JournalEntry, _ kind: ManagerEntry.Kind) -> LifecycleEvent.Job? {
+    let isEnd: Bool
+    switch kind {
+    case .starting, .stopping, .reloading: isEnd = false
+    case .started, .startFailed, .stopped, .reloaded: isEnd = true
+    default: return nil
+    }
+    let id = entry["JOB_ID"].flatMap { UInt32($0) }
+    let type = entry["JOB_TYPE"]
+    // RESULT= was JOB_RESULT='s name up to systemd 234.
+    let result = isEnd ? entry["JOB_RESULT"] ?? entry["RESULT"] : nil
+    return id == nil && type == nil && result == nil ? nil : .init(id: id, type: type, result: result)
   }
 
   /// The manager that wrote the entry, and its machine, if it is one that counts.
@@ -115,6 +137,7 @@ package struct EntryDecoder: Sendable {
       guard let kind = EntryDecoder.kinds[id] else { return nil }
       // Control processes log the same MESSAGE_ID, and in Type=forking even the same COMMAND=.
       if kind == .mainProcessExit, !message.hasPrefix("\(unit): Main process exited") { return nil }
+      if kind != .mainProcessExit, ManagerText.isMisplaced(message, for: kind, unit: unit) { return nil }
       text = ManagerText(kind)
     } else {
       guard let told = ManagerText(message, unit: unit) else { return nil }

@@ -1,4 +1,4 @@
-import Systemd
+package import Systemd
 
 /// What became of a file in a hook directory.
 package enum HookLoadResult: Sendable, Hashable {
@@ -37,8 +37,10 @@ package struct HookDropIn: Sendable, Hashable {
 ///   - name: The hook's name: the file's without `.hook`.
 ///   - path: Where the file is; diagnostics name it.
 ///   - dropIns: In the order in which they are merged.
+///   - defaultTimeout: `TimeoutSec=` of a hook that has none.
 package func loadHook(
-  name: String, path: String, kind: HookKind, contents: [UInt8], dropIns: [HookDropIn] = []
+  name: String, path: String, kind: HookKind, contents: [UInt8], dropIns: [HookDropIn] = [],
+  defaultTimeout: TimeSpan = Configuration().defaultTimeout
 ) -> HookLoadResult {
   guard !contents.isEmpty else { return .masked }
   let content: UnitFile
@@ -55,7 +57,7 @@ package func loadHook(
     }
   }
 
-  var parser = HookParser(kind: kind)
+  var parser = HookParser(kind: kind, defaultTimeout: defaultTimeout)
   parser.add(content, file: path)
   for dropIn in dropIns { parser.add(UnitFile(parsing: dropIn.contents), file: dropIn.path) }
   parser.finish(content, file: path)

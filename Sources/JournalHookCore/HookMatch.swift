@@ -57,6 +57,18 @@ package struct HookMatch: Sendable, Hashable {
     }
   }
 
+  /// Whether events of a unit can count.
+  ///
+  /// - Parameter aliases: The other names that the manager has for the unit.
+  package func concerns(_ unit: String, aliases: [String] = []) -> Bool {
+    clauses.allSatisfy { $0.key != .unit || $0.accepts(unit, aliases) }
+  }
+
+  /// The units that are named without a pattern, with and without `!`.
+  package var mentionedUnits: [String] {
+    self[.unit].compactMap { term in if case .name(_, isPattern: false) = term.test { term.text } else { nil } }
+  }
+
   /// The units that are named without a pattern and without `!`.
   package var namedUnits: [String] {
     self[.unit].compactMap { term in

@@ -39,7 +39,13 @@ struct HookParser {
   private var file = ""
   private var line = 1
 
-  init(kind: HookKind) { self.kind = kind }
+  private let defaultTimeout: TimeSpan
+
+  init(kind: HookKind, defaultTimeout: TimeSpan) {
+    self.kind = kind
+    self.defaultTimeout = defaultTimeout
+    definition.timeout = defaultTimeout
+  }
 
   var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
 
@@ -156,7 +162,7 @@ struct HookParser {
       definition.documentation = isReset ? [] : definition.documentation + (try HookValue.words(value))
     case .exec: try applyExec(value)
     case .timeout:
-      let timeout = isReset ? initial.timeout : try HookValue.span(value)
+      let timeout = isReset ? defaultTimeout : try HookValue.span(value)
       // As in services, 0 means that there is none.
       definition.timeout = timeout == .zero ? .infinity : timeout
     case .grace: definition.grace = isReset ? initial.grace : try HookValue.span(value)

@@ -15,6 +15,15 @@ package struct JSONObject: Sendable {
     quote(value)
   }
 
+  /// Adds a text under a key that is not ours, so that it may have to be escaped; nothing when it is nil.
+  package mutating func add(named key: String, _ value: String?) {
+    guard let value else { return }
+    if open.count > 1 { open.append(UInt8(ascii: ",")) }
+    quote(key)
+    open.append(UInt8(ascii: ":"))
+    quote(value)
+  }
+
   /// Adds a number; nothing when it is nil.
   package mutating func add(_ key: StaticString, _ value: (some BinaryInteger)?) {
     guard let value else { return }

@@ -36,6 +36,10 @@ package struct LifecycleTracker: Sendable {
   /// Units whose state has changed since `takeChanges`, once for each time.
   private var changed: [Key] = []
 
+  /// Of this machine: the boot that it is in. What was before its last soft reboot is forgotten at the first entry behind it.
+  package var currentBoot: CurrentBoot?
+  private var isBehindSoftReboot = false
+
   package init() {}
 
   /// Continues from a saved state.
@@ -47,6 +51,14 @@ package struct LifecycleTracker: Sendable {
 
   /// Whether an event waits, so that `flush` has to be called when no entry comes.
   package var isWaiting: Bool { !waiting.isEmpty }
+
+  /// Whether the unit has taken the opposite turn since the event.
+  package func hasTurnedBack(since event: LifecycleEvent) -> Bool {
+    guard let turn = event.kind.turn, boots[event.machine] == event.boot,
+      let state = units[Key(machine: event.machine, manager: event.manager, unit: event.unit)]
+    else { return false }
+    return (turn == .up ? state.lastDown : state.lastUp) > event.monotonic
+  }
 
   /// The units whose state has changed since the last call, once for each time; a unit that is not in `units` any more was
   /// forgotten.
@@ -64,26 +76,17 @@ package struct LifecycleTracker: Sendable {
 
   /// Adds the events that an entry tells to others.
   package mutating func process(_ entry: consuming ManagerEntry, into events: inout [LifecycleEvent]) {
-    let origin: EventOrigin
-    if let last = self.origin, last.isOrigin(of: entry) {
-      origin = last
-      if isWaiting { events += flush(machine: entry.machine, until: entry.monotonic) }
-    } else {
-      origin = EventOrigin(machine: entry.machine, boot: entry.boot, manager: entry.manager)
-      events += enter(boot: entry.boot, of: entry.machine, at: entry.monotonic)
-      self.origin = origin
-    }
+    let last = origin.flatMap { $0.isOrigin(of: entry) ? $0 : nil }
+    // Nearly always the boot is that of the last entry, and need not be looked up.
+    if last == nil || currentBoot != nil { events += enter(entry.boot, of: entry.machine, at: entry.monotonic) }
+    let origin = last ?? EventOrigin(machine: entry.machine, boot: entry.boot, manager: entry.manager)
+    self.origin = origin
+    if isWaiting { events += flush(machine: entry.machine, until: entry.monotonic) }
     let key = Key(machine: entry.machine, manager: entry.manager, unit: entry.unit)
     var step = TrackerStep(entry: entry, origin: origin)
     step.run(on: &units[key, default: UnitState()], telling: &events)
     note(key, isWaiting: step.leavesWaiting)
     if units.count > LifecycleTracker.capacity { events += forgetSome() }
-  }
-
-  private mutating func enter(boot: String, of machine: String, at now: UInt64) -> [LifecycleEvent] {
-    let old = boots.updateValue(boot, forKey: machine)
-    if let old, old != boot { return forgetBoot(of: machine) }
-    return isWaiting ? flush(machine: machine, until: now) : []
   }
 
   /// The events that have waited until now, in microseconds since the machine's boot, and need wait no longer.
@@ -104,7 +107,9 @@ package struct LifecycleTracker: Sendable {
     var events: [LifecycleEvent] = []
     for key in keys {
       guard var state = units[key] else { continue }
-      events += state.tellWaiting(restart: false)
+      let told = state.tellWaiting(restart: false)
+      for event in told { state.noteTurn(event.kind, at: event.monotonic) }
+      events += told
       store(state, for: key)
     }
     return events.sorted(by: LifecycleTracker.isBefore)
@@ -125,6 +130,23 @@ package struct LifecycleTracker: Sendable {
   private mutating func forgetBoot(of machine: String) -> [LifecycleEvent] {
     forget(units.keys.filter { $0.machine == machine })
   }
+
+  /// Takes note of the boot that a machine is in at a time in microseconds since that boot.
+  package mutating func enter(_ boot: String, of machine: String, at monotonic: UInt64) -> [LifecycleEvent] {
+    let known = boots.updateValue(boot, forKey: machine)
+    if known != boot { origin = nil }
+    if let known, known != boot { return forgetBoot(of: machine) }
+    guard !isBehindSoftReboot, let currentBoot, currentBoot.softReboot > 0, !currentBoot.isLater(than: boot, monotonic)
+    else { return [] }
+    isBehindSoftReboot = true
+    return forget(units.filter { $0.key.machine == machine && $0.value.lastSeen < currentBoot.softReboot }.map(\.key))
+  }
+
+  /// Whether what is known of a machine is about this boot.
+  package func isIn(_ boot: CurrentBoot, of machine: String) -> Bool { boots[machine] == boot.id }
+
+  /// Takes a unit to be in a state that nobody has told of.
+  package mutating func adopt(_ state: UnitState, for key: Key) { store(state, for: key) }
 
   /// Keeps memory bounded. A unit that is up and forgotten is first seen again with its next entry, so that its stop is told.
   private mutating func forgetSome() -> [LifecycleEvent] {

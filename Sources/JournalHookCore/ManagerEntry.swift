@@ -45,6 +45,16 @@ package struct ManagerEntry: Sendable, Equatable {
   package var message: String
   /// `bus` for what the live manager told and the journal did not.
   package var source = LifecycleEvent.Source.journal
+  /// Of a service that `mayHaveFinished`: whether it stays up without a process (`RemainAfterExit=`); nil if unknown.
+  package var remainsAfterExit: Bool?
+
+  /// Whether it tells that a oneshot was started, and not whether that is up or inactive again: since systemd 249 user managers
+  /// log UNIT_SUCCESS, which would tell, for debugging only. The text is that of oneshots alone (service.c,
+  /// service_finished_job(), since 247).
+  package var mayHaveFinished: Bool {
+    guard case .user = manager else { return false }
+    return kind == .started && source == .journal && message.hasPrefix("Finished ")
+  }
 
   /// Whether it tells the end of a job in the way of systemd up to 234: without the job's type, and before the text that
   /// the unit has failed (unit.c there: unit_notify() ends the job, then says "Unit entered failed state.").

@@ -68,6 +68,24 @@ struct ManagerText {
     }
   }
 
+  /// Whether a text belongs to another message than its MESSAGE_ID says.
+  ///
+  /// `LogExtraFields=MESSAGE_ID=…` gives one to all that the manager says of a unit without one ("Sent signal SIGKILL to …").
+  /// Those begin with the unit's name and a colon, and are known; a text that is not may be a later systemd's.
+  static func isMisplaced(_ message: String, for kind: ManagerEntry.Kind, unit: String) -> Bool {
+    guard message.hasPrefix(unit), message.dropFirst(unit.count).hasPrefix(": ") else { return false }
+    let text = message.dropFirst(unit.count + 2)
+    if let told = ManagerText(named: text, isService: unit.hasSuffix(".service")), told.kind != kind { return true }
+    return others.contains(where: text.hasPrefix)
+  }
+
+  /// What the manager says of a unit without a MESSAGE_ID, at the levels that are logged (service.c, unit.c, cgroup.c).
+  private static let others = [
+    "Sent signal ", "Killing process ", "State '", "Failed to ", "Found left-over process ", "Unit process ",
+    "Control process ", "Got notification message ", "Supervising process ", "This usually indicates ", "Main process ",
+    "Current command ", "Processes still around ", "Service will not restart", "Changed ",
+  ]
+
   /// What a unit's result will be if it fails by this: the only hint that 219 gives, as it does not tell the result.
   private static func mishap(in text: Substring) -> String? {
     for process in ["control", "Control", "mount", "Mount", "swap", "Swap"] {

@@ -32,6 +32,12 @@ extension HookMatch {
 }
 
 extension HookMatch.Clause {
+  /// Of a clause about units: whether it holds for one.
+  func accepts(_ unit: String, _ aliases: [String]) -> Bool {
+    let event = LifecycleEvent(id: "", kind: .started, unit: unit, realtime: 0, monotonic: 0, boot: "", machine: "")
+    return decide(event, aliases).holds
+  }
+
   fileprivate func decide(_ event: LifecycleEvent, _ aliases: [String]) -> (holds: Bool, by: HookMatch.Term?) {
     if let excluding = terms.first(where: { $0.isNegated && matches($0, event, aliases) }) { return (false, excluding) }
     if let matching = terms.first(where: { !$0.isNegated && matches($0, event, aliases) }) { return (true, matching) }

@@ -8,13 +8,16 @@ package struct Run: Sendable, Equatable {
     case rateLimited = "rate-limited"
     case stale, refused
 
-    /// Whether the run has an outcome that stands. An interrupted run is run again.
+    /// Whether the run has an outcome that stands. An interrupted run is run again, unless its hook says otherwise.
     package var isFinal: Bool {
       switch self {
       case .pending, .running, .interrupted: false
       default: true
       }
     }
+
+    /// Whether the hook was run, or should have been, and did not do its work.
+    package var isFailure: Bool { self == .failed || self == .timedOut }
   }
 
   /// How a run came to be.
@@ -37,6 +40,21 @@ package struct Run: Sendable, Equatable {
   package var mode: Mode
   /// 1 for the first try.
   package var attempt: Int
+  /// How many of the attempts were made because an earlier one had failed.
+  package var retries = 0
+  /// For the run of an `OnHookFailure=` hook: the run that has failed.
+  package var failed: FailedRun?
+
+  /// A run that has finally failed, as the hook that answers it sees it.
+  package struct FailedRun: Sendable, Equatable {
+    package var id: Int64
+    package var hook: String
+
+    package init(id: Int64, hook: String) {
+      self.id = id
+      self.hook = hook
+    }
+  }
 
   package init(id: Int64, hook: String, event: LifecycleEvent, mode: Mode, attempt: Int) {
     self.id = id
@@ -48,8 +66,10 @@ package struct Run: Sendable, Equatable {
 }
 
 /// A unit's turn: where an event leaves it, up or down.
-package enum Turn: Sendable, Equatable {
+package enum Turn: String, Sendable {
   case up, down
+
+  package var opposite: Turn { self == .up ? .down : .up }
 }
 
 extension LifecycleEvent.Kind {

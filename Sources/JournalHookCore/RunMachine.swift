@@ -25,6 +25,8 @@ package struct RunMachine: Sendable {
   }
 
   package enum Action: Sendable, Equatable {
+    /// Create the next process: of the next `ExecCondition=`, or of the hook itself.
+    case spawn
     /// Send TERM to every process of the tree.
     case terminate
     /// Send KILL to every process of the tree.
@@ -53,6 +55,8 @@ package struct RunMachine: Sendable {
   private let timeout: UInt64?
   private let grace: UInt64?
   private let successExitStatus: ExitStatusSet
+  /// How many commands of `ExecCondition=` have to hold yet, the one under way included.
+  private var conditions: Int
   private var phase = Phase.running
   private var mainHasEnded = false
   private var timedOut = false
@@ -62,32 +66,52 @@ package struct RunMachine: Sendable {
   ///   - timeout: microseconds until TERM; nil for infinity.
   ///   - grace: microseconds from TERM to KILL; nil for infinity.
   ///   - successExitStatus: what counts as success besides status 0.
-  package init(timeout: UInt64?, grace: UInt64?, successExitStatus: ExitStatusSet = ExitStatusSet()) {
+  ///   - conditions: the number of commands that decide whether the hook is run; the time is for all together.
+  package init(
+    timeout: UInt64?, grace: UInt64?, successExitStatus: ExitStatusSet = ExitStatusSet(), conditions: Int = 0
+  ) {
     self.timeout = timeout
     self.grace = grace
     self.successExitStatus = successExitStatus
+    self.conditions = conditions
   }
 
   /// Whether nothing of it is left.
   package var isDone: Bool { phase == .done }
 
-  /// The process was created.
+  /// The first process was created.
   package mutating func spawned() -> [Action] {
     guard let timeout else { return [] }
     return [.startTimer(timeout)]
   }
 
-  /// The process could not be created.
-  package mutating func spawnFailed(_ reason: String) -> [Action] {
-    phase = .done
-    return [.record(Outcome(state: .failed, reason: reason)), .release]
+  /// A process could not be created; `treeIsEmpty` tells whether those before it have left anything behind.
+  package mutating func spawnFailed(_ reason: String, treeIsEmpty: Bool = true) -> [Action] {
+    guard !mainHasEnded else { return [] }
+    return end(Outcome(state: .failed, reason: reason), treeIsEmpty: treeIsEmpty)
   }
 
-  /// The main process ended; `treeIsEmpty` tells whether it has left anything behind.
+  /// The process that was created last has ended; `treeIsEmpty` tells whether it has left anything behind.
   package mutating func mainEnded(_ exit: Exit, treeIsEmpty: Bool) -> [Action] {
     guard !mainHasEnded else { return [] }
+    if conditions > 0, phase == .running {
+      switch exit {
+      case .exited(0):
+        conditions -= 1
+        return [.spawn]
+      case .exited(1...254):
+        return end(
+          Outcome(state: .skipped, exit: exit, reason: "ExecCondition= does not hold"), treeIsEmpty: treeIsEmpty)
+      default:
+        return end(Outcome(state: .failed, exit: exit, reason: "ExecCondition= failed"), treeIsEmpty: treeIsEmpty)
+      }
+    }
+    return end(outcome(of: exit), treeIsEmpty: treeIsEmpty)
+  }
+
+  private mutating func end(_ outcome: Outcome, treeIsEmpty: Bool) -> [Action] {
     mainHasEnded = true
-    var actions: [Action] = [.record(outcome(of: exit))]
+    var actions: [Action] = [.record(outcome)]
     if treeIsEmpty {
       phase = .done
       actions.append(.release)

@@ -1,7 +1,7 @@
 /// Which run is next.
 ///
-/// The runs of one unit go one at a time in the order in which they came; those of different units side by side, up to a
-/// limit. A hook with `Parallel=yes` has a lane of its own for each unit.
+/// The runs of one unit go one at a time, in the order of their numbers, which is that of their events; those of different
+/// units side by side, up to a limit. A hook with `Parallel=yes` has a lane of its own for each unit.
 package struct RunQueue: Sendable {
   /// Runs of one lane never overlap.
   package struct Lane: Hashable, Sendable {
@@ -18,8 +18,9 @@ package struct RunQueue: Sendable {
   }
 
   /// The number of runs that may be under way at once.
-  package let limit: Int
-  private var lanes: [Lane: ArraySlice<Int64>] = [:]
+  package var limit: Int
+  /// What waits, by lane, in order.
+  private var lanes: [Lane: [Int64]] = [:]
   /// Lanes with something to do and nothing under way, in the order in which they became so.
   private var ready: ArraySlice<Lane> = []
   private var busy: Set<Lane> = []
@@ -32,20 +33,33 @@ package struct RunQueue: Sendable {
   /// The number of runs under way.
   package var underWay: Int { busy.count }
 
-  /// Adds a run behind the others of its lane.
+  /// Adds a run to its lane: behind those that come before it, ahead of those that come after it, as one that is tried again.
   package mutating func enqueue(_ run: Int64, in lane: Lane) {
-    lanes[lane, default: []].append(run)
+    var runs = lanes[lane] ?? []
+    lanes[lane] = nil  // so that the array is not copied
+    runs.insert(run, at: runs.lastIndex { $0 < run }.map { $0 + 1 } ?? 0)
+    if runs.count == 1, !busy.contains(lane) { ready.append(lane) }
+    lanes[lane] = runs
     waiting += 1
-    if lanes[lane]?.count == 1, !busy.contains(lane) { ready.append(lane) }
   }
 
   /// Takes the next run that may start, if there is one.
-  package mutating func next() -> (run: Int64, lane: Lane)? {
-    guard busy.count < limit, let lane = ready.popFirst(), let run = lanes[lane]?.popFirst() else { return nil }
-    if lanes[lane]?.isEmpty == true { lanes[lane] = nil }
-    waiting -= 1
-    busy.insert(lane)
-    return (run, lane)
+  ///
+  /// - Parameter mayStart: runs that it refuses stay where they are, and let others of their lane pass.
+  package mutating func next(where mayStart: (Int64) -> Bool = { _ in true }) -> (run: Int64, lane: Lane)? {
+    guard busy.count < limit else { return nil }
+    for index in ready.indices {
+      let lane = ready[index]
+      guard let place = lanes[lane]?.firstIndex(where: mayStart), let run = lanes[lane]?.remove(at: place) else {
+        continue
+      }
+      ready.remove(at: index)
+      if lanes[lane]?.isEmpty == true { lanes[lane] = nil }
+      waiting -= 1
+      busy.insert(lane)
+      return (run, lane)
+    }
+    return nil
   }
 
   /// The run under way in the lane has its outcome.
@@ -54,14 +68,12 @@ package struct RunQueue: Sendable {
     if lanes[lane] != nil { ready.append(lane) }
   }
 
-  /// Takes a run out that waits.
-  package mutating func remove(_ run: Int64, from lane: Lane) {
-    guard let index = lanes[lane]?.firstIndex(of: run) else { return }
-    lanes[lane]?.remove(at: index)
-    waiting -= 1
-    if lanes[lane]?.isEmpty == true {
-      lanes[lane] = nil
-      ready.removeAll { $0 == lane }
-    }
+  /// Takes out runs that wait.
+  package mutating func remove(from lane: Lane, where isUnwanted: (Int64) -> Bool) {
+    guard let runs = lanes[lane] else { return }
+    let left = runs.filter { !isUnwanted($0) }
+    waiting -= runs.count - left.count
+    lanes[lane] = left.isEmpty ? nil : left
+    if left.isEmpty { ready.removeAll { $0 == lane } }
   }
 }

@@ -50,9 +50,14 @@ package struct SpecifierText: Sendable, Hashable {
     self.parts = parts
   }
 
-  /// Whether the text is the same for every event.
-  package var isConstant: Bool {
-    parts.allSatisfy { if case .text = $0 { true } else { false } }
+  /// The text if it is the same for every event.
+  package var constant: String? {
+    var result = ""
+    for part in parts {
+      guard case .text(let text) = part else { return nil }
+      result += text
+    }
+    return result
   }
 
   /// The text for an event.
@@ -88,6 +93,8 @@ package struct SpecifierText: Sendable, Hashable {
 package struct ExecCommand: Sendable, Hashable {
   /// The program and its arguments.
   package let words: [SpecifierText]
+  /// The program: an absolute path, or a bare name.
+  package let program: String
 
   package init(parsing text: String) throws(HookValueError) {
     let split: [String]
@@ -95,13 +102,14 @@ package struct ExecCommand: Sendable, Hashable {
     var words: [SpecifierText] = []
     for word in split { words.append(try SpecifierText(word)) }
     self.words = words
-    if words[0].isConstant, split[0].contains("/"), !split[0].hasPrefix("/") {
-      throw HookValueError("'\(split[0])' is neither an absolute path nor a bare name")
+    guard let program = words[0].constant else {
+      throw HookValueError("'\(split[0])': the program is checked before there is an event, and cannot depend on it")
     }
+    if program.contains("/"), !program.hasPrefix("/") {
+      throw HookValueError("'\(program)' is neither an absolute path nor a bare name")
+    }
+    self.program = program
   }
-
-  /// The program as it was written: an absolute path, or a bare name.
-  package var program: String { words[0].source }
 
   /// The words for an event: the program and its arguments.
   package func expand(for event: LifecycleEvent, localHostname: String = "") -> [String] {

@@ -17,7 +17,11 @@ struct TrackerStep {
     // Both are lent: to copy them would be most of the work.
     swap(&self.state, &state)
     swap(&self.events, &events)
+    let before = self.events.count
     run()
+    for index in before..<self.events.count {
+      self.state.noteTurn(self.events[index].kind, at: self.events[index].monotonic)
+    }
     leavesWaiting = self.state.isWaiting
     swap(&self.state, &state)
     swap(&self.events, &events)
@@ -77,7 +81,26 @@ struct TrackerStep {
       // systemd 232–234 tells it in some of an invocation's entries only.
       state.invocation = invocation
     } else {
+      if state.phase == .up { goDownUnseen() }
       state.begin(invocation)
+    }
+  }
+
+  /// A unit that was up has begun anew: its end was not logged, as it ended well and nobody logs that (up to systemd 239, and
+  /// user managers since 249), or as the entry was lost.
+  private mutating func goDownUnseen() {
+    endRestart()
+    var stopped = event(
+      .stopped, result: state.likelyResult ?? "success", restart: false, invocation: .some(state.invocation))
+    stopped.job = nil
+    stopped.message = nil
+    state.pending = stopped
+    let isStart = entry.kind == .starting || entry.kind == .started
+    let restart = isStart && entry.job?.id != nil && entry.job?.id == state.stopJob
+    events += state.tellWaiting(restart: restart)
+    if restart {
+      state.restartJob = state.stopJob
+      state.isRestarting = true
     }
   }
 
@@ -115,6 +138,10 @@ struct TrackerStep {
     }
     // Nothing is logged for a unit that is up already; only where invocations are told can that be checked.
     if state.phase == .up, entry.invocation != nil { return }
+    if entry.mayHaveFinished, entry.remainsAfterExit != true {
+      finishUnseen()
+      return
+    }
     if !isByRestartJob { endRestart() }
     if entry.invocation == nil, state.phase != .starting { state.begin(nil) }
     let auto = state.isAutoRestart
@@ -129,6 +156,15 @@ struct TrackerStep {
     state.wentDown = false
     state.startLimitHit = false
     state.endStopJob()
+  }
+
+  /// A oneshot whose UNIT_SUCCESS is not logged. Where nobody can tell whether it stays up, most do not; if it does after all,
+  /// its stop is told.
+  private mutating func finishUnseen() {
+    endRestart()
+    state.phase = entry.remainsAfterExit == false ? .down : .unknown
+    state.isAutoRestart = false
+    tell(.finished, result: "success")
   }
 
   /// A start that was skipped logs UNIT_STARTED with no invocation (from 240 on jobs have one otherwise, except of devices,

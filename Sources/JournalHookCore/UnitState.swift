@@ -16,6 +16,9 @@ package struct UnitState: Sendable, Equatable {
   package var previousInvocations: [String] = []
   /// When the last entry about the unit came, in microseconds since the boot.
   package var lastSeen: UInt64 = 0
+  /// When the unit last took the turn up, and down, in microseconds since the boot; 0 if that was not seen.
+  package var lastUp: UInt64 = 0
+  package var lastDown: UInt64 = 0
 
   /// A stop job is open.
   package var isStopping = false
@@ -87,6 +90,14 @@ package struct UnitState: Sendable, Equatable {
 }
 
 extension UnitState {
+  mutating func noteTurn(_ kind: LifecycleEvent.Kind, at monotonic: UInt64) {
+    switch kind.turn {
+    case .up: lastUp = monotonic
+    case .down: lastDown = monotonic
+    case nil: break
+    }
+  }
+
   /// Gives out what waits: the `stopped`, and the `failed` with it or alone.
   mutating func tellWaiting(restart: Bool, from entry: ManagerEntry? = nil) -> [LifecycleEvent] {
     var events: [LifecycleEvent] = []

@@ -32,6 +32,11 @@ struct Account: Equatable {
     } else {
       account.identity.supplementaryGroups = groups(of: account)
     }
+    // Only root can become somebody else; the kernel would say so, too, but not what is to be done.
+    let isOwn = account.identity.user == geteuid() && account.identity.group == getegid()
+    guard geteuid() == 0 || isOwn else {
+      throw SystemError("run as the user or group", path: user ?? group, code: EPERM)
+    }
     return account
   }
 

@@ -2,70 +2,94 @@ internal import Glibc
 internal import JournalHookCore
 internal import Systemd
 
-/// A run whose process exists, or of which something is left.
+/// An attempt at a run: its processes, one after the other, and what is left of them.
 final class ActiveRun {
   let run: Run
   let lane: RunQueue.Lane
+  let hook: LoadedHook
   var machine: RunMachine
   var container: RunContainer
   private(set) var output: RunOutput?
   var timer: EventSource?
   var emptinessTimer: EventSource?
   var exitSource: EventSource?
+  private let account: Account?
+  private let stateDirectory: String
+  /// The hook's own program, until its process exists.
+  private var program: TrustedFile?
+  /// How many commands of `ExecCondition=` have been executed.
+  private var conditionsBegun = 0
   private var process: SpawnedProcess?
   private var hasEnded = false
 
-  init(run: Run, lane: RunQueue.Lane, definition: HookDefinition, container: RunContainer) {
+  /// Prepares an attempt.
+  init(
+    _ run: Run, _ lane: RunQueue.Lane, _ opened: consuming OpenedHook, _ container: RunContainer, ledger: Ledger,
+    loop: EventLoop, reporter: Reporter
+  ) throws {
     self.run = run
     self.lane = lane
     self.container = container
+    hook = opened.hook
+    program = consume opened.program
+    let definition = hook.definition
     machine = RunMachine(
       timeout: definition.timeout.isInfinite ? nil : definition.timeout.microseconds,
       grace: definition.grace.isInfinite ? nil : definition.grace.microseconds,
-      successExitStatus: definition.successExitStatus)
+      successExitStatus: definition.successExitStatus, conditions: hook.conditionPrograms.count)
+    account = ActiveRun.isOther(definition) ? try Account.find(user: definition.user, group: definition.group) : .own
+    stateDirectory = try RunEnvironment.stateDirectory(of: run.hook, in: ledger.stateDirectory, owner: account)
+    output = try RunOutput(of: run, loop: loop, reporter: reporter)
   }
 
-  /// The descriptor that becomes readable when the main process ends.
+  private static func isOther(_ definition: HookDefinition) -> Bool {
+    definition.user != nil || definition.group != nil
+  }
+
+  /// The descriptor that becomes readable when the process ends that was created last.
   var pidfd: CInt { process?.pidfd.rawValue ?? -1 }
 
-  /// The main process's number, while nobody has waited for it.
+  /// That process's number, while nobody has waited for it.
   var livingMain: ProcessID? { hasEnded ? nil : process?.pid }
 
-  /// Creates the process.
-  func spawn(
-    _ opened: borrowing OpenedHook, ledger: Ledger, loop: EventLoop, reporter: Reporter
-  ) throws {
-    let run = run
-    let hook = opened.hook
-    let definition = hook.definition
-    let isOther = definition.user != nil || definition.group != nil
-    let account = isOther ? try Account.find(user: definition.user, group: definition.group) : Account.own
-    let stateDirectory = try RunEnvironment.stateDirectory(
-      of: run.hook, in: ledger.stateDirectory, owner: account)
-    let input = try RunEnvironment.standardInput(for: run.event)
-    let executable = opened.program.descriptor.rawValue
-    let directory = try workingDirectory(definition, account)
-    defer { if let directory { _ = Glibc.close(directory) } }
-    output = try RunOutput(of: run, loop: loop, reporter: reporter) { writing in
-      var request = SpawnRequest(
-        executable: executable, arguments: hook.arguments(for: run.event), standardInput: input.rawValue,
-        standardOutput: writing, standardError: writing)
-      request.environment = RunEnvironment.variables(
-        for: run, hook: hook, account: account, stateDirectory: stateDirectory)
-      request.workingDirectory = directory
-      if let umask = definition.umask { request.umask = umask }
-      request.nice = definition.nice
-      if isOther, let account {
-        request.identity = account.identity
-        request.noNewPrivileges = account.identity.user != 0
-      }
-      process = try container.spawn(request)
+  /// Creates the next process: of a condition, or in the end of the hook itself.
+  func spawnNext() throws {
+    if conditionsBegun < hook.conditionPrograms.count {
+      let program = try hook.conditionPrograms[conditionsBegun].open()
+      try spawn(program.descriptor.rawValue, hook.arguments(ofCondition: conditionsBegun, for: run.event))
+      conditionsBegun += 1
+    } else {
+      guard let program = program.take() else { return }
+      try spawn(program.descriptor.rawValue, hook.arguments(for: run.event))
+      output?.closeWritingEnd()
     }
+    hasEnded = false
+  }
+
+  private func spawn(_ executable: CInt, _ arguments: [String]) throws {
+    let definition = hook.definition
+    let directory = try workingDirectory()
+    defer { if let directory { _ = Glibc.close(directory) } }
+    let input = try RunEnvironment.standardInput(for: run.event)
+    let writing = output?.writingEnd ?? -1
+    var request = SpawnRequest(
+      executable: executable, arguments: arguments, standardInput: input.rawValue,
+      standardOutput: writing, standardError: writing)
+    request.environment = RunEnvironment.variables(
+      for: run, hook: hook, account: account, stateDirectory: stateDirectory)
+    request.workingDirectory = directory
+    if let umask = definition.umask { request.umask = umask }
+    request.nice = definition.nice
+    if ActiveRun.isOther(definition), geteuid() == 0, let account {
+      request.identity = account.identity
+      request.noNewPrivileges = account.identity.user != 0
+    }
+    process = try container.spawn(request)
   }
 
   /// Opens the folder that the script starts in: the root, unless the hook says otherwise, as with services.
-  private func workingDirectory(_ definition: HookDefinition, _ account: Account?) throws(SystemError) -> CInt? {
-    let wanted = definition.workingDirectory
+  private func workingDirectory() throws(SystemError) -> CInt? {
+    let wanted = hook.definition.workingDirectory
     let named = wanted?.path.expand(for: run.event) ?? "/"
     let path = named == "~" ? account?.home ?? "/" : named
     do throws(SystemError) {
@@ -76,12 +100,13 @@ final class ActiveRun {
     }
   }
 
-  /// Waits for the main process, which has ended; nil when it has not.
+  /// Waits for the process that was created last, which has ended; nil when it has not.
   func reap() -> RunMachine.Exit? {
     guard let pid = livingMain else { return nil }
     var status: CInt = 0
     guard unsafe waitpid(pid, &status, WNOHANG) == pid else { return nil }
     hasEnded = true
+    RecentProcesses.forget()
     exitSource = nil
     let signal = status & 0x7F
     if signal == 0 { return .exited((status >> 8) & 0xFF) }
@@ -95,6 +120,7 @@ final class ActiveRun {
   func close() {
     output?.close()
     output = nil
+    program = nil
     timer = nil
     emptinessTimer = nil
     exitSource = nil

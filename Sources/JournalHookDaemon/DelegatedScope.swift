@@ -10,14 +10,7 @@ package enum DelegatedScope {
   /// Over the manager's private socket, which is there before the bus is, and which nobody but its owner may use.
   package static func enter(timeoutMilliseconds: Int = 3000) throws(SystemError) -> CgroupRoot {
     let unit = "journalhook-\(getpid()).scope"
-    let socket: String
-    if geteuid() == 0 {
-      socket = "/run/systemd/private"
-    } else if let folder = unsafe getenv("XDG_RUNTIME_DIR") {
-      socket = unsafe String(cString: folder) + "/systemd/private"
-    } else {
-      throw SystemError("find the manager of this user", path: "$XDG_RUNTIME_DIR", code: ENOENT)
-    }
+    let socket = geteuid() == 0 ? "/run/systemd/private" : UserRuntimeDirectory.path + "/systemd/private"
     do {
       try start(unit, socket: socket, collect: true, timeoutMilliseconds)
     } catch  where error.code != ENOENT && error.code != ECONNREFUSED && error.code != ETIMEDOUT {

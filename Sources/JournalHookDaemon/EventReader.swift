@@ -6,9 +6,9 @@ package import Systemd
 /// before.
 package final class EventReader {
   private(set) var source: MachineJournal
-  private var journal: Journal
+  var journal: Journal
   private let decoder: EntryDecoder
-  package private(set) var tracker: LifecycleTracker
+  package internal(set) var tracker: LifecycleTracker
   /// The cursor of the last entry that was read, as text: it is taken apart only when it is asked for.
   private var lastCursor: String?
   /// The entry that was read last; the next one is read into the same memory.
@@ -21,6 +21,9 @@ package final class EventReader {
   private var start: Start = .head
   /// Events before this time only lead up to those that are asked for.
   private var firstTime: UInt64 = 0
+  /// What the live manager has told, while it is listened to.
+  private var witness: BusWitness?
+  private let oneshots: OneshotLookup?
 
   private enum Start {
     case head
@@ -34,6 +37,8 @@ package final class EventReader {
     self.source = source
     self.tracker = tracker
     decoder = EntryDecoder(trust: source.trust)
+    let isOfUser = source.selection.manager != .system
+    oneshots = source.selection.isLocal && isOfUser ? OneshotLookup() : nil
     journal = try source.open()
     try journal.seekHead()
   }
@@ -55,7 +60,10 @@ package final class EventReader {
   /// The boot of what was read last.
   var boot: String? { tracker.boots[machine] }
   /// The cursor of the last entry that was read.
-  package var cursor: JournalCursor? { lastCursor.flatMap(JournalCursor.init) }
+  package internal(set) var cursor: JournalCursor? {
+    get { lastCursor.flatMap(JournalCursor.init) }
+    set { lastCursor = newValue?.description }
+  }
   /// Its name among the ledger's cursors.
   package var name: String { source.name }
 
@@ -93,24 +101,27 @@ package final class EventReader {
   }
 
   /// Goes behind the cursor's entry, or to where it was, with what the tracker knew there.
-  package func resume(after cursor: JournalCursor, tracker: LifecycleTracker) throws(SystemError) -> Journal.Resumption
-  {
+  ///
+  /// - Returns: what there is instead, if the entry is gone.
+  package func resume(after cursor: JournalCursor, tracker: LifecycleTracker) throws(SystemError) -> LostPlace? {
+    let boot = self.tracker.currentBoot
     self.tracker = tracker
-    lastCursor = cursor.description
-    return try journal.resume(after: cursor)
+    self.tracker.currentBoot = boot
+    self.cursor = cursor
+    return try goBehind(cursor)
   }
 
   /// Opens the journal anew, or other files of it, and stays where it is.
-  func reopen(_ source: MachineJournal) throws(SystemError) -> Journal.Resumption {
+  func reopen(_ source: MachineJournal) throws(SystemError) -> LostPlace? {
     journal = try source.open()
     self.source = source
     failure = nil
-    if let cursor { return try journal.resume(after: cursor) }
+    if let cursor { return try goBehind(cursor) }
     switch start {
     case .head: try journal.seekHead()
     case .cursor(let cursor): try journal.seek(cursor: cursor)
     }
-    return .found
+    return nil
   }
 
   // MARK: Reading
@@ -123,7 +134,9 @@ package final class EventReader {
     /// Units whose tracked state has changed.
     package var changes: Set<LifecycleTracker.Key> { Set(allChanges) }
     /// The same, once for each time: who only shows events need not know each once.
-    fileprivate(set) var allChanges: [LifecycleTracker.Key] = []
+    var allChanges: [LifecycleTracker.Key] = []
+    /// What journald has told of itself, and when: the entry's place and that of the one before.
+    package var notices: [(message: JournaldMessage, at: JournalCursor, before: JournalCursor?)] = []
     /// Whether everything that was there has been read.
     package var isAtEnd = false
 
@@ -149,9 +162,10 @@ package final class EventReader {
           break
         }
         try readEntry()
+        if source.selection.hearsJournald { hear(entry, before: batch.cursor, &batch) }
         batch.cursor = entry.cursor
         if let known = newest, entry.realtime > known.time { newest = (entry.boot, entry.realtime) }
-        if let said = decoder.decode(entry) { tracker.process(said, into: &batch.events) }
+        if let said = decoder.decode(entry) { process(said, into: &batch.events) }
       }
     } catch {
       // What was read before is dealt with first: the reader is behind it already.
@@ -169,13 +183,14 @@ package final class EventReader {
   /// libsystemd leaves out a field that it cannot read at this moment, seen once in 50,000 entries that were read while
   /// journald wrote and rotated. Every entry of a manager has these fields: without one it is read again, after a moment.
   private func readEntry() throws(SystemError) {
-    try journal.read(into: &entry, keeping: EntryDecoder.fields)
+    let fields = source.selection.hearsJournald ? EventReader.fieldsOfBoth : EntryDecoder.fields
+    try journal.read(into: &entry, keeping: fields)
     for _ in 0..<5 where source.selection.isLocal {
-      let fields: [StaticString] = ["MESSAGE", "_PID", "_UID", "_TRANSPORT", "_MACHINE_ID"]
-      let isWhole = fields.allSatisfy { entry.count(of: $0) > 0 }
+      let ofAll: [StaticString] = ["MESSAGE", "_PID", "_UID", "_TRANSPORT", "_MACHINE_ID"]
+      let isWhole = ofAll.allSatisfy { entry.count(of: $0) > 0 }
       if isWhole { break }
       _ = poll(nil, 0, 1)
-      try journal.read(into: &entry, keeping: EntryDecoder.fields)
+      try journal.read(into: &entry, keeping: fields)
     }
   }
 
@@ -191,16 +206,70 @@ package final class EventReader {
   /// The events that waited until now (this machine's CLOCK_MONOTONIC in microseconds; nil: all of them).
   package func flush(until now: UInt64?) -> Batch {
     var batch = Batch()
-    batch.events = if let now { tracker.flush(until: now) } else { tracker.flushAll() }
+    batch.events = failedStarts()
+    batch.events += now.map { tracker.flush(until: $0) } ?? tracker.flushAll()
     batch.events.removeAll { $0.realtime < firstTime }
     batch.allChanges = tracker.takeChanges()
     return batch
   }
 
-  /// The events of what was learnt elsewhere, as if it had been read here.
-  func take(_ entries: [ManagerEntry]) -> Batch {
+  private func process(_ said: ManagerEntry, into events: inout [LifecycleEvent]) {
+    var said = said
+    if said.mayHaveFinished { said.remainsAfterExit = oneshots?.remainsAfterExit(said.unit) }
+    if witness != nil { events += failedStarts() }
+    while let missed = witness?.unexplained(by: tracker, before: said), !missed.isEmpty {
+      events += missed.flatMap { tracker.process($0) }
+    }
+    tracker.process(said, into: &events)
+  }
+
+  // MARK: The live manager
+
+  /// Takes note of what the manager says on the bus from now on.
+  package func listen() {
+    guard let machine = try? Id128.machine(), let boot = try? Id128.boot() else { return }
+    witness = BusWitness(machine: machine, boot: boot, hostname: hostName(), since: Clock.monotonic())
+  }
+
+  /// Takes note of what the manager said: the journal has to explain it, or it becomes events of its own.
+  package func note(_ change: UnitChange) {
+    let units = source.selection.units
+    guard units.isEmpty || units.contains(change.unit) else { return }
+    witness?.note(
+      change, of: source.selection.manager, now: Clock.monotonic(), realtime: Clock.now().microseconds)
+  }
+
+  /// Takes note of a job that was queued or is gone.
+  package func note(job: UInt32, isNew: Bool, of unit: String) { witness?.note(job: job, isNew: isNew, of: unit) }
+
+  /// Takes note of a manager's return: units that were up, and which it no longer has, are down.
+  package func managerHasReturned(with units: Set<String>) {
+    let manager = source.selection.manager
+    let known = tracker.units.filter { $0.key.manager == manager && $0.key.machine == machine && $0.value.phase == .up }
+    let up = known.map { (unit: $0.key.unit, invocation: $0.value.invocation) } + (witness?.unitsComingUp() ?? [])
+    for (unit, invocation) in up where !units.contains(unit) {
+      var gone = UnitChange(unit: unit, activeState: "inactive")
+      gone.invocation = invocation
+      gone.inactiveEnter = Clock.monotonic()
+      note(gone)
+    }
+  }
+
+  /// The failures that waited for whether they were failed starts, as the manager has told it.
+  private func failedStarts() -> [LifecycleEvent] {
+    guard tracker.isWaiting, let entries = witness?.failedStarts(in: tracker) else { return [] }
+    return entries.flatMap { tracker.process($0) }
+  }
+
+  /// When to ask for what the journal has not explained, in microseconds since boot; nil if nothing waits.
+  package var nextUnexplained: UInt64? { witness?.nextDue }
+
+  /// The events that the journal should have told by now and has not; to be asked for when it was read to its end.
+  package func takeUnexplained() -> Batch {
     var batch = Batch()
-    batch.events = entries.flatMap { tracker.process($0) }
+    while let missed = witness?.unexplained(by: tracker, now: Clock.monotonic()), !missed.isEmpty {
+      batch.events += missed.flatMap { tracker.process($0) }
+    }
     batch.allChanges = tracker.takeChanges()
     return batch
   }

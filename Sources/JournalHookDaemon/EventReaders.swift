@@ -1,3 +1,4 @@
+package import JournalHookCore
 package import Systemd
 
 /// The readers of a selection: one for this machine's journal, or one for each machine in a folder or in files.
@@ -27,6 +28,11 @@ package final class EventReaders {
 
   /// The boot that a machine is in.
   package func newestBoot(of machine: String) -> String? { all.first { $0.machine == machine }?.newestBoot() }
+
+  /// Whether the event's unit has taken the opposite turn since, as far as was read.
+  func hasTurnedBack(since event: LifecycleEvent) -> Bool {
+    all.first { $0.machine == event.machine }?.tracker.hasTurnedBack(since: event) ?? false
+  }
 
   /// Whether an event waits for a time that may pass without another entry.
   package var isWaiting: Bool { all.contains(where: \.isWaiting) }
@@ -68,10 +74,12 @@ package final class EventReaders {
   }
 
   /// Opens everything anew where reading has failed, and tells which readers no longer found their place.
-  package func reopen() throws(SystemError) -> [EventReader] {
+  package func reopen() throws(SystemError) -> [(reader: EventReader, place: LostPlace)] {
     if !selection.isLocal { _ = try takeNote() }
-    var lost: [EventReader] = []
-    for reader in all where try reader.reopen(reader.source) == .lost { lost.append(reader) }
+    var lost: [(reader: EventReader, place: LostPlace)] = []
+    for reader in all {
+      if let place = try reader.reopen(reader.source) { lost.append((reader, place)) }
+    }
     return lost
   }
 

@@ -8,6 +8,7 @@ package final class EventTail {
   private let report: (LifecycleEvent) -> Void
   private var watch: JournalWatch?
   private var flushTimer: EventSource?
+  private var witnessTimer: EventSource?
 
   /// Continues where the readers are.
   package init(loop: EventLoop, readers: EventReaders, report: @escaping (LifecycleEvent) -> Void) {
@@ -20,7 +21,19 @@ package final class EventTail {
   package func start() throws(SystemError) {
     let watch = JournalWatch(loop: loop, manager: readers.selection.manager) { [unowned self] in look() }
     try watch.watch(journal: readers.fileDescriptor(), isReliable: readers.isReliable)
-    if readers.selection.isLocal { watch.listenToManager() }
+    if readers.selection.isLocal {
+      readers.all.first?.listen()
+      watch.onUnitChange = { [unowned self] in
+        readers.all.first?.note($0)
+        scheduleWitness()
+      }
+      watch.onJob = { [unowned self] in readers.all.first?.note(job: $0, isNew: $1, of: $2) }
+      watch.onReturn = { [unowned self] in
+        readers.all.first?.managerHasReturned(with: $0)
+        scheduleWitness()
+      }
+      watch.listenToManager()
+    }
     self.watch = watch
     look()
   }
@@ -45,6 +58,17 @@ package final class EventTail {
         let now = readers.selection.isLocal ? Clock.monotonic() : nil
         for reader in readers.all { reader.flush(until: now).events.forEach(report) }
       }
+    }
+  }
+
+  /// What the manager tells on the bus is left to the journal to explain; what it has not in time is told.
+  private func scheduleWitness() {
+    guard witnessTimer == nil, let reader = readers.all.first, let due = reader.nextUnexplained else { return }
+    witnessTimer = try? loop.schedule(at: due, accuracy: 50_000) { [unowned self] in
+      witnessTimer = nil
+      look()
+      reader.takeUnexplained().events.forEach(report)
+      scheduleWitness()
     }
   }
 }

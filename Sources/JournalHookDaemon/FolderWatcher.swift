@@ -23,19 +23,22 @@ final class FolderWatcher {
   }
 
   /// Watches hook directories instead of anything earlier: the files in them, their folders of drop-ins, and the folders that
-  /// links lead to. Of a directory that does not exist, the way to it is watched. To be called before they are read, so that
-  /// nothing is missed.
+  /// links lead to. The way to each directory is watched, too: whether it is there, and may be trusted. To be called before
+  /// they are read, so that nothing is missed.
   ///
+  /// - Parameter files: single files besides, whatever else is in their folders.
   /// - Returns: an error if they can only be looked at regularly.
-  func watch(contentsOf directories: [String], linked: Set<String>) -> SystemError? {
+  func watch(contentsOf directories: [String], linked: Set<String>, files: [String] = []) -> SystemError? {
     let error = begin { (inotify: borrowing OwnedDescriptor) throws(SystemError) in
       for directory in directories {
-        if try !addFolder(directory, to: inotify) { try addWay(to: directory, to: inotify) }
+        try addWay(to: directory, to: inotify)
+        try addFolder(directory, to: inotify)
         for name in (try? listNames(of: directory)) ?? [] where name.hasSuffix(".d") {
           try addFolder("\(directory)/\(name)", to: inotify)
         }
       }
       for folder in linked { try addFolder(folder, to: inotify) }
+      for file in files { try addWay(to: file, isFile: true, to: inotify) }
     }
     if error != nil { poll() }
     return error
@@ -73,12 +76,16 @@ final class FolderWatcher {
     IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_DELETE_SELF
       | IN_MOVE_SELF)
 
-  /// Watches every folder above a folder for the next part of the path.
-  private func addWay(to folder: String, to inotify: borrowing OwnedDescriptor) throws(SystemError) {
+  /// Watches every folder above a folder for the next part of the path; above a file also for changes of it.
+  private func addWay(
+    to end: String, isFile: Bool = false, to inotify: borrowing OwnedDescriptor
+  ) throws(SystemError) {
     var path = ""
-    for part in folder.split(separator: "/") {
-      let mask = UInt32(
-        IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_MASK_ADD)
+    let parts = end.split(separator: "/")
+    for (index, part) in parts.enumerated() {
+      let names = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB
+      let changes = isFile && index == parts.count - 1 ? IN_CLOSE_WRITE | IN_MODIFY : 0
+      let mask = UInt32(names | changes | IN_MASK_ADD)
       let watch = unsafe inotify_add_watch(inotify.rawValue, path.isEmpty ? "/" : path, mask)
       if watch >= 0 {
         if let known = watches[watch] {

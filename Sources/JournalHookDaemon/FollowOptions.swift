@@ -7,7 +7,10 @@ package struct FollowOptions: Sendable {
   package var since: UInt64?
   /// Runs that the ledger has as done are done again.
   package var again = false
-  package var jobs = 64
+  /// How many runs may be under way at once; nil: what the configuration says.
+  package var jobs: Int?
+  /// Where `journalhook.conf` may be.
+  package var configurationPaths: [String] = []
 
   package init(selection: JournalSelection, stateDirectory: String, hookDirectories: [String]) {
     self.selection = selection

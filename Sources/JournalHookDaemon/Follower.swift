@@ -11,26 +11,35 @@ package actor Follower {
   let options: FollowOptions
   let lock: LedgerLock
   let ledger: Ledger
+  let configuration: ConfigurationStore
   let hooks: HookStore
   let reporter: Reporter
   let executor: RunExecutor
   let planner: RunPlanner
   let readers: EventReaders
+  let retention: Retention
+  /// By reader: the time up to which all was written down, in microseconds since 1970.
+  var committedTimes: [String: UInt64] = [:]
+  var damageTurn: EventSource?
   var watch: JournalWatch?
   var hookWatcher: FolderWatcher?
   var sources: [EventSource] = []
   var flushTimer: EventSource?
   var moreTimer: EventSource?
   var reopenTimer: EventSource?
+  /// Where the kernel has no inotify instance for us.
+  var isPollingJournal = false
+  var pollTimer: EventSource?
   /// What was read and could not be written down yet; nothing more is read meanwhile.
-  var uncommitted: [(batch: EventReader.Batch, reader: EventReader)] = []
+  var uncommitted: [Ledger.Step] = []
+  /// Whether it was said that the ledger cannot be written.
+  var isLedgerRefusing = false
   /// Until the end of the journal was reached for the first time.
   var isCatchingUp = true
   /// Whether the ledger may hold runs to be done that the executor has not been given.
   var hasStoredRuns = true
   var lastStoredRun: Int64 = 0
   var isDraining = false
-  var witness: BusWitness
   /// Whether the last look has read all there was.
   var isAtEnd = false
   /// Errors at one place of the journal.
@@ -47,6 +56,30 @@ package actor Follower {
   /// How often an entry is tried.
   static let failureLimit = 5
   var folderWatcher: FolderWatcher?
+  /// The boot that this machine is in.
+  let boot: CurrentBoot
+  /// When this process began.
+  let began: UnitStatus.Moment
+  /// Counts questions for all aliases, so that late answers are not taken for new ones.
+  var aliasRound = 0
+  var reconciler: Reconciler?
+  var hasConnected = false
+  var reconciliation: Reconciliation
+  var reconciliationTimer: EventSource?
+  /// What is still to be written down of gaps, and whether the first of them was told already.
+  var unwrittenGaps: [Ledger.NotedGap] = []
+  var isGapTold = false
+  /// When journald said that it ends; and the span of entries that it took late, in microseconds since 1970.
+  var journaldStop: UInt64?
+  var lateSince: UInt64?
+  var lateUntil: UInt64 = 0
+  var lateTimer: EventSource?
+  /// The files that journald writes to, and when one was removed under it; when it was last looked at them.
+  var activeFiles: ActiveJournalFiles?
+  var removedSince: UInt64?
+  var lastLook: UInt64?
+  /// So long after the last entry that came late no more is expected, in microseconds.
+  static let lateTime: UInt64 = 500_000
 
   static let owner = "follow"
   /// Entries read in one turn, so that processes and timers are answered in between.
@@ -56,21 +89,33 @@ package actor Follower {
   /// How long the runs under way have to end at SIGTERM, in microseconds.
   static let drainTime: UInt64 = 120_000_000
   static let retryInterval: UInt64 = 1_000_000
+  /// How soon it is looked again whether answers of the manager can be compared, in microseconds.
+  static let reconciliationInterval: UInt64 = 20_000
 
   package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
   /// Opens everything that following needs, and writes down what a crash has interrupted.
   package init(_ options: FollowOptions, loop: EventLoop, reporter: sending Reporter) throws {
+    var options = options
+    options.selection.hearsJournald = options.selection.isLocal
+    began = Reconciler.moment()
     self.loop = loop
     self.options = options
     self.reporter = reporter
-    ledger = try Ledger(stateDirectory: options.stateDirectory)
+    try Ledger.makeDirectory(options.stateDirectory)
     lock = try LedgerLock(stateDirectory: options.stateDirectory)
+    ledger = try Ledger.openForFollowing(stateDirectory: options.stateDirectory)
+    let configuration = ConfigurationStore(paths: options.configurationPaths)
+    configuration.load()
+    self.configuration = configuration
+    retention = Retention(ledger: ledger, loop: loop) { configuration.configuration.historyKeep }
     hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
-    witness = BusWitness(
-      machine: try Id128.machine(), boot: try Id128.boot(), hostname: hostName(), since: Clock.monotonic())
-    planner = RunPlanner(hooks: hooks, boot: try Id128.boot())
+    boot = try ManagerConnection.currentBoot()
+    reconciliation = Reconciliation(
+      machine: try Id128.machine(), manager: options.selection.manager, hostname: hostName())
+    planner = RunPlanner(hooks: hooks, boot: boot)
     readers = try JournalAccess.open(options.selection)
+    if options.selection.isLocal { readers.all.first?.tracker.currentBoot = boot }
     let containment = Containment.establish()
     if case .processTrees(let reason) = containment {
       reporter.say(
@@ -78,13 +123,15 @@ package actor Follower {
     }
     executor = RunExecutor(
       owner: Follower.owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: containment,
-      jobs: options.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil)
+      jobs: options.jobs ?? configuration.configuration.jobs, boot: options.selection.isLocal ? boot : nil,
+      manager: options.selection.manager)
   }
 
   // MARK: Starting
 
   /// Begins; everything else happens while the loop runs.
   package func start() throws {
+    ledger.database.onCorruption = { [unowned self] in noteDamage($0) }
     // Blocked before anything is spawned; a child's end is told by its pidfd.
     EventLoop.block([SIGCHLD, SIGPIPE])
     raiseDescriptorLimit()
@@ -93,24 +140,45 @@ package actor Follower {
     sources.append(try loop.watch(signal: SIGHUP) { [unowned self] in reloadHooks(isAsked: true) })
     if ServiceNotifier.watchdogInterval() != nil { try loop.sendWatchdogNotifications() }
 
+    if options.selection.isLocal {
+      planner.loopGuard = LoopGuard(ledger: ledger, hooks: hooks) { [reporter] in
+        reporter.say($0, .circle, priority: .error)
+      }
+    }
     hookWatcher = FolderWatcher(loop: loop) { [unowned self] in reloadHooks(isAsked: false) }
     loadHooks()
-    try recoverFromCrash(ledger, owner: Follower.owner, reporter)
+    resolveAliasesNow()
+    let failures = try recoverFromCrash(ledger, owner: Follower.owner, hooks: hooks, reporter)
+    try executor.answer(failures: failures)
     try place()
 
     executor.onProgress = { [unowned self] in progress() }
+    executor.onDue = { [unowned self] in look() }
+    executor.hasTurnedBack = { [readers] in readers.hasTurnedBack(since: $0) }
+    executor.isUpToDate = { [unowned self] in isAtEnd && !isCatchingUp && uncommitted.isEmpty }
+    try executor.restoreWaiting()
     let watch = JournalWatch(loop: loop, manager: options.selection.manager) { [unowned self] in look() }
     self.watch = watch
     try watchJournal()
     watch.onUnitChange = { [unowned self] in note($0) }
+    watch.onJob = { [unowned self] in readers.all.first?.note(job: $0, isNew: $1, of: $2) }
+    watch.onReturn = { [unowned self] in
+      readers.all.first?.managerHasReturned(with: $0)
+      scheduleWitness()
+    }
     watch.onShutdown = { [unowned self] in executor.systemGoesDown($0) }
-    if options.selection.isLocal { watch.listenToManager() }
+    startReconciling()
+    if options.selection.isLocal {
+      readers.all.first?.listen()
+      watch.listenToManager()
+    }
     watchFolders()
     ServiceNotifier.ready(status: status)
     // In the loop's first turn, behind READY.
     moreTimer = try loop.schedule { [unowned self] in
       moreTimer = nil
       loadStoredRuns()
+      retention.begin()
       look()
     }
   }
@@ -128,12 +196,16 @@ package actor Follower {
   /// Finds the place in the journal to go on from.
   func place() throws {
     startTime = Clock.now().microseconds
+    if try placeAfterDamage() { return }
     if let since = options.since {
+      if !options.again { try ledger.requireMemory(since: since) }
       for reader in readers.all {
         // Written down at once: a restart before the first entry must not go back to where an earlier one was.
         try ledger.begin(reader: reader.name, machine: reader.machine, at: since)
         try reader.seek(realtime: since)
       }
+      // Of several machines' journals this, too, or the next start would take itself for the first.
+      try ledger.save(cursor: "@\(since)", of: readers.name)
       reporter.say("Following the journal from \(Timestamp(microseconds: since)) on.", .following, priority: .info)
     } else if try ledger.position(of: readers.name) != nil {
       for reader in readers.all { try resume(reader) }
@@ -153,26 +225,43 @@ package actor Follower {
   func resume(_ reader: EventReader) throws {
     switch try ledger.position(of: reader.name) {
     case .behind(let cursor):
+      committedTimes[reader.name] = cursor.realtime + 1
       let tracker = try ledger.tracker(of: reader.machine)
-      if try reader.resume(after: cursor, tracker: tracker) == .lost { reportGap(after: cursor) }
       let machine = options.selection.isLocal ? "" : " of machine \(reader.machine)"
-      reporter.say(
-        "Following the journal\(machine) from where it was left, \(Timestamp(microseconds: cursor.realtime)).",
-        .following, priority: .info)
-    case .from(let time): try reader.seek(realtime: time)
+      if let place = try reader.resume(after: cursor, tracker: tracker) {
+        try judge(place, of: reader)
+      } else {
+        reporter.say(
+          "Following the journal\(machine) from where it was left, \(Timestamp(microseconds: cursor.realtime)).",
+          .following, priority: .info)
+      }
+    case .from(let time):
+      committedTimes[reader.name] = time
+      try reader.seek(realtime: time)
     case nil: break
     }
   }
 
-  func reportGap(after cursor: JournalCursor) {
-    reporter.say(
-      "The journal no longer has the entry that was read last, of \(Timestamp(microseconds: cursor.realtime)): events "
-        + "between then and the oldest entry that is left may be missing. Following from the next entry on.",
-      .gap, priority: .warning)
-  }
-
   func watchJournal() throws(SystemError) {
-    try watch?.watch(journal: readers.fileDescriptor(), isReliable: readers.isReliable)
+    do throws(SystemError) {
+      try watch?.watch(journal: readers.fileDescriptor(), isReliable: readers.isReliable)
+      isPollingJournal = false
+    } catch {
+      // What the journal tells must not be lost for want of an inotify instance. Without one libsystemd does not notice new
+      // files: what there is to read is read, then the journal is opened anew, which tries for an instance, too.
+      guard [EMFILE, ENFILE, ENOSPC, ENOMEM].contains(error.code) else { throw error }
+      if !isPollingJournal {
+        reporter.say(
+          "The journal is looked at every second: \(error). Raise fs.inotify.max_user_instances.", .trouble,
+          priority: .warning)
+      }
+      isPollingJournal = true
+      pollTimer = try loop.schedule(at: loop.now() + Follower.retryInterval) { [unowned self] in
+        pollTimer = nil
+        look()
+        if reopenTimer == nil { reopen(in: 0) }
+      }
+    }
   }
 
   // MARK: Ending
@@ -180,9 +269,12 @@ package actor Follower {
   /// Starts no more runs, and ends when those under way have ended: within two minutes, or at once when asked again.
   func drain() {
     if isDraining { return cutOff() }
+    executor.drain()
+    let ends = ends()
+    if !ends.isEmpty { look() }
+    keep(ends)
     isDraining = true
     ServiceNotifier.stopping(status: "Waiting for the runs under way.")
-    executor.drain()
     if executor.isQuiet { return loop.exit(0) }
     drainTimer = try? loop.schedule(at: loop.now() + Follower.drainTime) { [unowned self] in cutOff() }
   }
@@ -202,11 +294,4 @@ package actor Follower {
   /// How long runs that are cut off have to end, in microseconds: with the drain less than TimeoutStopSec= of the service.
   static let cutOffTime: UInt64 = 30_000_000
   var drainTimer: EventSource?
-}
-
-/// This machine's name, as journald writes it.
-private func hostName() -> String? {
-  var buffer = [CChar](repeating: 0, count: 256)
-  guard unsafe gethostname(&buffer, buffer.count - 1) == 0 else { return nil }
-  return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }

@@ -1,16 +1,22 @@
 internal import JournalHookCore
 internal import Systemd
 
-/// The hook files, as they change.
+/// The hook files and the configuration, as they change.
 extension Follower {
   func loadHooks() {
     // Watched before they are read, so that no change falls in between; what links lead to is known only afterwards.
-    var failure = hookWatcher?.watch(contentsOf: hooks.directories, linked: hooks.linkedFolders)
-    let linked = hooks.linkedFolders
+    var failure = watchFiles()
+    let (linked, refused) = (linkedFolders, hooks.refusedPaths)
+    loadConfiguration()
     var isComplete = hooks.load()
-    if hooks.linkedFolders != linked {
-      failure = hookWatcher?.watch(contentsOf: hooks.directories, linked: hooks.linkedFolders)
+    if linkedFolders != linked || hooks.refusedPaths != refused {
+      failure = watchFiles()
+      loadConfiguration()
       isComplete = hooks.load()
+    }
+    hooks.onUnaskedLoad = { [unowned self] in
+      // What a run has come across is to be told, and watched, like what a change has brought.
+      hookTimer = try? loop.schedule { [unowned self] in reloadHooks(isAsked: false) }
     }
     hookTimer = nil
     if !isComplete {
@@ -18,9 +24,9 @@ extension Follower {
         reloadHooks(isAsked: false)
       }
     }
-    let diagnostics = Set(hooks.diagnostics)
-    defer { reportedDiagnostics = diagnostics }
-    for diagnostic in hooks.diagnostics where !reportedDiagnostics.contains(diagnostic) {
+    let diagnostics = configuration.diagnostics + hooks.diagnostics
+    defer { reportedDiagnostics = Set(diagnostics) }
+    for diagnostic in diagnostics where !reportedDiagnostics.contains(diagnostic) {
       reporter.say("\(diagnostic)", .hookProblem, priority: diagnostic.severity == .error ? .error : .warning)
     }
     if let failure, !isPollingHooks {
@@ -31,9 +37,28 @@ extension Follower {
     }
   }
 
+  private func loadConfiguration() {
+    configuration.load()
+    let now = configuration.configuration
+    hooks.defaultTimeout = now.defaultTimeout
+    let jobs = options.jobs ?? now.jobs
+    if executor.jobs != jobs { executor.jobs = jobs }
+  }
+
+  private var linkedFolders: Set<String> { hooks.linkedFolders.union(configuration.linkedFolders) }
+
+  private func watchFiles() -> SystemError? {
+    hookWatcher?.watch(
+      contentsOf: hooks.directories + configuration.dropInFolders, linked: linkedFolders,
+      files: configuration.paths + hooks.refusedPaths.sorted())
+  }
+
   func reloadHooks(isAsked: Bool) {
     if isAsked { ServiceNotifier.reloading(monotonic: Clock.monotonic()) }
     loadHooks()
+    resolveAliases()
+    // Of units that are named from now on it has to be known whether they are up.
+    reconciler?.request()
     if isAsked { ServiceNotifier.ready(status: status) } else { ServiceNotifier.status(status) }
   }
 }

@@ -9,18 +9,28 @@ extension Follower {
     do {
       // Files are let go of only when all that they hold was read: deleted ones can be read as long as they are open.
       var isChanged = true
+      var ends: [(reader: EventReader, end: JournalCursor)] = []
+      let before = readers.all.first?.cursor
       while isChanged {
         isAtEnd = false
         for reader in readers.all {
           guard try read(reader) else { return }
         }
         isAtEnd = true
+        keep(ends)
         let change = try readers.process()
+        if change.isChanged {
+          ends = self.ends()
+          checkFiles(since: before)
+        } else if lastLook != nil {
+          lastLook = Clock.now().microseconds
+        }
         for reader in change.new { try resume(reader) }
         isChanged = change.isChanged
       }
       endCatchUp()
       scheduleFlush()
+      executor.scheduleDue()
     } catch {
       reopen(after: error)
     }
@@ -35,8 +45,8 @@ extension Follower {
       let batch = try reader.read(limit: Follower.batchSize)
       if !batch.isEmpty {
         failuresInARow = 0
-        uncommitted.append((batch, reader))
-        guard commit() else { return false }
+        hear(batch, of: reader)
+        guard take(batch, from: reader) else { return false }
       }
       if batch.isAtEnd { return true }
       if isCatchingUp {
@@ -58,24 +68,41 @@ extension Follower {
     }
   }
 
+  /// Decides what comes of a batch, and writes it down; false when that has to wait.
+  func take(_ batch: EventReader.Batch, from reader: EventReader) -> Bool {
+    var step = Ledger.Step(planned: planner.plan(batch.events, of: readers), events: batch.events)
+    step.cursor = batch.cursor
+    step.reader = reader.name
+    step.changes = batch.changes
+    step.tracker = reader.tracker
+    step.isCatchingUp = isCatchingUp
+    step.again = options.again && isCatchingUp
+    uncommitted.append(step)
+    return commit()
+  }
+
   /// Writes down what was read; false when the ledger refuses, and it is tried again later.
   func commit() -> Bool {
-    while let (batch, reader) = uncommitted.first {
-      let planned = planner.plan(batch.events, of: readers)
+    while let step = uncommitted.first {
       do {
-        let runs = try ledger.commit(
-          planned, events: batch.events, cursor: batch.cursor, reader: reader.name, changes: batch.changes,
-          tracker: reader.tracker, owner: Follower.owner, isCatchingUp: isCatchingUp,
-          again: options.again && isCatchingUp,
-          now: Clock.now().microseconds)
+        let commit = try ledger.commit(step, owner: Follower.owner, now: Clock.now().microseconds)
         uncommitted.removeFirst()
-        if reporter.hasTerminal { batch.events.forEach(reporter.event) }
-        for run in planned where run.state.isFinal {
+        noteLedger(error: nil)
+        if let cursor = step.cursor.flatMap(JournalCursor.init) { committedTimes[step.reader] = cursor.realtime + 1 }
+        retention.noteRecorded(step.planned.count)
+        if reporter.hasTerminal { step.events.forEach(reporter.event) }
+        for run in step.planned where run.state.isFinal {
           reporter.dropped(run)
         }
-        executor.add(runs)
+        executor.supersede(commit.superseded)
+        executor.add(commit.runs)
+        if commit.waiting > 0 {
+          executor.hasWaiting = true
+          executor.scheduleDue()
+        }
+        if !unwrittenGaps.isEmpty { writeGaps() }
       } catch {
-        reporter.say("\(error). Nothing more is read until it can be written.", .trouble, priority: .error)
+        noteLedger(error: error)
         retryLater()
         return false
       }
@@ -93,12 +120,23 @@ extension Follower {
     }
   }
 
+  /// Tells once that the ledger refuses, and once that it does so no longer.
+  func noteLedger(error: (any Error)?) {
+    if let error, !isLedgerRefusing {
+      reporter.say("\(error). Nothing more is read until it can be written.", .trouble, priority: .error)
+    } else if error == nil, isLedgerRefusing {
+      reporter.say("The ledger can be written again.", .trouble, priority: .notice)
+    }
+    isLedgerRefusing = error != nil
+  }
+
   func endCatchUp() {
     guard isCatchingUp else { return }
     isCatchingUp = false
     planner.isCatchingUp = false
     needsRelease = true
     endBacklog()
+    reconciler?.request()
   }
 
   /// The runs that waited for the end of the backlog may begin.
@@ -107,7 +145,7 @@ extension Follower {
       try ledger.releaseHeld(owner: Follower.owner)
       needsRelease = false
     } catch {
-      reporter.say("\(error). Trying again.", .trouble, priority: .error)
+      noteLedger(error: error)
       return retryLater()
     }
     hasStoredRuns = true
@@ -124,36 +162,33 @@ extension Follower {
       // Behind the journal's end the clock tells nothing about entries that are there and were not read yet.
       guard isAtEnd, uncommitted.isEmpty else { return }
       let now = options.selection.isLocal ? Clock.monotonic() : nil
-      for reader in readers.all where reader.isWaiting {
-        uncommitted.append((reader.flush(until: now), reader))
-      }
-      _ = commit()
+      for reader in readers.all where reader.isWaiting { _ = take(reader.flush(until: now), from: reader) }
       scheduleFlush()
     }
   }
 
   /// What the manager tells on the bus is left to the journal to explain; what it has not in time becomes an event.
   func note(_ change: UnitChange) {
-    witness.note(
-      change, of: options.selection.manager, now: Clock.monotonic(), realtime: Clock.now().microseconds)
-    if witness.isWaiting { scheduleWitness() }
+    readers.all.first?.note(change)
+    scheduleWitness()
   }
 
   func scheduleWitness() {
-    guard witnessTimer == nil, !isDraining else { return }
-    witnessTimer = try? loop.schedule(at: loop.now() + BusWitness.patience, accuracy: 50_000) { [unowned self] in
+    guard witnessTimer == nil, !isDraining, let due = readers.all.first?.nextUnexplained else { return }
+    // Not at once even if it is overdue: what is in the way, a full queue say, may last.
+    let time = max(due, loop.now() + Follower.shortestWitnessDelay)
+    witnessTimer = try? loop.schedule(at: time, accuracy: 50_000) { [unowned self] in
       witnessTimer = nil
       look()
       if isAtEnd, uncommitted.isEmpty, let reader = readers.all.first {
-        let batch = reader.take(witness.unexplained(by: reader.tracker, now: Clock.monotonic()))
-        if !batch.isEmpty {
-          uncommitted.append((batch, reader))
-          _ = commit()
-        }
+        let batch = reader.takeUnexplained()
+        if !batch.isEmpty { _ = take(batch, from: reader) }
       }
-      if witness.isWaiting { scheduleWitness() }
+      scheduleWitness()
     }
   }
+
+  static let shortestWitnessDelay: UInt64 = 50_000
 
   /// A journal that cannot be read further is opened anew: after a vacuum, a file may be gone under the reader.
   func reopen(after error: any Error) {
@@ -167,13 +202,16 @@ extension Follower {
     reopenTimer = try? loop.schedule(at: loop.now() + delay) { [unowned self] in
       reopenTimer = nil
       do {
-        for reader in try readers.reopen() {
-          if let cursor = reader.cursor { reportGap(after: cursor) }
-        }
-        if failuresInARow >= Follower.failureLimit {
-          failingReader?.skipEntry()
+        for (reader, place) in try readers.reopen() { try judge(place, of: reader) }
+        if failuresInARow >= Follower.failureLimit, let reader = failingReader {
+          let before = reader.cursor
+          reader.skipEntry()
           failuresInARow = 0
-          reporter.say("An entry of the journal cannot be read and is passed over.", .gap, priority: .error)
+          let now = Clock.now().microseconds
+          report(
+            Gap(
+              .corrupt, since: before?.realtime ?? now, until: reader.cursor?.realtime ?? now,
+              detail: "An entry that cannot be read is passed over."), of: reader)
         }
         try watchJournal()
         look()
@@ -188,6 +226,10 @@ extension Follower {
   func watchFolders() {
     guard options.selection.isLocal, let machine = try? Id128.machine() else { return }
     let folders = ["/run/log/journal/\(machine)", "/var/log/journal/\(machine)"]
+    if activeFiles == nil, options.selection.manager == .system, options.selection.journal == .system {
+      activeFiles = ActiveJournalFiles(machine: machine)
+      lastLook = Clock.now().microseconds
+    }
     if folderWatcher == nil {
       folderWatcher = FolderWatcher(loop: loop) { [unowned self] in
         watchFolders()

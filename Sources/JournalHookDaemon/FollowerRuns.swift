@@ -18,7 +18,7 @@ extension Follower {
         }
       }
     } catch {
-      reporter.say("\(error). Trying again.", .trouble, priority: .error)
+      noteLedger(error: error)
       retryLater()
     }
   }

@@ -51,6 +51,17 @@ package struct HookCheck {
     hooks = [entry.loaded].compactMap { $0 }
   }
 
+  /// Warns of hooks that drive each other in a circle, where their definitions show it.
+  package static func circles(of hooks: [LoadedHook]) -> [Diagnostic] {
+    HookCircles(hooks.map { .init(hook: $0.hook, effects: $0.effects) }).find().compactMap { circle in
+      guard let first = hooks.first(where: { $0.name == circle[0] }) else { return nil }
+      let names = (circle + [circle[0]]).joined(separator: " → ")
+      return Diagnostic(
+        file: first.hook.path, line: 1, severity: .warning,
+        message: "what this hook does leads back to itself: \(names); such circles are suspended while they run")
+    }
+  }
+
   /// Warns of units that hooks name and the service manager does not know. Without a manager there is nothing to say.
   package static func unknownUnits(of hooks: [LoadedHook], known manager: Manager) -> [Diagnostic] {
     let connection: Bus? =

@@ -12,6 +12,7 @@ struct HookReader {
   private(set) var entries: [HookStore.Entry] = []
   private(set) var directoryProblems: [Diagnostic] = []
   private(set) var linkedFolders: Set<String> = []
+  private(set) var refusedPaths: Set<String> = []
   /// Whether something could not be read for want of descriptors or memory: what was read before counts, then.
   private(set) var isIncomplete = false
 
@@ -23,11 +24,14 @@ struct HookReader {
   }
 
   private let requiresHost: Bool
+  private let defaultTimeout: TimeSpan
 
   /// - Parameters:
   ///   - previous: the hooks as they were; a broken definition keeps what it said.
   ///   - requiresHost: whether a hook without `Host=` is an error.
-  init(directories: [String], previous: [String: LoadedHook], requiresHost: Bool) {
+  ///   - defaultTimeout: `TimeoutSec=` of a hook that has none.
+  init(directories: [String], previous: [String: LoadedHook], requiresHost: Bool, defaultTimeout: TimeSpan) {
+    self.defaultTimeout = defaultTimeout
     self.requiresHost = requiresHost
     self.directories = directories
     self.previous = previous
@@ -41,7 +45,7 @@ struct HookReader {
         let directory = try TrustedDirectory.open(folder)
         note(directory.path, asFolderOf: folder)
         for name in try directory.names() {
-          if name.hasSuffix(".d"), let inner = try? directory.openDirectory(name).names() {
+          if name.hasSuffix(".d"), let inner = dropInNames(in: name, of: directory) {
             for file in inner where HookFileNames.isDropIn(file) && dropIns[name]?[file] == nil {
               dropIns[name, default: [:]][file] = Place(name: file, folder: "\(folder)/\(name)")
             }
@@ -52,7 +56,7 @@ struct HookReader {
       } catch {
         // Of the directories that are looked at by default most do not exist.
         if error.problem == .notFound { continue }
-        if error.isTemporary { isIncomplete = true }
+        note(error)
         directoryProblems.append(
           Diagnostic(file: folder, line: 1, severity: .error, message: "directory refused: \(error)"))
       }
@@ -68,6 +72,7 @@ struct HookReader {
     let inFolders = dropIns[HookFileNames.dropInFolder(ofHook: name)] ?? [:]
     var entry = HookStore.Entry(name: name, path: place.path, status: .broken, diagnostics: [])
     do {
+      if let refusal = refusedDropIns[HookFileNames.dropInFolder(ofHook: name)] { throw refusal }
       let directory = try TrustedDirectory.open(place.folder)
       if directory.isMask(place.name) {
         entry.status = .masked
@@ -83,7 +88,9 @@ struct HookReader {
       let merged = try inFolders.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }.compactMap {
         (_, place) throws(TrustError) in try readDropIn(place)
       }
-      switch loadHook(name: name, path: place.path, kind: kind, contents: contents, dropIns: merged) {
+      switch loadHook(
+        name: name, path: place.path, kind: kind, contents: contents, dropIns: merged, defaultTimeout: defaultTimeout)
+      {
       case .program: return
       case .masked: entry.status = .masked
       case .broken(let diagnostics):
@@ -98,18 +105,18 @@ struct HookReader {
           throw HookError(
             description: "[Match] has no Host=, which every hook needs with --directory or --file", isRefusal: false)
         }
-        let unsupported = hook.definition.unsupportedKeys
-        if !unsupported.isEmpty {
-          throw HookError(
-            description: "this version does not support \(unsupported.joined(separator: " "))", isRefusal: false)
-        }
         entry.status = .active(try resolve(hook))
       }
     } catch let error as TrustError {
-      if error.isTemporary { isIncomplete = true }
+      note(error)
       // A folder or a device beside the hooks is somebody's mistake, a missing file was just removed.
       if case .notFound = error.problem, error.path == place.path { return }
-      if case .notRegularFile = error.problem, isFolder(place) { return }
+      if case .notRegularFile = error.problem, let folder = describe(folderAt: place) {
+        entry.status = .refused
+        entry.diagnostics.append(folder)
+        entries.append(entry)
+        return
+      }
       entry.status = error.isRefusal ? .refused : .broken
       entry.diagnostics.append(
         Diagnostic(file: place.path, line: 1, severity: .error, message: "refused: \(error)"))
@@ -120,6 +127,22 @@ struct HookReader {
     } catch {}
     entries.append(entry)
   }
+
+  /// What is in a folder of drop-ins; nil if it is none.
+  ///
+  /// Without drop-ins that must not be read, a hook would not be what its author has made of it: it is refused.
+  private mutating func dropInNames(in name: String, of directory: borrowing TrustedDirectory) -> [String]? {
+    do throws(TrustError) {
+      return try directory.openDirectory(name).names()
+    } catch {
+      if case .notFolder = error.problem { return nil }
+      note(error)
+      if error.problem != .notFound, refusedDropIns[name] == nil { refusedDropIns[name] = error }
+      return []
+    }
+  }
+  /// By folder name.
+  private var refusedDropIns: [String: TrustError] = [:]
 
   private mutating func readDropIn(_ place: Place) throws(TrustError) -> HookDropIn? {
     let directory = try TrustedDirectory.open(place.folder)
@@ -132,23 +155,44 @@ struct HookReader {
 
   // MARK: Programs
 
-  /// Finds and checks the program of a hook: the file itself, or what `Exec=` names.
+  /// Finds and checks the programs of a hook: the file itself or what `Exec=` names, and those of `ExecCondition=`.
   private mutating func resolve(_ hook: Hook) throws(HookError) -> LoadedHook {
-    let path = try programPath(of: hook)
+    let exec = hook.definition.exec
+    let path = try exec.map { command throws(HookError) in try find(command, "Exec=") } ?? hook.path
+    var loaded = LoadedHook(hook: hook, program: try load(path, exec == nil ? "refused" : "Exec="))
+    loaded.effects = HookEffects(exec: exec, script: script(of: loaded))
+    for command in hook.definition.execConditions {
+      loaded.conditionPrograms.append(try load(find(command, "ExecCondition="), "ExecCondition="))
+    }
+    return loaded
+  }
+
+  private mutating func load(_ path: String, _ what: String) throws(HookError) -> LoadedProgram {
     do throws(TrustError) {
       let file = try HookReader.openProgram(path)
       note(file.path, asFileIn: String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
       try file.checkInterpreter()
-      return LoadedHook(hook: hook, programPath: path, programIdentity: file.identity)
+      return LoadedProgram(path: path, identity: file.identity)
     } catch {
-      let what = hook.definition.exec == nil ? "refused" : "Exec="
-      if error.isTemporary { isIncomplete = true }
+      note(error)
       throw HookError(description: "\(what): \(error)", isRefusal: error.isRefusal)
     }
   }
 
-  private func programPath(of hook: Hook) throws(HookError) -> String {
-    guard let program = hook.definition.exec?.program else { return hook.path }
+  /// The text of a script; not of the programs that come along, whose arguments tell what they do.
+  private func script(of hook: LoadedHook) -> String? {
+    let name = hook.programPath.split(separator: "/").last ?? ""
+    if ["stop-dependent", "start-dependent", "notify"].contains(name) { return nil }
+    guard let file = try? TrustedFile.open(hook.programPath),
+      let text = try? file.contents(limit: HookReader.definitionLimit, isDefinition: false),
+      text.starts(with: "#!".utf8)
+    else { return nil }
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  /// Where the program of a command is.
+  private func find(_ command: ExecCommand, _ key: String) throws(HookError) -> String {
+    let program = command.program
     if program.hasPrefix("/") { return program }
     for folder in directories + RunEnvironment.searchPath.split(separator: ":").map(String.init) {
       let path = "\(folder)/\(program)"
@@ -160,7 +204,7 @@ struct HookReader {
       return path
     }
     throw HookError(
-      description: "Exec=: there is no program '\(program)' in the hook directories or in PATH "
+      description: "\(key): there is no program '\(program)' in the hook directories or in PATH "
         + "(\(RunEnvironment.searchPath))", isRefusal: false)
   }
 
@@ -198,9 +242,18 @@ struct HookReader {
     }
   }
 
-  private func isFolder(_ place: Place) -> Bool {
+  /// What to say of a folder where a hook might be: one that is called so, or is linked to, was meant to be one.
+  private func describe(folderAt place: Place) -> Diagnostic? {
     var status = stat()
-    return unsafe stat(place.path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    guard unsafe stat(place.path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return nil }
+    let isPlain = unsafe lstat(place.path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    let isMeant = !isPlain || place.name.hasSuffix(HookFileNames.definitionSuffix)
+    return Diagnostic(
+      file: place.path, line: 1, severity: isMeant ? .error : .warning, message: "refused: it is a folder, not a file")
+  }
+
+  private mutating func note(_ error: TrustError) {
+    if error.isTemporary { isIncomplete = true } else { refusedPaths.insert(error.component) }
   }
 
   private mutating func note(_ path: String, asFolderOf folder: String) {

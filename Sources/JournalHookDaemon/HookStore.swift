@@ -2,20 +2,47 @@ internal import Glibc
 package import JournalHookCore
 internal import Systemd
 
-/// A hook with the program that it runs, both checked.
+/// A program that a hook runs, as it was when the hook was loaded.
+package struct LoadedProgram: Sendable, Equatable {
+  /// The path, as it is opened again for each run.
+  package var path: String
+  package var identity: FileIdentity
+
+  /// Opens the program that was loaded; throws if it is another one now, or may not be run any more.
+  func open() throws(HookError) -> TrustedFile {
+    do throws(TrustError) {
+      let file = try HookReader.openProgram(path)
+      if file.identity == identity { return file }
+    } catch {
+      throw HookError(
+        description: "\(error)", isRefusal: error.isRefusal, isTemporary: error.isTemporary,
+        isTrustRefusal: error.isRefusal)
+    }
+    throw HookError(description: "\(path) has changed since the hook was read", isRefusal: true, isChange: true)
+  }
+}
+
+/// A hook with the programs that it runs, all checked.
 package struct LoadedHook: Sendable, Equatable {
   package var hook: Hook
-  /// The program's path, as it is opened again for each run.
-  package var programPath: String
-  /// What the program's file was when the hook was loaded.
-  package var programIdentity: FileIdentity
+  package var program: LoadedProgram
+  /// The programs of `ExecCondition=`, in order.
+  package var conditionPrograms: [LoadedProgram] = []
+  /// What it is known to do to units.
+  package var effects = HookEffects(exec: nil, script: nil)
 
+  package var programPath: String { program.path }
   package var name: String { hook.name }
   package var definition: HookDefinition { hook.definition }
 
   /// The program's arguments for an event, beginning with its path.
   func arguments(for event: LifecycleEvent) -> [String] {
     [programPath] + (hook.definition.exec.map { Array($0.expand(for: event).dropFirst()) } ?? [])
+  }
+
+  /// The arguments of one of the commands of `ExecCondition=`.
+  func arguments(ofCondition index: Int, for event: LifecycleEvent) -> [String] {
+    [conditionPrograms[index].path] + definition.execConditions[index].expand(for: event).dropFirst()
   }
 }
 
@@ -34,6 +61,8 @@ package struct HookError: Error, CustomStringConvertible {
   var isTemporary = false
   /// Whether the file must not be used, whoever looks again.
   var isTrustRefusal = false
+  /// Whether the file is not the one that was read.
+  var isChange = false
 }
 
 /// The hooks of some directories, as they are now.
@@ -69,8 +98,14 @@ package final class HookStore {
   /// What is wrong with the directories themselves.
   package private(set) var directoryProblems: [Diagnostic] = []
   private var byName: [String: LoadedHook] = [:]
+  /// The other names of the units that events are about, as the live manager has them.
+  package var aliases = UnitAliases()
   /// Folders outside of the hook directories that files were found in through links.
   private(set) var linkedFolders: Set<String> = []
+  /// The files and folders, wherever they are, for which something was refused: it may be mended there.
+  private(set) var refusedPaths: Set<String> = []
+  /// Called when a run has met with a change that nobody had told of, and the directories were read anew.
+  var onUnaskedLoad: (() -> Void)?
 
   /// The system's hook directories; the first that has a file of a name wins.
   package static let systemDirectories = [
@@ -80,6 +115,9 @@ package final class HookStore {
 
   /// Whether every hook has to say of which hosts: where the journals of several are read.
   private let requiresHost: Bool
+
+  /// `TimeoutSec=` of hooks that have none, from the next load on.
+  var defaultTimeout = Configuration().defaultTimeout
 
   package init(directories: [String], requiresHost: Bool = false) {
     self.directories = directories
@@ -100,22 +138,26 @@ package final class HookStore {
   ///   event must pass them by.
   @discardableResult
   package func load() -> Bool {
-    var reader = HookReader(directories: directories, previous: byName, requiresHost: requiresHost)
+    var reader = HookReader(
+      directories: directories, previous: byName, requiresHost: requiresHost, defaultTimeout: defaultTimeout)
     reader.read()
     if reader.isIncomplete { return false }
     entries = reader.entries
     directoryProblems = reader.directoryProblems
     linkedFolders = reader.linkedFolders
+    refusedPaths = reader.refusedPaths
     byName = Dictionary(hooks.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     return true
   }
 
   /// Opens a hook's program for a run: what was checked when the hook was loaded, or nothing.
   ///
-  /// The hook may have changed since the run was planned: what is now for other events must not run for this one.
-  func open(_ name: String, for event: LifecycleEvent) throws(HookError) -> OpenedHook {
-    let opened = try open(name)
-    guard opened.hook.definition.match.matches(event) else {
+  /// The hook may have changed since the run was planned: what is now for other events must not run for this one. A hook that
+  /// answers another's failure is not asked whether the event is one of its own.
+  func open(_ run: Run) throws(HookError) -> OpenedHook {
+    let opened = try open(run.hook)
+    let names = aliases.names(of: run.event.unit)
+    guard run.failed != nil || opened.hook.definition.match.matches(run.event, aliases: names) else {
       throw HookError(
         description: "the hook was changed meanwhile, and is not for this event any more", isRefusal: true)
     }
@@ -123,22 +165,21 @@ package final class HookStore {
   }
 
   private func open(_ name: String) throws(HookError) -> OpenedHook {
-    // The program may just have been replaced, and inotify not have told yet: then its definition is read anew, too.
+    // A program may just have been replaced, and inotify not have told yet: then its definition is read anew, too.
     for isSecondTry in [false, true] {
       guard let hook = byName[name] else { break }
-      do {
-        let file = try HookReader.openProgram(hook.programPath)
-        if file.identity == hook.programIdentity { return OpenedHook(hook: hook, program: file) }
+      do throws(HookError) {
+        for program in hook.conditionPrograms { _ = try program.open() }
+        return OpenedHook(hook: hook, program: try hook.program.open())
       } catch {
-        if error.isTemporary { throw HookError(description: "\(error)", isRefusal: false, isTemporary: true) }
-        if isSecondTry {
-          throw HookError(description: "\(error)", isRefusal: error.isRefusal, isTrustRefusal: error.isRefusal)
-        }
+        if error.isTemporary || (isSecondTry && !error.isChange) { throw error }
       }
       load()
+      onUnaskedLoad?()
     }
     guard let entry = entries.first(where: { $0.name == name }) else {
-      throw HookError(description: "the hook is no longer there", isRefusal: true)
+      let problem = directoryProblems.first.map { "; \($0)" } ?? ""
+      throw HookError(description: "the hook is no longer there\(problem)", isRefusal: true)
     }
     let reason = entry.diagnostics.first { $0.severity == .error }?.description
     throw HookError(description: reason ?? "the hook is masked or is being changed", isRefusal: true)

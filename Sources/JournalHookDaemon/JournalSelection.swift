@@ -9,6 +9,8 @@ package struct JournalSelection: Sendable, Equatable {
   package var manager: Manager
   /// Only what is said about these units is read; all units if empty.
   package var units: [String] = []
+  /// Whether what journald says about itself is read as well.
+  package var hearsJournald = false
 
   package init(journal: Journal.Source, manager: Manager = .system) {
     self.journal = journal
@@ -68,6 +70,11 @@ struct MachineJournal: Equatable {
     }
     let field = selection.manager == .system ? "UNIT" : "USER_UNIT"
     for unit in selection.units { try journal.addMatch(field, unit) }
+    if selection.hearsJournald {
+      try journal.addDisjunction()
+      try addMachine(to: journal)
+      try journal.addMatch("_TRANSPORT", "driver")
+    }
   }
 
   /// Where others' entries are in the same files, only this machine's are read.

@@ -15,18 +15,32 @@ package final class JournalWatch {
   private var timer: EventSource?
   private var pollTimer: EventSource?
   private var delay: UInt64 = 0
-  private var bus: Bus?
+  /// The manager, while there is a connection to it.
+  private(set) var bus: Bus?
   private var reconnectTimer: EventSource?
   /// Called with what the manager says of a unit's state.
   package var onUnitChange: ((UnitChange) -> Void)?
+  /// Called when a job of the manager is queued (true) or gone (false), with its number and its unit.
+  package var onJob: ((UInt32, Bool, String) -> Void)?
+  /// Called when the manager was away for a moment (`systemctl daemon-reexec`), with the names of all units that it has now.
+  /// The states of those that changed meanwhile follow by `onUnitChange`.
+  package var onReturn: ((Set<String>) -> Void)?
+  /// When the connection was lost, in microseconds since boot.
+  private var lostSince: UInt64?
   /// Called when the system begins to go down (true), and when that was called off.
   package var onShutdown: ((Bool) -> Void)?
+  /// Called with each connection to the manager, and when it is lost.
+  var onConnect: ((Bus) -> Void)?
+  var onDisconnect: (() -> Void)?
+  /// Called when the manager has read the unit files anew.
+  var onReload: (() -> Void)?
   private var reconnectDelay = firstReconnect
 
   private static let firstDelay: UInt64 = 1000
   private static let lastDelay: UInt64 = 64_000
   /// How often to look where the journal's descriptor does not tell every change (network file systems).
   private static let pollInterval: UInt64 = 1_000_000
+  private static let lastReading: UInt64 = 1_000_000
   private static let firstReconnect: UInt64 = 100_000
   private static let lastReconnect: UInt64 = 10_000_000
 
@@ -69,19 +83,34 @@ package final class JournalWatch {
   package func listenToManager() {
     do {
       let bus = try connect()
+      bus.onJob = { [unowned self] in onJob?($0, $1, $2) }
       bus.onShutdown = { [unowned self] in onShutdown?($0) }
+      bus.onReload = { [unowned self] in onReload?() }
       try bus.attach(
         to: loop, onMessage: { [unowned self] in nudge($0) }, onDisconnect: { [unowned self] in reconnect() })
       self.bus = bus
+      if let lostSince {
+        bus.onUnitNames = { [unowned self] in onReturn?($0) }
+        bus.onUnitState = { [unowned self] state in
+          // What was told before it was lost may have come too late to be read.
+          guard max(state.activeEnter, state.inactiveEnter) &+ JournalWatch.lastReading >= lostSince else { return }
+          onUnitChange?(state)
+        }
+        try bus.askForUnits()
+        self.lostSince = nil
+      }
       reconnectTimer = nil
       reconnectDelay = JournalWatch.firstReconnect
+      onConnect?(bus)
     } catch {
       reconnect()
     }
   }
 
   private func reconnect() {
+    if bus != nil { onDisconnect?() }
     bus = nil
+    if lostSince == nil { lostSince = loop.now() }
     reconnectTimer = try? loop.schedule(at: loop.now() + reconnectDelay) { [unowned self] in
       listenToManager()
       // What was told in between was told to nobody.

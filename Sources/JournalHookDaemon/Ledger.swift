@@ -10,10 +10,16 @@ package struct LedgerError: Error, CustomStringConvertible {
     case unusable
     /// The database was written by a later version.
     case tooNew
+    /// The database is damaged, or is none.
+    case damaged
+    /// What was done in the time that is asked for is forgotten.
+    case beforeHorizon
   }
 
   package let kind: Kind
   package let description: String
+  /// What SQLite says, of a database that is damaged.
+  var reason: String?
 }
 
 /// What is to be done, what was done and how far the journal was read: `journalhook.db` in the state directory.
@@ -23,13 +29,16 @@ package struct LedgerError: Error, CustomStringConvertible {
 package final class Ledger {
   let database: SQLiteDatabase
   package let stateDirectory: String
-
-  static let schemaVersion: Int64 = 1
+  /// What became of the ledger that was here before; nil when all is well.
+  var damage: LedgerDamage?
 
   /// Opens the ledger of a state directory, both made if they do not exist.
   package init(stateDirectory: String, readOnly: Bool = false) throws {
     self.stateDirectory = stateDirectory
-    if !readOnly { try Ledger.makeDirectory(stateDirectory) }
+    if !readOnly {
+      try Ledger.makeDirectory(stateDirectory)
+      try Ledger.checkTrust(in: stateDirectory)
+    }
     let path = "\(stateDirectory)/journalhook.db"
     if readOnly, unsafe access(path, F_OK) != 0 {
       throw LedgerError(
@@ -41,8 +50,15 @@ package final class Ledger {
     defer { umask(mask) }
     do {
       database = try SQLiteDatabase(path: path, readOnly: readOnly)
-      if !readOnly { try setUp() } else { try checkVersion() }
+      if !readOnly { try setUp() } else { try checkVersion(atLeast: LedgerSchema.version) }
     } catch let error as SQLiteError {
+      if error.isCorruption {
+        throw LedgerError(
+          kind: .damaged,
+          description:
+            "The ledger \(path) is damaged: \(error.message). The next start of follow sets it aside and begins anew.",
+          reason: error.message)
+      }
       throw LedgerError(
         kind: .unusable,
         description:
@@ -62,24 +78,34 @@ package final class Ledger {
   private func setUp() throws {
     // WAL with synchronous=NORMAL: a commit is one write without waiting for the disk. After a crash of the process nothing
     // is lost; after a power loss the last commits may be, never the order of them, so runs may repeat but none is lost.
-    try database.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-256;")
-    try checkVersion()
-    try database.execute(Ledger.schema)
+    try database.execute(
+      "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-256; PRAGMA foreign_keys=ON;")
+    try checkVersion(atLeast: 0)
+    try LedgerSchema.migrate(database)
   }
 
-  private func checkVersion() throws {
-    let version = try database.query("PRAGMA user_version").first?.first?.integer ?? 0
-    guard version <= Ledger.schemaVersion else {
+  private func checkVersion(atLeast oldest: Int64) throws {
+    let version = try LedgerSchema.version(of: database)
+    guard version <= LedgerSchema.version else {
       throw LedgerError(
         kind: .tooNew,
         description:
-          "The ledger \(database.path) has schema \(version); this journalhook knows \(Ledger.schemaVersion). "
+          "The ledger \(database.path) has schema \(version); this journalhook knows \(LedgerSchema.version). "
           + "Install the newer journalhook again, or name another folder with --state-dir.")
+    }
+    guard version >= oldest else {
+      throw LedgerError(
+        kind: .unusable,
+        description:
+          "The ledger \(database.path) has schema \(version) of an earlier journalhook. The next start of follow makes "
+          + "it \(LedgerSchema.version).")
     }
   }
 
-  private static func makeDirectory(_ path: String) throws {
-    // Hooks that run as other users reach their own folders below it, and can list nothing: 0711.
+  static func makeDirectory(_ path: String) throws {
+    // Hooks that run as other users reach their own folders below it, and can list nothing: 0711, whatever the umask.
+    let mask = umask(0o066)
+    defer { umask(mask) }
     var made = ""
     for part in path.split(separator: "/") {
       made += "/\(part)"
@@ -91,100 +117,4 @@ package final class Ledger {
       }
     }
   }
-
-  private static let schema = """
-    BEGIN IMMEDIATE;
-    CREATE TABLE IF NOT EXISTS cursors(
-      reader TEXT PRIMARY KEY,
-      cursor TEXT NOT NULL
-    ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS units(
-      machine TEXT NOT NULL, manager TEXT NOT NULL, unit TEXT NOT NULL,
-      state TEXT NOT NULL,
-      PRIMARY KEY(machine, manager, unit)
-    ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS unit_events(
-      machine TEXT NOT NULL, manager TEXT NOT NULL, unit TEXT NOT NULL,
-      role TEXT NOT NULL,
-      event_json TEXT NOT NULL, event_time INTEGER NOT NULL, event_monotonic INTEGER NOT NULL,
-      PRIMARY KEY(machine, manager, unit, role)
-    ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS boots(machine TEXT PRIMARY KEY, boot TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS runs(
-      id INTEGER PRIMARY KEY AUTOINCREMENT,
-      event_id TEXT NOT NULL,
-      hook TEXT NOT NULL,
-      again INTEGER NOT NULL DEFAULT 0,
-      unit TEXT NOT NULL,
-      event TEXT NOT NULL,
-      event_json TEXT NOT NULL,
-      event_time INTEGER NOT NULL,
-      event_monotonic INTEGER NOT NULL,
-      manager TEXT NOT NULL,
-      mode TEXT NOT NULL,
-      owner TEXT NOT NULL,
-      held INTEGER NOT NULL DEFAULT 0,
-      state TEXT NOT NULL,
-      attempt INTEGER NOT NULL DEFAULT 1,
-      reason TEXT,
-      created INTEGER NOT NULL,
-      started INTEGER,
-      ended INTEGER,
-      exit_code TEXT,
-      exit_status INTEGER,
-      UNIQUE(event_id, hook, again)
-    );
-    CREATE INDEX IF NOT EXISTS runs_open ON runs(state) WHERE state IN ('pending', 'running', 'interrupted');
-    CREATE INDEX IF NOT EXISTS runs_by_hook ON runs(hook, id);
-    CREATE INDEX IF NOT EXISTS runs_held ON runs(unit) WHERE held;
-    CREATE TABLE IF NOT EXISTS attempts(
-      run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
-      attempt INTEGER NOT NULL,
-      state TEXT NOT NULL,
-      reason TEXT,
-      started INTEGER NOT NULL,
-      ended INTEGER,
-      exit_code TEXT,
-      exit_status INTEGER,
-      container TEXT,
-      PRIMARY KEY(run, attempt)
-    ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS attempts_contained ON attempts(run) WHERE container IS NOT NULL;
-    PRAGMA user_version=1;
-    COMMIT;
-    """
-}
-
-/// Keeps every other follower away from a state directory for as long as it exists.
-package struct LedgerLock: ~Copyable {
-  private let descriptor: CInt
-
-  /// - Throws: `LedgerError` of kind `locked`, naming the process that holds it.
-  package init(stateDirectory: String) throws {
-    let path = "\(stateDirectory)/follow.lock"
-    descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else {
-      throw LedgerError(
-        kind: .unusable,
-        description: "\(SystemError("Cannot open", path: path)). Check that the state directory is writable, or name "
-          + "another one with --state-dir.")
-    }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      let reason = SystemError("Cannot lock", path: path)
-      var buffer = [UInt8](repeating: 0, count: 32)
-      let count = max(0, unsafe read(descriptor, &buffer, buffer.count))
-      let holder = String(decoding: buffer[..<count], as: UTF8.self).filter(\.isNumber)
-      close(descriptor)
-      guard reason.code == EWOULDBLOCK else { throw LedgerError(kind: .unusable, description: "\(reason)") }
-      throw LedgerError(
-        kind: .locked,
-        description: "Another journalhook follow (process \(holder)) already follows with the state directory "
-          + "\(stateDirectory). Stop it first, or name another folder with --state-dir.")
-    }
-    ftruncate(descriptor, 0)
-    let text = Array("\(getpid())\n".utf8)
-    _ = unsafe pwrite(descriptor, text, text.count, 0)
-  }
-
-  deinit { close(descriptor) }
 }

@@ -122,6 +122,8 @@ extension UnitState {
   /// The state as words `key=value`; every value is a number, an id or a word of systemd's, so that none holds a space.
   var ledgerText: String {
     var words = ["phase=\(phase.rawValue)", "seen=\(lastSeen)"]
+    if lastUp > 0 { words.append("up=\(lastUp)") }
+    if lastDown > 0 { words.append("down=\(lastDown)") }
     func add(_ key: String, _ value: String?) {
       // What a unit could choose freely has no place here; an empty value would read as absent.
       if let value, !value.isEmpty, !value.contains(where: \.isWhitespace) { words.append("\(key)=\(value)") }
@@ -153,6 +155,8 @@ extension UnitState {
         guard let phase = Phase(rawValue: value) else { return nil }
         self.phase = phase
       case "seen": lastSeen = UInt64(value) ?? 0
+      case "up": lastUp = UInt64(value) ?? 0
+      case "down": lastDown = UInt64(value) ?? 0
       case "invocation": invocation = value
       case "previous": previousInvocations = value.split(separator: ",").map(String.init)
       case "stop-job": stopJob = UInt32(value)

@@ -16,25 +16,43 @@ struct ProcessTable {
     var isZombie: Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }
 
     /// Takes the text of /proc/PID/stat: "12 (any thing) S 1 12 12 …". The name may itself contain ") ".
-    init?(stat text: String) {
-      guard let name = text.firstIndex(of: "("), let end = text.lastIndex(of: ")"),
-        let pid = ProcessID(text[..<name].prefix { $0 != " " })
+    init?(stat text: some Collection<UInt8>) {
+      let text = Array(text)
+      guard let end = text.lastIndex(of: UInt8(ascii: ")")), let pid = Self.number(text[...]), end + 2 < text.count
       else { return nil }
-      let fields = text[end...].dropFirst().split(separator: " ")
-      guard fields.count > 19, let state = fields[0].utf8.first, let parent = ProcessID(fields[1]),
-        let session = ProcessID(fields[3]), let started = UInt64(fields[19])
-      else { return nil }
-      self.pid = pid
-      self.parent = parent
-      self.session = session
-      self.state = state
-      self.started = started
+      // Byte by byte, for it is read of every process again and again while runs are being ended.
+      var fields: InlineArray<20, UInt64> = .init(repeating: 0)
+      var rest = text[(end + 2)...]
+      for index in 0..<20 {
+        guard let value = index == 0 ? UInt64(rest.first ?? 0) : Self.number(rest) else { return nil }
+        fields[index] = value
+        rest = rest.drop { $0 != UInt8(ascii: " ") }.dropFirst()
+      }
+      self.pid = ProcessID(truncatingIfNeeded: pid)
+      state = UInt8(truncatingIfNeeded: fields[0])
+      parent = ProcessID(truncatingIfNeeded: fields[1])
+      session = ProcessID(truncatingIfNeeded: fields[3])
+      started = fields[19]
+    }
+
+    /// The number that a text begins with, a minus passed over; nil where there is none.
+    private static func number(_ text: ArraySlice<UInt8>) -> UInt64? {
+      var value: UInt64?
+      for byte in text.first == UInt8(ascii: "-") ? text.dropFirst() : text {
+        guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else { break }
+        value = (value ?? 0) &* 10 &+ UInt64(byte - UInt8(ascii: "0"))
+      }
+      return value
     }
 
     /// The process of that number now.
     init?(pid: ProcessID) {
-      guard let text = readText("/proc/\(pid)/stat"), let entry = Entry(stat: text) else { return nil }
-      self = entry
+      guard let file = try? OwnedDescriptor.open("/proc/\(pid)/stat", O_RDONLY) else { return nil }
+      // In one call, as the kernel makes the text anew for each; what counts is at its beginning.
+      let text = unsafe [UInt8](unsafeUninitializedCapacity: 1024) { buffer, count in
+        count = max(0, unsafe pread(file.rawValue, buffer.baseAddress, 1024, 0))
+      }
+      self.init(stat: text)
     }
 
     /// A variable in the environment that it was executed with.

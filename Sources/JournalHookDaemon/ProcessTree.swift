@@ -39,6 +39,7 @@ package struct ProcessTree: Sendable {
 
   /// Tells of a process that belongs to it, right after it was created.
   package mutating func adopt(_ pid: ProcessID) {
+    RecentProcesses.forget()
     if let entry = ProcessTable.Entry(pid: pid) { mains.insert(Identity(entry)) }
   }
 
@@ -49,17 +50,20 @@ package struct ProcessTree: Sendable {
 
   /// Whether nothing of it is alive; what has ended and only waits to be reaped does not count.
   package mutating func isEmpty() -> Bool {
-    members().isEmpty
+    members(in: RecentProcesses.table()).isEmpty
   }
 
-  /// Sends a signal to all of it.
-  package mutating func signal(_ signal: Int32) {
+  /// Sends signals to all of it.
+  package mutating func signal(_ signals: Int32...) {
     var done: Set<Identity> = []
     // As with a cgroup: some rounds for what is forked meanwhile, but no race without an end.
-    for _ in 0..<3 {
-      let new = members().filter { done.insert(Identity($0)).inserted }
-      if new.isEmpty { return }
-      for member in new { Self.send(signal, to: member) }
+    for round in 0..<3 {
+      let new = members(in: round == 0 ? RecentProcesses.table() : .current())
+        .filter { done.insert(Identity($0)).inserted }
+      if new.isEmpty, round > 0 { return }
+      for member in new {
+        for signal in signals { Self.send(signal, to: member) }
+      }
     }
   }
 
@@ -68,12 +72,14 @@ package struct ProcessTree: Sendable {
     var stopped: Set<Identity> = []
     // A process that was stopped forks no more; so each round finds fewer, and the last none. Only of one that is not
     // ours to stop, as its program is setuid, there may always be more.
+    var found: [ProcessTable.Entry] = []
     for _ in 0..<Self.roundLimit {
-      let new = members().filter { stopped.insert(Identity($0)).inserted }
+      found = members()
+      let new = found.filter { stopped.insert(Identity($0)).inserted }
       if new.isEmpty { break }
       for member in new { Self.send(SIGSTOP, to: member) }
     }
-    for member in members() { Self.send(SIGKILL, to: member) }
+    for member in found { Self.send(SIGKILL, to: member) }
   }
 
   /// Collects what has ended and has no parent but us.
@@ -81,7 +87,7 @@ package struct ProcessTree: Sendable {
   /// - Parameter spared: the processes that others wait for.
   package static func reap(sparing spared: Set<ProcessID>) {
     let own = getpid()
-    for entry in ProcessTable.current().entries
+    for entry in RecentProcesses.table().entries
     where entry.isZombie && entry.parent == own && !spared.contains(entry.pid) {
       var status: Int32 = 0
       _ = unsafe waitpid(entry.pid, &status, WNOHANG)
@@ -107,8 +113,7 @@ package struct ProcessTree: Sendable {
     }
   }
 
-  private mutating func members() -> [ProcessTable.Entry] {
-    let table = ProcessTable.current()
+  private mutating func members(in table: ProcessTable = .current()) -> [ProcessTable.Entry] {
     let members = table.trees(of: table.entries.filter { isRoot($0) }).filter { !$0.isZombie }
     // Those that have ended are forgotten; their numbers may come back.
     seen = Set(members.map(Identity.init))
@@ -121,7 +126,7 @@ package struct ProcessTree: Sendable {
     // Only orphans can be without a parent in the run. Those of an earlier daemon went to init or another subreaper.
     guard isRestored ? entry.pid != getpid() : entry.parent == getpid(), !entry.isZombie else { return false }
     // A session is a number too, which may have gone on to another run: then the environment tells.
-    if let id = entry.environmentValue(Self.marker) {
+    if let id = RecentProcesses.marker(of: entry) {
       guard let restoredFrom else { return id == runID }
       return id == runID
         && entry.environmentValue("JOURNALHOOK_STATE_DIRECTORY")?.hasPrefix("\(restoredFrom)/") == true

@@ -8,13 +8,25 @@ package final class Rehearsal {
   private let ledger: Ledger?
   private let again: Bool
 
-  /// - Parameter stateDirectory: a ledger there is only read; there may be none.
-  package init(hooks: HookStore, stateDirectory: String, isReplay: Bool, again: Bool) throws {
+  /// - Parameters:
+  ///   - selection: of which journal the events are.
+  ///   - stateDirectory: a ledger there is only read; there may be none.
+  package init(
+    hooks: HookStore, selection: JournalSelection, stateDirectory: String, isReplay: Bool, again: Bool
+  ) throws {
     self.hooks = hooks
     self.again = again
     // Only a ledger that is not there is none; one that cannot be read would make everything look as if it were to be run.
     ledger = try Ledger.exists(in: stateDirectory) ? Ledger(stateDirectory: stateDirectory, readOnly: true) : nil
-    planner = RunPlanner(hooks: hooks, boot: try Id128.boot(), mode: isReplay ? .replay : nil)
+    planner = RunPlanner(hooks: hooks, boot: try ManagerConnection.currentBoot(), mode: isReplay ? .replay : nil)
+    if selection.isLocal {
+      hooks.aliases = ManagerConnection.aliases(of: hooks, manager: selection.manager)
+    }
+  }
+
+  /// Refuses, as the real thing would, a time of which the ledger does not know any more what was done.
+  package func requireMemory(since time: UInt64) throws {
+    if !again { try ledger?.requireMemory(since: time) }
   }
 
   /// Goes where a follow would go on.

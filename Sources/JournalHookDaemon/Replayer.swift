@@ -11,7 +11,10 @@ package struct ReplayOptions: Sendable {
   package var since: UInt64
   package var until: UInt64 = .max
   package var again = false
-  package var jobs = 64
+  /// How many runs may be under way at once; nil: what the configuration says.
+  package var jobs: Int?
+  /// Where `journalhook.conf` may be.
+  package var configurationPaths: [String] = []
 
   package init(selection: JournalSelection, stateDirectory: String, hookDirectories: [String], since: UInt64) {
     self.selection = selection
@@ -48,6 +51,7 @@ package actor Replayer {
   private var turn: EventSource?
   private var drainTimer: EventSource?
   private let owner = RunOwner().name
+  private let hooks: HookStore
 
   package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
@@ -63,18 +67,28 @@ package actor Replayer {
     for reader in readers.all { try reader.seek(realtime: options.since) }
     unread = readers.all[...]
     ledger = try Ledger(stateDirectory: options.stateDirectory)
+    if !options.again { try ledger.requireMemory(since: options.since) }
     let hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
+    let configuration = ConfigurationStore(paths: options.configurationPaths)
+    configuration.load()
+    hooks.defaultTimeout = configuration.configuration.defaultTimeout
     hooks.load()
-    for diagnostic in hooks.diagnostics {
+    for diagnostic in configuration.diagnostics + hooks.diagnostics {
       reporter.say("\(diagnostic)", .hookProblem, priority: diagnostic.severity == .error ? .error : .warning)
     }
     if hooks.hooks.isEmpty, !hooks.diagnostics.isEmpty {
       throw HookError(description: "None of the hooks can be used: nothing to replay.", isRefusal: true)
     }
-    planner = RunPlanner(hooks: hooks, boot: try Id128.boot(), mode: .replay)
+    self.hooks = hooks
+    let boot = try ManagerConnection.currentBoot()
+    planner = RunPlanner(hooks: hooks, boot: boot, mode: .replay)
+    if options.selection.isLocal {
+      hooks.aliases = ManagerConnection.aliases(of: hooks, manager: options.selection.manager)
+    }
     executor = RunExecutor(
       owner: owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: Containment.establish(),
-      jobs: options.jobs, boot: options.selection.isLocal ? try Id128.boot() : nil)
+      jobs: options.jobs ?? configuration.configuration.jobs, boot: options.selection.isLocal ? boot : nil,
+      manager: options.selection.manager)
   }
 
   /// Begins; the loop ends with 1 if a run failed or not all was done.
@@ -82,7 +96,12 @@ package actor Replayer {
     EventLoop.block([SIGCHLD, SIGPIPE])
     sources.append(try loop.watch(signal: SIGTERM) { [unowned self] in drain() })
     sources.append(try loop.watch(signal: SIGINT) { [unowned self] in drain() })
-    try recoverFromCrash(ledger, owner: owner, reporter)
+    ledger.database.onCorruption = { [unowned self] in noteDamage($0) }
+    let failures = try recoverFromCrash(ledger, owner: owner, hooks: hooks, reporter)
+    try executor.answer(failures: failures)
+    executor.hasTurnedBack = { [readers] in readers.hasTurnedBack(since: $0) }
+    executor.isUpToDate = { [unowned self] in unread.isEmpty }
+    try executor.restoreWaiting()
     executor.onOutcome = { [unowned self] run, outcome in ended(run, outcome) }
     executor.onProgress = { [unowned self] in goOn() }
     executor.add(try ledger.openRuns(owner: owner, after: 0, limit: .max))
@@ -105,14 +124,16 @@ package actor Replayer {
           unread.removeFirst()
           batch.events += reader.flush(until: nil).events
         }
-        let planned = planner.plan(batch.events, of: readers)
-        let runs = try ledger.commit(
-          planned, events: batch.events, cursor: nil, reader: "", changes: [], tracker: reader.tracker, owner: owner,
-          isCatchingUp: false, again: options.again, now: Clock.now().microseconds)
+        var step = Ledger.Step(planned: planner.plan(batch.events, of: readers), events: batch.events)
+        step.again = options.again
+        let commit = try ledger.commit(step, owner: owner, now: Clock.now().microseconds)
         progress.events += batch.events.count
-        progress.runs += runs.count
+        progress.runs += commit.runs.count + commit.waiting
         report(progress)
-        executor.add(runs)
+        executor.supersede(commit.superseded)
+        executor.add(commit.runs)
+        executor.hasWaiting = executor.hasWaiting || commit.waiting > 0
+        if unread.isEmpty { executor.scheduleDue() }
         if !unread.isEmpty { goOn() }
       }
     } catch {
@@ -120,7 +141,7 @@ package actor Replayer {
       progress.failed += 1
       unread = []
     }
-    if isDraining ? executor.isQuiet : unread.isEmpty && executor.isIdle { end() }
+    if isDraining ? executor.isQuiet : unread.isEmpty && executor.isIdle && !executor.hasWaiting { end() }
   }
 
   private func ended(_ run: Run, _ outcome: RunMachine.Outcome) {
@@ -142,6 +163,17 @@ package actor Replayer {
     drainTimer = try? loop.schedule(at: loop.now() + Follower.drainTime) { [unowned self] in executor.interruptAll() }
     goOn()
   }
+
+  /// The follower sets a damaged ledger aside when it starts next, which a replay may not do beside it.
+  private func noteDamage(_ error: SQLiteError) {
+    guard damageTurn == nil else { return }
+    reporter.say("The ledger is damaged: \(error). The replay ends.", .ledgerDamaged, priority: .error)
+    isDraining = true
+    damageTurn = try? loop.schedule { [unowned self] in
+      executor.endAll(within: Follower.cutOffTime) { [loop] in loop.exit(1) }
+    }
+  }
+  private var damageTurn: EventSource?
 
   private func end() {
     // What was not begun is not this replay's any more; a later one finds it missing again.

@@ -2,7 +2,9 @@ internal import JournalHookCore
 package import Systemd
 
 /// The ids of what journalhook itself says in the journal, by which it can be found: `journalctl MESSAGE_ID=…`.
-package enum MessageID: String, Sendable {
+///
+/// contrib/journalhook.catalog explains each.
+package enum MessageID: String, Sendable, CaseIterable {
   /// An attempt of a run begins.
   case runStarted = "2fb84b17d0e6496c9e8bfa8cfb6d16e8"
   /// A run has succeeded.
@@ -13,12 +15,18 @@ package enum MessageID: String, Sendable {
   case runInterrupted = "4f50b9d0e2c64b6ab212b5a4ecc6f5a3"
   /// A run will not be done: it is stale, superseded, skipped, …
   case runDropped = "32b95a8e5bff40adb2fc0bf9a3462d37"
+  /// A run has printed more than the journal is given.
+  case outputCut = "53fe70c0a29943ae8c36d3220ae9082e"
   /// A hook file cannot be used.
   case hookProblem = "18f400ff688b4de7b29fb86fd31ac7d1"
   /// Following begins.
   case following = "d1165d4871b840da8b7461e7fb4bef1b"
   /// Entries of the journal may have been missed.
   case gap = "bb76af92a6714a0a9a17e8847ede1ef5"
+  /// The ledger is damaged, or was and has been set aside.
+  case ledgerDamaged = "d645d5efb190427fa43a589734a11ab6"
+  /// Hooks drive each other in a circle, and are suspended.
+  case circle = "b280b237816f429da6d20ff9affc93ab"
   /// Something that journalhook needs does not work.
   case trouble = "6c4808531e874a6188b61fc7bcee030c"
 }
@@ -50,8 +58,9 @@ package final class Reporter {
     warn: ((String) -> Void)? = nil
   ) {
     self.journal = journal
-    self.show = show
-    self.warn = warn
+    // What units are called, hooks print and files contain is others' to choose.
+    self.show = show.map { show in { show($0.printable) } }
+    self.warn = warn.map { warn in { warn($0.printable) } }
     journal.attach(to: loop)
     journal.onLoss = { [unowned self] count in
       say(
@@ -97,8 +106,8 @@ package final class Reporter {
       .info)
   }
 
-  /// An attempt has an outcome.
-  func ended(_ run: Run, _ outcome: RunMachine.Outcome) {
+  /// An attempt has an outcome, and something follows.
+  func ended(_ run: Run, _ outcome: RunMachine.Outcome, _ consequence: Ledger.Consequence = .final) {
     let subject = "Hook \(run.hook)"
     let suffix = "\(run.event.unit) \(run.event.kind.rawValue) (run \(run.id))"
     let reason = outcome.reason.map { ": \($0)" } ?? ""
@@ -108,16 +117,21 @@ package final class Reporter {
       case .killed(let signal), .dumped(let signal): ", killed by signal \(signal)"
       case nil: ""
       }
+    let next =
+      switch consequence {
+      case .final: ""
+      case .rerun: "; it will be run again"
+      case .retry(let delay, _): "; it is tried again in \(TimeSpan(microseconds: delay))"
+      case .mended(let planned): "; hook \(planned.hook) answers"
+      }
     let state = (name: "JOURNALHOOK_STATE", value: outcome.state.rawValue)
     switch outcome.state {
     case .succeeded: tell(run, "\(subject) succeeded: \(suffix).", .runSucceeded, .info, [state])
-    case .failed: tell(run, "\(subject) failed\(exit)\(reason): \(suffix).", .runFailed, .error, [state])
+    case .failed: tell(run, "\(subject) failed\(exit)\(reason)\(next): \(suffix).", .runFailed, .error, [state])
     case .timedOut:
-      tell(run, "\(subject) timed out and was ended\(exit): \(suffix).", .runFailed, .error, [state])
+      tell(run, "\(subject) timed out and was ended\(exit)\(next): \(suffix).", .runFailed, .error, [state])
     case .interrupted:
-      tell(
-        run, "\(subject) was interrupted\(reason); it will be run again: \(suffix).", .runInterrupted, .warning, [state]
-      )
+      tell(run, "\(subject) was interrupted\(reason)\(next): \(suffix).", .runInterrupted, .warning, [state])
     default:
       tell(run, "\(subject) is not run, \(outcome.state.rawValue)\(reason): \(suffix).", .runDropped, .notice, [state])
     }
@@ -147,6 +161,17 @@ package final class Reporter {
     entry.append(fields)
     journal.send(entry)
     show?("\(run.hook)[\(run.id)]: \(String(decoding: text, as: UTF8.self))")
+  }
+
+  /// A run has printed more than the journal is given: first that it has, later how much more.
+  func outputCut(_ run: Run, lines: Int? = nil, bytes: Int = 0) {
+    let what =
+      if let lines {
+        "\(lines) more lines, \(bytes) bytes, are not in the journal"
+      } else {
+        "it has printed \(OutputBudget.lines) lines or \(OutputBudget.bytes >> 20) MiB; what follows is not kept"
+      }
+    tell(run, "Hook \(run.hook): \(what) (run \(run.id)).", .outputCut, .warning)
   }
 
   /// What every line of a run's output carries.

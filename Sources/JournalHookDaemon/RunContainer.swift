@@ -73,8 +73,14 @@ package struct RunContainer: Sendable {
 
   /// Asks all of it to end: SIGTERM, and SIGCONT, as what is stopped would not notice.
   package mutating func terminate() {
-    signal(SIGTERM)
-    signal(SIGCONT)
+    switch kind {
+    case .cgroup:
+      signal(SIGTERM)
+      signal(SIGCONT)
+    case .tree(var tree):
+      tree.signal(SIGTERM, SIGCONT)
+      kind = .tree(tree)
+    }
   }
 
   /// Sends a signal to all of it.

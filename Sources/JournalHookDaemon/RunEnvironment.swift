@@ -13,6 +13,7 @@ enum RunEnvironment {
     let event = run.event
     var variables = [("PATH", searchPath), ("LANG", language)]
     if let account { variables += [("HOME", account.home), ("USER", account.name)] }
+    if event.manager != .system { variables += SessionEnvironment.variables() }
     for variable in hook.definition.environment {
       variables.removeAll { $0.0 == variable.name }
       variables.append((variable.name, variable.value.expand(for: event)))
@@ -44,6 +45,9 @@ enum RunEnvironment {
     add("ATTEMPT", String(run.attempt))
     add("MODE", run.mode.rawValue)
     add("STATE_DIRECTORY", stateDirectory)
+    // Beyond the contract: a hook that answers a failure has to know whose.
+    add("FAILED_HOOK", run.failed?.hook)
+    add("FAILED_RUN_ID", run.failed.map { String($0.id) })
     return variables
   }
 
@@ -55,6 +59,8 @@ enum RunEnvironment {
     let pipe = try Pipe()
     let bytes = Array((event.json.text + "\n").utf8)
     if bytes.count > Pipe.defaultCapacity { try pipe.reserve(bytes.count) }
+    // A user with very many pipes is given smaller ones (pipe(7), pipe-user-pages-soft): an error, not a wait for ever.
+    _ = fcntl(pipe.writing.rawValue, F_SETFL, O_NONBLOCK)
     guard unsafe write(pipe.writing.rawValue, bytes, bytes.count) == bytes.count else {
       throw SystemError("hand over the event", code: errno)
     }
@@ -66,7 +72,11 @@ enum RunEnvironment {
     let folder = "\(ledger)/hooks"
     let path = "\(folder)/\(hook)"
     if unsafe mkdir(path, 0o700) != 0, errno != EEXIST {
-      if errno == ENOENT { _ = unsafe mkdir(folder, 0o711) }
+      if errno == ENOENT {
+        let mask = umask(0o066)
+        _ = unsafe mkdir(folder, 0o711)
+        umask(mask)
+      }
       guard unsafe mkdir(path, 0o700) == 0 || errno == EEXIST else {
         throw SystemError("make the hook's state directory", path: path)
       }

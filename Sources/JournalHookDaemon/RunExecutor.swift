@@ -6,35 +6,52 @@ internal import Systemd
 package final class RunExecutor {
   /// Whose runs these are in the ledger: `follow`, or one `replay`.
   let owner: String
-  private let loop: EventLoop
-  private let ledger: Ledger
-  private let hooks: HookStore
-  private let reporter: Reporter
+  let loop: EventLoop
+  let ledger: Ledger
+  let hooks: HookStore
+  let reporter: Reporter
   private let containment: Containment
-  private var queue: RunQueue
-  private var waiting: [Int64: Run] = [:]
+  private let conditions: ConditionCheck
+  var queue: RunQueue
+  /// Runs that wait in the queue.
+  var waiting: [Int64: Run] = [:]
   private var active: [Int64: ActiveRun] = [:]
-  /// Writes that the ledger has refused (a full disk, say), to be tried again in their order.
-  private var unwritten: [() throws -> Void] = []
-  private var retryTimer: EventSource?
-  private var isDraining = false
+  var writer: LedgerWriter
+  private(set) var isDraining = false
   /// Runs whose beginning is put off for a moment; their lanes wait with them.
   private var delayed: [Int64: EventSource] = [:]
   /// Runs whose hook was not there when their turn came, once.
   private var secondChances: Set<Int64> = []
   /// This boot, where events of earlier boots are to be told from those of this one.
-  private let boot: String?
+  private let boot: CurrentBoot?
+  /// Series of runs of which one waits to be tried again.
+  var retries = RetryHolds()
+  /// Whether runs may wait for a time.
+  var hasWaiting = false
+  var dueTimer: EventSource?
+  private var startSource: EventSource?
+  /// Whether it was said already that runs cannot begin.
+  private var isStuck = false
+  private var isShutdown = false
 
   /// Called when a run has its outcome.
   var onOutcome: ((Run, RunMachine.Outcome) -> Void)?
   /// Called when there is room for more runs, or nothing is left to do.
   var onProgress: (() -> Void)?
+  /// Whether a unit has taken the opposite turn since an event.
+  var hasTurnedBack: (LifecycleEvent) -> Bool = { _ in false }
+  /// Called when a run's time has come: to read what has happened until then.
+  var onDue: (() -> Void)?
+  /// Whether all that has happened until now was read, so that a unit that has not turned back has settled.
+  var isUpToDate: () -> Bool = { true }
 
-  private static let retryInterval: UInt64 = 1_000_000
+  static let retryInterval: UInt64 = 1_000_000
+  /// How often to look whether another process has done its run of the same unit.
+  private static let turnInterval: UInt64 = 50_000
 
   init(
     owner: String, loop: EventLoop, ledger: Ledger, hooks: HookStore, reporter: Reporter, containment: Containment,
-    jobs: Int, boot: String?
+    jobs: Int, boot: CurrentBoot?, manager: Manager
   ) {
     self.boot = boot
     self.owner = owner
@@ -43,54 +60,98 @@ package final class RunExecutor {
     self.hooks = hooks
     self.reporter = reporter
     self.containment = containment
+    conditions = ConditionCheck(manager: manager)
     queue = RunQueue(limit: jobs)
+    writer = LedgerWriter(loop: loop, reporter: reporter)
+    writer.onWritten = { [unowned self] in
+      startNext()
+      onProgress?()
+    }
+  }
+
+  /// How many runs may be under way at once.
+  var jobs: Int {
+    get { queue.limit }
+    set {
+      queue.limit = max(1, newValue)
+      startNext()
+    }
   }
 
   /// The number of runs that wait for their turn.
   var waitingCount: Int { queue.waiting }
 
-  /// Whether nothing waits, runs or is left of what ran.
+  /// Whether nothing waits for its turn, runs or is left of what ran.
   var isIdle: Bool { queue.waiting == 0 && delayed.isEmpty && isQuiet }
 
   /// Whether nothing runs and nothing is left of what ran.
-  var isQuiet: Bool { active.isEmpty && unwritten.isEmpty }
+  var isQuiet: Bool { active.isEmpty && writer.isDone }
 
   /// Takes runs that are in the ledger.
   func add(_ runs: [Run]) {
-    for run in runs where waiting[run.id] == nil && active[run.id] == nil && delayed[run.id] == nil {
+    for run in runs where !isKnown(run.id) {
       if isOfEarlierBoot(run) {
         let outcome = RunMachine.Outcome(
           state: .stale, reason: "the system has booted since, and the hook does not say PreviousBoots=yes")
-        write { [ledger] in try ledger.record(outcome, of: run, now: Clock.now().microseconds) }
+        write { [ledger, owner] in
+          try ledger.record(outcome, of: run, owner: owner, now: Clock.now().microseconds)
+        }
         reporter.ended(run, outcome)
         continue
       }
+      if retries.keepBack(run) { continue }
       waiting[run.id] = run
       queue.enqueue(run.id, in: lane(of: run))
     }
     startNext()
   }
 
+  private func isKnown(_ id: Int64) -> Bool { waiting[id] != nil || active[id] != nil || delayed[id] != nil }
+
   /// Whether a boot lies between the event and now, so that what the hook would do is about a system that is gone.
   private func isOfEarlierBoot(_ run: Run) -> Bool {
-    guard let boot, run.event.boot != boot else { return false }
+    guard let boot, boot.isLater(than: run.event) else { return false }
     return hooks.hook(named: run.hook)?.definition.previousBoots != true
   }
 
-  private func lane(of run: Run) -> RunQueue.Lane {
-    let isParallel = hooks.hook(named: run.hook)?.definition.parallel ?? false
-    return RunQueue.Lane(machine: run.event.machine, unit: run.event.unit, hook: isParallel ? run.hook : nil)
+  func lane(of run: Run) -> RunQueue.Lane {
+    RunQueue.Lane(
+      machine: run.event.machine, unit: run.event.unit, hook: isParallel(run) ? run.hook : nil)
+  }
+
+  private func isParallel(_ run: Run) -> Bool { hooks.hook(named: run.hook)?.definition.parallel ?? false }
+
+  /// Whether another run of the series waits in the queue or is under way.
+  func holds(_ series: Ledger.Series, besides own: Int64) -> Bool {
+    (Array(waiting.values) + active.values.map(\.run)).contains { $0.id != own && Ledger.Series($0) == series }
   }
 
   // MARK: Ends
 
   /// Starts no more runs; those under way go on.
-  func drain() { isDraining = true }
+  func drain() {
+    isDraining = true
+    dueTimer = nil
+  }
 
   /// Ends the runs under way; they will be run again.
   func interruptAll() {
     for run in active.values { perform(run.machine.interrupt(), for: run) }
   }
+
+  /// Ends the runs under way where no more can be written down, and calls when nothing is left of them, or in so many
+  /// microseconds.
+  func endAll(within time: UInt64, then done: @escaping () -> Void) {
+    isDraining = true
+    interruptAll()
+    awaitEnd(until: loop.now() + time, done)
+  }
+
+  private func awaitEnd(until deadline: UInt64, _ done: @escaping () -> Void) {
+    if active.isEmpty || loop.now() >= deadline { return done() }
+    endTimer = try? loop.schedule(at: loop.now() + 50_000) { [unowned self] in awaitEnd(until: deadline, done) }
+  }
+  private var endTimer: EventSource?
 
   // MARK: Starting
 
@@ -98,12 +159,11 @@ package final class RunExecutor {
   /// unit that is stopped by a shutdown is nobody's trouble. The others stay pending, and after the boot are of an earlier one.
   func systemGoesDown(_ isGoingDown: Bool) {
     isShutdown = isGoingDown
-    if !isGoingDown { startNext() }
+    startNext()
   }
-  private var isShutdown = false
 
-  private func startNext() {
-    while !isDraining, unwritten.isEmpty, let (id, lane) = queue.next() {
+  func startNext() {
+    while !isDraining, writer.isDone, let (id, lane) = queue.next(where: mayStart) {
       guard let run = waiting.removeValue(forKey: id) else {
         queue.finished(lane)
         continue
@@ -112,50 +172,71 @@ package final class RunExecutor {
     }
   }
 
+  private func mayStart(_ id: Int64) -> Bool {
+    guard isShutdown, let run = waiting[id] else { return true }
+    return hooks.hook(named: run.hook)?.definition.duringShutdown == true
+  }
+
   private func start(_ run: Run, _ lane: RunQueue.Lane) {
-    if isShutdown, hooks.hook(named: run.hook)?.definition.duringShutdown != true { return delay(run, lane) }
     let opened: OpenedHook
     do {
-      opened = try hooks.open(run.hook, for: run.event)
+      opened = try hooks.open(run)
     } catch {
       // Who saves a file may first empty or remove it: the run waits for what comes then.
       if error.isTemporary || (!error.isTrustRefusal && secondChances.insert(run.id).inserted) {
         return delay(run, lane)
       }
       secondChances.remove(run.id)
-      let outcome = RunMachine.Outcome(state: error.isRefusal ? .refused : .failed, reason: error.description)
-      write { [ledger] in try ledger.record(outcome, of: run, now: Clock.now().microseconds) }
-      return finish(run, lane, outcome)
+      return end(run, lane, .init(state: error.isRefusal ? .refused : .failed, reason: error.description), nil)
     }
     secondChances.remove(run.id)
+    let definition = opened.hook.definition
+    do {
+      if let unmet = try conditions.firstUnmet(of: definition, for: run.event) {
+        return end(run, lane, .init(state: .skipped, reason: "\(unmet) does not hold"), definition)
+      }
+    } catch {
+      let reason = "a condition could not be checked: \(error)"
+      return end(run, lane, .init(state: .failed, reason: reason), definition)
+    }
     let container: RunContainer
     do {
-      container = try makeContainer(for: run)
-    } catch {
-      return postpone(run, lane, error)
-    }
-    let active = ActiveRun(run: run, lane: lane, definition: opened.hook.definition, container: container)
-    self.active[run.id] = active
-    do {
-      try active.spawn(opened, ledger: ledger, loop: loop, reporter: reporter)
-    } catch {
-      guard RunExecutor.isTemporary(error) else {
-        return perform(active.machine.spawnFailed("\(error)"), for: active)
+      guard let made = try makeContainer(for: run, definition) else {
+        return delay(run, lane, for: RunExecutor.turnInterval)
       }
-      self.active[run.id] = nil
-      active.close()
-      _ = container.remove()
-      write { [ledger] in try ledger.takeBack(run) }
+      container = made
+    } catch {
       return postpone(run, lane, error)
     }
-    // From here on there is a process: whatever fails, it is waited for.
-    active.exitSource = try? loop.watch(active.pidfd, for: .input, priority: .important) { [unowned self] _ in
-      mainEnded(active)
+    do {
+      let active = try ActiveRun(run, lane, opened, container, ledger: ledger, loop: loop, reporter: reporter)
+      self.active[run.id] = active
+      try active.spawnNext()
+      watch(active)
+      perform(active.machine.spawned(), for: active)
+      reporter.started(run)
+      isStuck = false
+    } catch {
+      let active = self.active.removeValue(forKey: run.id)
+      active?.close()
+      _ = container.remove()
+      guard RunExecutor.isTemporary(error) else {
+        end(run, lane, .init(state: .failed, reason: "\(error)"), definition)
+        return write { [ledger] in try ledger.release(run) }
+      }
+      write { [ledger] in try ledger.takeBack(run) }
+      postpone(run, lane, error)
     }
-    if active.exitSource == nil { pollEmptiness(of: active, delay: 1000) }
-    perform(active.machine.spawned(), for: active)
-    reporter.started(run)
-    isStuck = false
+  }
+
+  /// From here on there is a process: whatever fails, it is waited for.
+  private func watch(_ run: ActiveRun) {
+    // No sooner than others: with many short runs there is always an end, and deadlines, timers and the journal must have
+    // their turn, too.
+    run.exitSource = try? loop.watch(run.pidfd, for: .input) { [unowned self] _ in
+      mainEnded(run)
+    }
+    if run.exitSource == nil { pollEmptiness(of: run, delay: 1000) }
   }
 
   /// The run keeps its place and is begun later: when the ledger can be written again, or there is memory, or another run
@@ -169,10 +250,19 @@ package final class RunExecutor {
   }
 
   /// Begins the run a moment later; its lane waits with it.
-  private func delay(_ run: Run, _ lane: RunQueue.Lane) {
-    delayed[run.id] = try? loop.schedule(at: loop.now() + RunExecutor.retryInterval) { [unowned self] in
+  private func delay(_ run: Run, _ lane: RunQueue.Lane, for time: UInt64 = RunExecutor.retryInterval) {
+    delayed[run.id] = try? loop.schedule(at: loop.now() + time) { [unowned self] in
       delayed[run.id] = nil
-      if !isDraining { start(run, lane) }
+      if isDraining { return }
+      if isShutdown {
+        // Others may pass it now.
+        waiting[run.id] = run
+        queue.finished(lane)
+        queue.enqueue(run.id, in: lane)
+        startNext()
+      } else {
+        start(run, lane)
+      }
     }
   }
 
@@ -180,21 +270,27 @@ package final class RunExecutor {
   private static func isTemporary(_ error: any Error) -> Bool {
     switch error {
     case let error as SpawnError: error.isTemporary
+    case let error as HookError: error.isTemporary
     case let error as SystemError: [EMFILE, ENFILE, ENOMEM, EAGAIN, ENOSPC, EDQUOT, ETXTBSY].contains(error.code)
     default: false
     }
   }
 
-  /// Makes what holds the run's processes, and writes down that it begins.
-  private func makeContainer(for run: Run) throws -> RunContainer {
+  /// Makes what holds the run's processes, and writes down that it begins; nil when another process's run has to end first.
+  private func makeContainer(for run: Run, _ definition: HookDefinition) throws -> RunContainer? {
+    let others = try ledger.livingOwners(besides: owner)
     let container = try containment.makeContainer(runID: String(run.id), attempt: run.attempt)
     do {
-      try ledger.begin(run, container: container.path, now: Clock.now().microseconds)
+      let hasBegun = try ledger.begin(
+        run, container: container.path, isParallel: definition.parallel, others: others,
+        now: Clock.now().microseconds)
+      if hasBegun { return container }
     } catch {
       _ = container.remove()
       throw error
     }
-    return container
+    _ = container.remove()
+    return nil
   }
 
   // MARK: The machine's actions
@@ -202,6 +298,7 @@ package final class RunExecutor {
   private func perform(_ actions: [RunMachine.Action], for run: ActiveRun) {
     for action in actions {
       switch action {
+      case .spawn: spawnNext(of: run)
       case .terminate:
         run.container.terminate()
         pollEmptiness(of: run, delay: 1000)
@@ -214,11 +311,18 @@ package final class RunExecutor {
         }
       case .record(let outcome):
         run.output?.drain()
-        let record = run.run
-        write { [ledger] in try ledger.record(outcome, of: record, now: Clock.now().microseconds) }
-        finish(run.run, run.lane, outcome)
+        end(run.run, run.lane, outcome, run.hook.definition)
       case .release: release(run)
       }
+    }
+  }
+
+  private func spawnNext(of run: ActiveRun) {
+    do {
+      try run.spawnNext()
+      watch(run)
+    } catch {
+      perform(run.machine.spawnFailed("\(error)", treeIsEmpty: run.isEmpty()), for: run)
     }
   }
 
@@ -262,10 +366,26 @@ package final class RunExecutor {
     onProgress?()
   }
 
-  private func finish(_ run: Run, _ lane: RunQueue.Lane, _ outcome: RunMachine.Outcome) {
-    reporter.ended(run, outcome)
+  // MARK: Outcomes
+
+  /// An attempt has its outcome: writes it down with what follows, and lets the lane go on.
+  private func end(
+    _ run: Run, _ lane: RunQueue.Lane, _ outcome: RunMachine.Outcome, _ definition: HookDefinition?
+  ) {
+    let (outcome, consequence) = settle(run, outcome, definition)
+    write { [unowned self] in
+      let mend = try ledger.record(
+        outcome, of: run, consequence, owner: owner, now: Clock.now().microseconds)
+      if let mend { add([mend]) }
+    }
+    reporter.ended(run, outcome, consequence)
     queue.finished(lane)
-    onOutcome?(run, outcome)
+    if case .retry = consequence {
+      hold(run)
+    } else {
+      letGo(run)
+      onOutcome?(run, outcome)
+    }
     // In a turn of its own: a chain of runs that all fail at once must not become a chain of calls.
     startSource = try? loop.schedule { [unowned self] in
       startSource = nil
@@ -273,41 +393,7 @@ package final class RunExecutor {
       onProgress?()
     }
   }
-  private var startSource: EventSource?
-
-  // MARK: Writing
 
   /// Writes to the ledger; what it refuses is kept, and no run starts until it was written.
-  private func write(_ body: @escaping () throws -> Void) {
-    unwritten.append(body)
-    if unwritten.count == 1 { writeAll() }
-  }
-
-  private func writeAll() {
-    while let body = unwritten.first {
-      do {
-        try body()
-        unwritten.removeFirst()
-      } catch {
-        if !isStuck { reporter.say("\(error). Runs wait until it can be written.", .trouble, priority: .error) }
-        isStuck = true
-        retryLater()
-        return
-      }
-    }
-  }
-
-  /// No run starts until the timer has elapsed and what was refused is written.
-  private func retryLater() {
-    retryTimer = try? loop.schedule(at: loop.now() + RunExecutor.retryInterval) { [unowned self] in
-      retryTimer = nil
-      writeAll()
-      if unwritten.isEmpty {
-        startNext()
-        onProgress?()
-      }
-    }
-  }
-  /// Whether it was said already that runs cannot begin or be written down.
-  private var isStuck = false
+  func write(_ body: @escaping () throws -> Void) { writer.write(body) }
 }

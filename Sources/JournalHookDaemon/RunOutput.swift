@@ -6,17 +6,21 @@ internal import Systemd
 ///
 /// Standard output and standard error share one pipe, so that their lines keep their order. Memory is bounded by the longest
 /// line; what does not fit one is given in pieces, as journald does with the output of services (`LineMax=`). While the
-/// journal takes no more, nothing is read, and the run's processes wait at their full pipe.
+/// journal takes no more, nothing is read, and the run's processes wait at their full pipe. What exceeds the run's budget is
+/// read and dropped.
 final class RunOutput {
   private static let longestLine = 48 * 1024
   /// How much is read at once: few enough lines that a script that prints without end does not keep others waiting.
   private static let chunk = 512
+  /// The same once nothing of it is kept.
+  private static let droppedChunk = 64 * 1024
   /// How long one turn of the loop reads, in microseconds.
   private static let turn: UInt64 = 2000
   /// How long the end of a run waits for its output to be read, so that it comes before what is told about the end.
   private static let drainTime: UInt64 = 10_000
 
   private let reading: OwnedDescriptor
+  private var writing: OwnedDescriptor?
   private let loop: EventLoop
   private let reporter: Reporter
   private let run: Run
@@ -24,13 +28,15 @@ final class RunOutput {
   private var line: [UInt8] = []
   private var source: EventSource?
   private var isAtEnd = false
+  private var budget = OutputBudget()
   /// How many bytes are still to be read, once the run is over.
   private var rest: Int?
 
-  /// Makes a pipe, and gives its writing end to `body` only.
-  init(of run: Run, loop: EventLoop, reporter: Reporter, body: (CInt) throws -> Void) throws {
+  /// Makes a pipe.
+  init(of run: Run, loop: EventLoop, reporter: Reporter) throws {
     let pipe = try Pipe()
     reading = try pipe.reading.duplicate()
+    writing = try pipe.writing.duplicate()
     self.loop = loop
     self.reporter = reporter
     self.run = run
@@ -39,16 +45,23 @@ final class RunOutput {
     _ = fcntl(reading.rawValue, F_SETFL, O_NONBLOCK)
     // Before there is a process: nothing may fail behind it.
     source = try watch()
-    try body(pipe.writing.rawValue)
   }
+
+  /// What the run's processes write to, until `closeWritingEnd`.
+  var writingEnd: CInt { writing?.rawValue ?? -1 }
+
+  /// No more processes will be given the writing end: the output is at its end when the last that has it is.
+  func closeWritingEnd() { writing = nil }
 
   /// Reads what is there once the run has ended, and gives out an unfinished line; what takes longer is read in turns.
   func drain() {
     if read(limit: available, until: Clock.monotonic() + RunOutput.drainTime) == .done { finishLine() }
+    tellDropped()
   }
 
   /// Reads no more than what is there now, and that in turns if need be.
   func close() {
+    closeWritingEnd()
     rest = available
     readOn(until: Clock.monotonic() + RunOutput.drainTime)
     guard rest != nil else { return }
@@ -93,6 +106,7 @@ final class RunOutput {
   }
 
   private func end() {
+    tellDropped()
     rest = nil
     source = nil
     isAtEnd = true
@@ -111,11 +125,13 @@ final class RunOutput {
   private func read(limit: Int, until time: UInt64) -> Progress {
     var left = limit
     while left > 0, !isAtEnd {
-      if reporter.isBackedUp(for: self) {
+      // What the journal is not given need not wait for it.
+      if !budget.isUsedUp, reporter.isBackedUp(for: self) {
         source = nil
         return .cutShort
       }
-      var buffer = [UInt8](repeating: 0, count: min(left, RunOutput.chunk))
+      let size = budget.isUsedUp ? RunOutput.droppedChunk : RunOutput.chunk
+      var buffer = [UInt8](repeating: 0, count: min(left, size))
       let count = unsafe Glibc.read(reading.rawValue, &buffer, buffer.count)
       if count < 0, errno == EINTR { continue }
       if count == 0 {
@@ -133,6 +149,9 @@ final class RunOutput {
   }
 
   private func take(_ bytes: ArraySlice<UInt8>) {
+    if budget.isUsedUp {
+      return budget.drop(lines: bytes.count { $0 == UInt8(ascii: "\n") }, bytes: bytes.count)
+    }
     for byte in bytes {
       if byte == UInt8(ascii: "\n") {
         finishLine()
@@ -145,8 +164,16 @@ final class RunOutput {
 
   private func finishLine() {
     guard !line.isEmpty else { return }
-    report(line)
+    switch budget.take(line.count) {
+    case .keep: report(line)
+    case .announce: reporter.outputCut(run)
+    case .drop: break
+    }
     line.removeAll(keepingCapacity: line.capacity <= 1024)
+  }
+
+  private func tellDropped() {
+    if let dropped = budget.takeDropped() { reporter.outputCut(run, lines: dropped.lines, bytes: dropped.bytes) }
   }
 
   private func report(_ line: [UInt8]) { reporter.output(run, line, fields) }

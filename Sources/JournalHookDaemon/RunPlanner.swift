@@ -5,33 +5,74 @@ internal import Systemd
 final class RunPlanner {
   private let hooks: HookStore
   /// This machine's.
-  private let boot: String
+  private let boot: CurrentBoot
   private let startedAt = Clock.monotonic()
+  private var limiter = RateLimiter()
   /// For runs that somebody has asked for by `replay`.
   private let fixedMode: Run.Mode?
+  /// Where the effects of runs can be told from other events: following this machine.
+  var loopGuard: LoopGuard?
   /// Whether events from while nobody followed may still come.
   var isCatchingUp = true
 
-  init(hooks: HookStore, boot: String, mode: Run.Mode? = nil) {
+  init(hooks: HookStore, boot: CurrentBoot, mode: Run.Mode? = nil) {
     self.hooks = hooks
     self.boot = boot
     fixedMode = mode
   }
 
-  /// The runs, in the order of events, those of one event by file name.
+  /// The runs, in the order of events, those of one event by file name. Each event is to be given once: the hooks' rate limits
+  /// count them.
   func plan(_ events: [LifecycleEvent], of readers: EventReaders) -> [PlannedRun] {
     events.flatMap { event in
-      let isOfEarlierBoot = event.boot != readers.newestBoot(of: event.machine)
-      return hooks.hooks.compactMap { hook in
-        PlannedRun(event, hook: hook.hook, mode: mode(of: event), isOfEarlierBoot: isOfEarlierBoot)
+      let isOfEarlierBoot =
+        readers.selection.isLocal ? boot.isLater(than: event) : event.boot != readers.newestBoot(of: event.machine)
+      let names = hooks.aliases.names(of: event.unit)
+      return hooks.hooks.compactMap { hook -> PlannedRun? in
+        guard
+          var run = PlannedRun(
+            event, hook: hook.hook, mode: mode(of: event), isOfEarlierBoot: isOfEarlierBoot, aliases: names)
+        else { return nil }
+        if run.state == .pending { checkCircle(&run) }
+        if run.state == .pending { setTime(of: &run, hook.hook) }
+        return run
       }
     }
+  }
+
+  private func checkCircle(_ run: inout PlannedRun) {
+    switch loopGuard?.judge(run.event, by: run.hook) {
+    case .pass(let cause): run.cause = cause
+    case .suspended(let reason):
+      run.state = .skipped
+      run.reason = reason
+    case nil: break
+    }
+  }
+
+  /// Decides whether the run has to wait.
+  private func setTime(of run: inout PlannedRun, _ hook: Hook) {
+    var delay = run.settle
+    if run.mode == .live, case .wait(let time, let instead) = limiter.admit(run.event, by: hook) {
+      delay = max(delay ?? 0, time)
+      run.rateLimitedInstead = instead
+    }
+    run.due = delay.map { time(after: run.event, $0) }
+  }
+
+  /// The time of CLOCK_MONOTONIC so many microseconds after an event.
+  private func time(after event: LifecycleEvent, _ delay: UInt64) -> UInt64 {
+    if event.boot == boot.id { return event.monotonic &+ delay }
+    let now = Clock.now().microseconds
+    let passed = now > event.realtime ? now - event.realtime : 0
+    return Clock.monotonic() + (delay > passed ? delay - passed : 0)
   }
 
   /// Clocks can be set; the time since the boot tells reliably what is from before this process.
   private func mode(of event: LifecycleEvent) -> Run.Mode {
     if let fixedMode { return fixedMode }
-    guard isCatchingUp else { return .live }
-    return event.boot == boot && event.monotonic >= startedAt ? .live : .catchUp
+    // What is found by asking the manager may be found long after the backlog.
+    guard isCatchingUp || event.source == .reconciled else { return .live }
+    return event.boot == boot.id && event.monotonic >= startedAt ? .live : .catchUp
   }
 }

@@ -38,6 +38,8 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
 @safe package final class SQLiteDatabase {
   private let handle: OpaquePointer
   package let path: String
+  /// Called when the file itself turns out to be damaged, in the midst of what is being done.
+  package var onCorruption: ((SQLiteError) -> Void)?
   private var statements: [String: OpaquePointer] = unsafe [:]
 
   /// Opens a database file, made if it does not exist and may be written.
@@ -169,8 +171,10 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
   }
 
   private func failure(_ code: Int32, _ operation: String) -> SQLiteError {
-    SQLiteError(
+    let error = SQLiteError(
       code: unsafe sqlite3_extended_errcode(handle) != SQLITE_OK ? unsafe sqlite3_extended_errcode(handle) : code,
       operation: operation, path: path, message: unsafe String(cString: sqlite3_errmsg(handle)))
+    if error.isCorruption { onCorruption?(error) }
+    return error
   }
 }

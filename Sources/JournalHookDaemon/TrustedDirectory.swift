@@ -43,16 +43,19 @@ package struct TrustedDirectory: ~Copyable, Sendable {
   }
 
   /// Whether a name is a link to /dev/null or an empty file, which hides what other folders have under that name.
+  ///
+  /// Others must not be able to switch it on and off: a drop-in that restricts a hook can be hidden, too. So it counts only
+  /// under the rule for files, up to the device itself, which everybody may write to.
   package func isMask(_ name: String) -> Bool {
-    var status = stat()
-    // Following the link as a whole is good enough: what nobody else can place here can at most hide a hook.
-    guard unsafe fstatat(descriptor.rawValue, name, &status, 0) == 0 else { return false }
-    switch status.st_mode & S_IFMT {
-    case S_IFREG: return status.st_size == 0
-    case S_IFCHR:
+    do throws(TrustError) {
+      let end = try follow(name)
+      return end.status.st_mode & S_IFMT == S_IFREG && end.status.st_size == 0
+    } catch {
+      guard error.component == "/dev/null" else { return false }
+      var found = stat()
       var null = stat()
-      return unsafe stat("/dev/null", &null) == 0 && status.st_rdev == null.st_rdev
-    default: return false
+      let isThere = unsafe fstatat(descriptor.rawValue, name, &found, 0) == 0 && stat("/dev/null", &null) == 0
+      return isThere && found.st_mode & S_IFMT == S_IFCHR && found.st_rdev == null.st_rdev
     }
   }
 

@@ -6,16 +6,24 @@ internal import Glibc
 /// It is used in two ways: its signals are a nudge to look at the journal now, which journald's own notification tells up to
 /// 250 ms later; and the manager is asked for the state of units. The corresponding C object is `sd_bus`.
 @safe public final class Bus: @unchecked Sendable {
-  private let handle: OpaquePointer
+  let handle: OpaquePointer
+  /// Questions that wait for their answers.
+  var calls: [ObjectIdentifier: Call] = [:]
   private var slot: OpaquePointer?
   private var onMessage: ((UnitChange?) -> Void)?
   private var onDisconnect: (() -> Void)?
+  private var changes = UnitChangeReader()
 
   /// Called with true when a job to shut the system down is queued, with false when it is canceled.
   public var onShutdown: ((Bool) -> Void)?
+  /// Called when the manager has read the unit files anew.
+  public var onReload: (() -> Void)?
 
-  /// Whether a message tells that a job of shutdown.target is new (true) or gone (false); nil for every other message.
-  private func shutdownJob(_ message: OpaquePointer?) -> Bool? {
+  /// Called when a job is queued (true) or gone (false), with its number and its unit.
+  public var onJob: ((UInt32, Bool, String) -> Void)?
+
+  /// The job that a message tells to be new or gone; nil for every other message.
+  private static func job(in message: OpaquePointer?) -> (isNew: Bool, id: UInt32, unit: String)? {
     let isNew = unsafe sd_bus_message_is_signal(message, Bus.managerInterface, "JobNew") > 0
     let isGone = unsafe sd_bus_message_is_signal(message, Bus.managerInterface, "JobRemoved") > 0
     guard isNew || isGone else { return nil }
@@ -25,10 +33,25 @@ internal import Glibc
     func type(_ letter: Unicode.Scalar) -> CChar { CChar(truncatingIfNeeded: letter.value) }
     guard unsafe sd_bus_message_read_basic(message, type("u"), &id) > 0,
       unsafe sd_bus_message_read_basic(message, type("o"), &path) > 0,
-      unsafe sd_bus_message_read_basic(message, type("s"), &unit) > 0, let unit = unsafe unit,
-      unsafe String(cString: unit) == "shutdown.target"
+      unsafe sd_bus_message_read_basic(message, type("s"), &unit) > 0, let unit = unsafe unit
     else { return nil }
-    return isNew
+    return (isNew, id, unsafe String(cString: unit))
+  }
+
+  private func take(_ message: OpaquePointer?) {
+    if let job = unsafe Bus.job(in: message) {
+      if job.unit == "shutdown.target" { onShutdown?(job.isNew) }
+      onJob?(job.id, job.isNew, job.unit)
+    }
+    if unsafe isReloaded(message) { onReload?() }
+    onMessage?(unsafe changes.read(message))
+  }
+
+  /// Whether a message tells that a daemon-reload is over.
+  private func isReloaded(_ message: OpaquePointer?) -> Bool {
+    guard unsafe sd_bus_message_is_signal(message, Bus.managerInterface, "Reloading") > 0 else { return false }
+    var isActive: Int32 = 1
+    return unsafe sd_bus_message_read_basic(message, CChar(UInt8(ascii: "b")), &isActive) > 0 && isActive == 0
   }
 
   /// Connects to the system's manager through its private socket, without a bus in between.
@@ -37,12 +60,9 @@ internal import Glibc
   /// system bus would hang (systemd's dbus.c, `bus_init_private`).
   public static func privateSystemManager() throws(SystemError) -> Bus { try connect(to: "/run/systemd/private") }
 
-  /// Connects to the manager of the calling user through its private socket below $XDG_RUNTIME_DIR.
+  /// Connects to the manager of the calling user through its private socket, without a bus in between.
   public static func privateUserManager() throws(SystemError) -> Bus {
-    guard let folder = unsafe getenv("XDG_RUNTIME_DIR") else {
-      throw SystemError("find the manager of this user", path: "$XDG_RUNTIME_DIR", code: ENOENT)
-    }
-    return try connect(to: unsafe String(cString: folder) + "/systemd/private")
+    try connect(to: UserRuntimeDirectory.path + "/systemd/private")
   }
 
   private static func connect(to path: String) throws(SystemError) -> Bus {
@@ -115,8 +135,7 @@ internal import Glibc
           if unsafe sd_bus_message_is_signal(message, "org.freedesktop.DBus.Local", "Disconnected") > 0 {
             bus.onDisconnect?()
           } else {
-            if let isQueued = unsafe bus.shutdownJob(message) { bus.onShutdown?(isQueued) }
-            bus.onMessage?(unsafe UnitChange(message))
+            unsafe bus.take(message)
           }
           return 0
         }, context), "listen on the bus")
@@ -124,34 +143,154 @@ internal import Glibc
     try unsafe loop.attach(handle)
   }
 
-  /// The LoadState of a unit: `loaded`, `not-found`, `masked`, … The manager loads it for that, if it is not.
-  ///
-  /// Waits for the answer, up to two seconds.
-  public func loadState(of unit: String) throws(SystemError) -> String {
+  // MARK: All units
+
+  /// Called with each unit's state, and with the names of all that there are, after `askForUnits`.
+  public var onUnitState: ((UnitChange) -> Void)?
+  /// Called with the names of all loaded units after `askForUnits`, before their states.
+  public var onUnitNames: ((Set<String>) -> Void)?
+
+  /// Asks for the state of all units, without waiting for the answers.
+  public func askForUnits() throws(SystemError) {
+    let what = "ask the service manager for its units"
+    var message: OpaquePointer?
+    defer { unsafe sd_bus_message_unref(message) }
+    try SystemError.check(
+      unsafe sd_bus_message_new_method_call(
+        handle, &message, Bus.managerName, Bus.managerPath, Bus.managerInterface, "ListUnits"), what)
+    let context = unsafe Unmanaged.passUnretained(self).toOpaque()
+    try SystemError.check(
+      unsafe sd_bus_call_async(
+        handle, nil, message,
+        { reply, context, _ in
+          guard let context = unsafe context, unsafe sd_bus_message_is_method_error(reply, nil) == 0 else { return 0 }
+          let bus = unsafe Unmanaged<Bus>.fromOpaque(context).takeUnretainedValue()
+          unsafe bus.take(units: reply)
+          return 0
+        }, context, Bus.patience), what)
+  }
+
+  private func take(units reply: OpaquePointer?) {
+    var names: Set<String> = []
+    guard unsafe sd_bus_message_enter_container(reply, CChar(UInt8(ascii: "a")), "(ssssssouso)") > 0 else { return }
+    while unsafe sd_bus_message_enter_container(reply, CChar(UInt8(ascii: "r")), "ssssssouso") > 0 {
+      var name: UnsafePointer<CChar>?
+      guard unsafe sd_bus_message_read_basic(reply, CChar(UInt8(ascii: "s")), &name) > 0, let name = unsafe name,
+        unsafe sd_bus_message_skip(reply, "sssssouso") >= 0, unsafe sd_bus_message_exit_container(reply) >= 0
+      else { return }
+      names.insert(unsafe String(cString: name))
+    }
+    onUnitNames?(names)
+    for name in names { try? askForState(of: name) }
+  }
+
+  private func askForState(of unit: String) throws(SystemError) {
+    let message = try unsafe getAll(of: unit)
+    defer { unsafe sd_bus_message_unref(message) }
+    let context = unsafe Unmanaged.passUnretained(self).toOpaque()
+    try SystemError.check(
+      unsafe sd_bus_call_async(
+        handle, nil, message,
+        { reply, context, _ in
+          guard let context = unsafe context, unsafe sd_bus_message_is_method_error(reply, nil) == 0 else { return 0 }
+          let bus = unsafe Unmanaged<Bus>.fromOpaque(context).takeUnretainedValue()
+          if let change = unsafe UnitChangeReader.state(in: reply) { bus.onUnitState?(change) }
+          return 0
+        }, context, Bus.patience), "ask for the unit", path: unit)
+  }
+
+  private func getAll(of unit: String) throws(SystemError) -> OpaquePointer? {
     var path: UnsafeMutablePointer<CChar>?
     try SystemError.check(
       unsafe sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path), "name the unit", path: unit)
     defer { unsafe free(path) }
     var message: OpaquePointer?
+    try SystemError.check(
+      unsafe sd_bus_message_new_method_call(
+        handle, &message, Bus.managerName, path, "org.freedesktop.DBus.Properties", "GetAll"), "ask for the unit",
+      path: unit)
+    let result = unsafe "\(Bus.managerName).Unit".withCString {
+      unsafe sd_bus_message_append_basic(message, CChar(UInt8(ascii: "s")), $0)
+    }
+    if result < 0 { unsafe sd_bus_message_unref(message) }
+    try SystemError.check(result, "ask for the unit", path: unit)
+    return unsafe message
+  }
+
+  // MARK: Questions
+
+  /// How long an answer may take, in microseconds: a manager that hangs must not hold up who asks.
+  public static let patience: UInt64 = 2_000_000
+
+  /// The LoadState of a unit: `loaded`, `not-found`, `masked`, … The manager loads it for that, if it is not.
+  ///
+  /// Waits for the answer, up to two seconds.
+  public func loadState(of unit: String) throws(SystemError) -> String {
+    try unsafe ask("LoadState", of: unit, "Unit", "s") { reply in
+      var text: UnsafePointer<CChar>?
+      unsafe sd_bus_message_read_basic(reply, CChar(UInt8(ascii: "s")), &text)
+      return unsafe text.map { unsafe String(cString: $0) } ?? ""
+    }
+  }
+
+  /// Whether a service stays active when its process has ended well (`RemainAfterExit=`); false for one that does not exist.
+  ///
+  /// Waits for the answer, up to two seconds.
+  public func remainsAfterExit(_ service: String) throws(SystemError) -> Bool {
+    try unsafe ask("RemainAfterExit", of: service, "Service", "b") { reply in
+      var value: CInt = 0
+      unsafe sd_bus_message_read_basic(reply, CChar(UInt8(ascii: "b")), &value)
+      return value != 0
+    }
+  }
+
+  /// The environment that the manager gives its units: `NAME=value`, as `systemctl show-environment` tells it.
+  ///
+  /// Waits for the answer, up to two seconds.
+  public func managerEnvironment() throws(SystemError) -> [String] {
+    try unsafe ask("Environment", at: Bus.managerPath, Bus.managerInterface, "as") { reply in
+      var variables: [String] = []
+      guard unsafe sd_bus_message_enter_container(reply, CChar(UInt8(ascii: "a")), "s") > 0 else { return [] }
+      var text: UnsafePointer<CChar>?
+      while unsafe sd_bus_message_read_basic(reply, CChar(UInt8(ascii: "s")), &text) > 0, let text = unsafe text {
+        variables.append(unsafe String(cString: text))
+      }
+      return variables
+    }
+  }
+
+  private func ask<Value>(
+    _ property: String, of unit: String, _ interface: String, _ type: String, _ read: (OpaquePointer?) -> Value
+  ) throws(SystemError) -> Value {
+    var path: UnsafeMutablePointer<CChar>?
+    try SystemError.check(
+      unsafe sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path), "name the unit", path: unit)
+    defer { unsafe free(path) }
+    let object = unsafe path.map { unsafe String(cString: $0) } ?? ""
+    return try unsafe ask(property, at: object, "\(Bus.managerName).\(interface)", type, read)
+  }
+
+  /// Asks for a property, and reads it out of the answer.
+  private func ask<Value>(
+    _ property: String, at path: String, _ interface: String, _ type: String, _ read: (OpaquePointer?) -> Value
+  ) throws(SystemError) -> Value {
+    let what = "ask the service manager for \(property)"
+    var message: OpaquePointer?
     defer { unsafe sd_bus_message_unref(message) }
     try SystemError.check(
       unsafe sd_bus_message_new_method_call(
-        handle, &message, Bus.managerName, path, "org.freedesktop.DBus.Properties", "Get"), "ask for the unit",
-      path: unit)
-    for argument in ["org.freedesktop.systemd1.Unit", "LoadState"] {
+        handle, &message, Bus.managerName, path, "org.freedesktop.DBus.Properties", "Get"), what, path: path)
+    for argument in [interface, property] {
       try SystemError.check(
         unsafe argument.withCString { unsafe sd_bus_message_append_basic(message, CChar(UInt8(ascii: "s")), $0) },
-        "ask for the unit", path: unit)
+        what, path: path)
     }
     var reply: OpaquePointer?
     defer { unsafe sd_bus_message_unref(reply) }
-    try SystemError.check(unsafe sd_bus_call(handle, message, 2_000_000, nil, &reply), "ask for the unit", path: unit)
+    try SystemError.check(unsafe sd_bus_call(handle, message, Bus.patience, nil, &reply), what, path: path)
     try SystemError.check(
-      unsafe sd_bus_message_enter_container(reply, CChar(UInt8(ascii: "v")), "s"), "ask for the unit", path: unit)
-    var text: UnsafePointer<CChar>?
-    try SystemError.check(
-      unsafe sd_bus_message_read_basic(reply, CChar(UInt8(ascii: "s")), &text), "ask for the unit", path: unit)
-    return unsafe text.map { unsafe String(cString: $0) } ?? ""
+      unsafe sd_bus_message_enter_container(reply, CChar(UInt8(ascii: "v")), type), what, path: path)
+    return unsafe read(reply)
   }
 
   private static let managerName = "org.freedesktop.systemd1"

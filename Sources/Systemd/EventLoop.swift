@@ -114,11 +114,11 @@ internal import Synchronization
     return source
   }
 
-  /// Calls back for each arrival of a signal, which is blocked from now on.
+  /// Calls back for each arrival of a signal, which is blocked from now on; before whatever else is ready.
   public func watch(signal: CInt, _ action: @escaping () -> Void) throws(SystemError) -> EventSource {
     EventLoop.block([signal])
     let source = EventSource { _ in action() }
-    try unsafe source.attach(.normal) { (source, context) in
+    try unsafe source.attach(.important) { (source, context) in
       unsafe sd_event_add_signal(
         handle, source, signal, { _, _, context in unsafe EventSource.call(context, Int64(0)) }, context)
     }

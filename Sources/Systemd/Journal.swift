@@ -285,6 +285,9 @@ internal import Glibc
     }
   }
 
+  /// Whether any of the files is one that lasts, below /var/log/journal.
+  public var hasPersistentFiles: Bool { unsafe sd_journal_has_persistent_files(handle) > 0 }
+
   /// Whether there is any file to read that the caller may read: false when all were refused or none exists.
   public func hasFiles() -> Bool {
     unsafe (sd_journal_has_runtime_files(handle) > 0 || sd_journal_has_persistent_files(handle) > 0)

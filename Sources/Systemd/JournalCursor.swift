@@ -12,6 +12,9 @@ public struct JournalCursor: Sendable, Hashable, CustomStringConvertible {
   /// Wall-clock time in microseconds since 1970.
   public let realtime: UInt64
   private let hash: UInt64
+  /// The sequence number, and the id of what it counts in; nil where the text has none.
+  private let number: UInt64?
+  private let sequence: String?
 
   /// Reads a cursor's text; nil when it is none.
   public init?(_ text: String) {
@@ -19,6 +22,8 @@ public struct JournalCursor: Sendable, Hashable, CustomStringConvertible {
     var monotonic: UInt64?
     var realtime: UInt64?
     var hash: UInt64?
+    var number: UInt64?
+    var sequence: String?
     // By bytes: by characters it would take thirty times as long.
     for part in text.utf8.split(separator: UInt8(ascii: ";")) {
       let value = String(Substring(part.dropFirst(2)))
@@ -26,6 +31,8 @@ public struct JournalCursor: Sendable, Hashable, CustomStringConvertible {
       case "b=": boot = value.utf8.count == 32 ? value : nil
       case "m=": monotonic = UInt64(value, radix: 16)
       case "t=": realtime = UInt64(value, radix: 16)
+      case "s=": sequence = value
+      case "i=": number = UInt64(value, radix: 16)
       case "x=": hash = UInt64(value, radix: 16)
       default: break
       }
@@ -36,6 +43,14 @@ public struct JournalCursor: Sendable, Hashable, CustomStringConvertible {
     self.monotonic = monotonic
     self.realtime = realtime
     self.hash = hash
+    self.number = number
+    self.sequence = sequence
+  }
+
+  /// Whether this entry was written directly behind another, so that none can be missing in between.
+  public func isSuccessor(of other: JournalCursor) -> Bool {
+    guard let sequence, sequence == other.sequence, let number, let before = other.number else { return false }
+    return number == before &+ 1
   }
 
   /// Whether both name the same entry, even if it was moved in between.

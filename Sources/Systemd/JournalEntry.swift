@@ -44,6 +44,9 @@ public struct JournalEntry: Sendable {
     var value: Range<Int> { equals + 1..<end }
   }
 
+  /// Whether a field may occur more than once; those of different names count as well where their hash is the same.
+  public private(set) var hasRepetitions = false
+
   /// Where the entry is.
   public internal(set) var cursor = ""
   /// Wall-clock time of reception in microseconds since 1970.
@@ -78,6 +81,7 @@ public struct JournalEntry: Sendable {
     data.removeAll(keepingCapacity: true)
     places.removeAll(keepingCapacity: true)
     firsts = InlineArray(repeating: 0)
+    hasRepetitions = false
   }
 
   mutating func setBoot(_ id: sd_id128_t) {
@@ -93,18 +97,16 @@ public struct JournalEntry: Sendable {
     unsafe data.append(contentsOf: field)
     places.append(Place(hash: hash, start: start, equals: start + name, end: start + field.count))
     let mark = FieldSet.mark(hash)
-    if firsts[mark] == 0 { firsts[mark] = UInt8(clamping: places.count) }
+    if firsts[mark] == 0 {
+      firsts[mark] = UInt8(clamping: places.count)
+    } else if places[(Int(firsts[mark]) - 1)..<(places.count - 1)].contains(where: { $0.hash == hash }) {
+      hasRepetitions = true
+    }
   }
 
   /// The value of the first field of that name.
   public subscript(name: StaticString) -> String? {
     guard let place = place(of: name) else { return nil }
-    return text(at: place)
-  }
-
-  /// The value of a field that occurs exactly once.
-  public func single(_ name: StaticString) -> String? {
-    guard let place = place(of: name), count(of: name) == 1 else { return nil }
     return text(at: place)
   }
 
@@ -155,13 +157,21 @@ public struct FieldSet: Sendable {
   private var firsts = InlineArray<64, UInt8>(repeating: 0)
 
   /// Makes a set of names.
-  public init(_ names: some Sequence<String>) {
-    let all = names.map { name in
-      var name = name
-      return name.withUTF8 { unsafe FieldSet.hash(UnsafeRawBufferPointer($0)) }
+  public init(_ names: some Sequence<StaticString>) {
+    self.init(hashes: names.map { $0.withUTF8Buffer { unsafe FieldSet.hash(UnsafeRawBufferPointer($0)) } })
+  }
+
+  private init(hashes: [UInt64]) {
+    // By hash, those of a mark are one behind the other.
+    self.hashes = hashes.sorted()
+    for (index, hash) in self.hashes.enumerated().reversed() {
+      firsts[FieldSet.mark(hash)] = UInt8(clamping: index + 1)
     }
-    hashes = all.sorted()
-    for (index, hash) in hashes.enumerated().reversed() { firsts[FieldSet.mark(hash)] = UInt8(clamping: index + 1) }
+  }
+
+  /// The names of both sets.
+  public func union(_ other: FieldSet) -> FieldSet {
+    FieldSet(hashes: hashes + other.hashes.filter { !hashes.contains($0) })
   }
 
   /// Whether a name of this hash is wanted. Another name of the same hash would be copied for nothing, no more.

@@ -8,7 +8,8 @@ struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Checks hook files, and exits with 1 if one cannot be used.",
     discussion:
-      "Without a path all hook directories are checked. A unit that the service manager does not know is a warning.")
+      "Without a path all hook directories and journalhook.conf are checked. A unit that the service manager does not know is a warning."
+  )
 
   @Argument(help: "Hook files or directories to check instead.")
   var path: [String] = []
@@ -23,9 +24,11 @@ struct Check: ParsableCommand {
     var diagnostics: [Diagnostic] = []
     var hooks: [LoadedHook] = []
     if path.isEmpty {
+      let configuration = ConfigurationStore(paths: configurationPaths(of: managerOptions.manager))
+      configuration.load()
       let store = HookStore(directories: try hookOptions.directories(of: managerOptions.manager))
       store.load()
-      diagnostics = store.diagnostics
+      diagnostics = configuration.diagnostics + store.diagnostics
       hooks = store.hooks
     }
     for path in path {
@@ -34,6 +37,7 @@ struct Check: ParsableCommand {
       diagnostics += checked.diagnostics
       hooks += checked.hooks
     }
+    diagnostics += HookCheck.circles(of: hooks)
     diagnostics += HookCheck.unknownUnits(of: hooks, known: managerOptions.manager)
     for diagnostic in diagnostics {
       if output == .json {
@@ -44,8 +48,19 @@ struct Check: ParsableCommand {
     }
     let errors = diagnostics.count { $0.severity == .error }
     if errors > 0 { throw ExitCode(1) }
+    if output == .short { tellAliases(of: hooks) }
     if diagnostics.isEmpty, output == .short, Console.showsProgress {
       Console.print("\(hooks.count) hooks, nothing wrong.")
+    }
+  }
+
+  /// Which unit's events a hook is run for that names another.
+  private func tellAliases(of hooks: [LoadedHook]) {
+    let aliases = ManagerConnection.aliases(of: hooks.map(\.hook), manager: managerOptions.manager)
+    for hook in hooks {
+      for unit in hook.definition.match.namedUnits where aliases.unit(named: unit) != unit {
+        Console.print("\(hook.hook.path):1: note: Unit=\(aliases.described(unit))")
+      }
     }
   }
 }

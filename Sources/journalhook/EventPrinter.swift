@@ -66,7 +66,7 @@ final class EventPrinter {
 
 extension LifecycleEvent {
   /// When and where.
-  fileprivate func place(at time: String) -> String { hostname.map { "\(time) \($0)" } ?? time }
+  fileprivate func place(at time: String) -> String { hostname.map { "\(time) \($0.printable)" } ?? time }
 
   /// What, for people, with colours by meaning on a terminal.
   fileprivate var summary: String {
@@ -78,12 +78,12 @@ extension LifecycleEvent {
       case .starting, .stopping, .restarting, .reloading: .dim
       case .restarted, .reloaded, .skipped: nil
       }
-    var words = [Console.paint(unit, .bold), Console.paint(kind.rawValue, color)]
-    if let result { words.append(result) }
+    var words = [Console.paint(unit.printable, .bold), Console.paint(kind.rawValue, color)]
+    if let result { words.append(result.printable) }
     if restart == true { words.append("restart") }
     if auto == true { words.append("auto") }
     if source != .journal { words.append("[\(source.rawValue)]") }
-    if let exitCode, let exitStatus { words.append("(\(exitCode), status \(exitStatus))") }
+    if let exitCode, let exitStatus { words.append("(\(exitCode), status \(exitStatus))".printable) }
     return words.joined(separator: " ")
   }
 }

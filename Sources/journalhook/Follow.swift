@@ -24,8 +24,8 @@ struct Follow: ParsableCommand {
   @Flag(name: .long, help: "Show what would be run, and touch nothing.")
   var dryRun = false
 
-  @Option(name: .long, help: "How many runs may be under way at once.")
-  var jobs = 64
+  @Option(name: .long, help: "How many runs may be under way at once; otherwise Jobs= of journalhook.conf, else 64.")
+  var jobs: Int?
 
   @OptionGroup var hookOptions: HookOptions
   @OptionGroup var state: StateOptions
@@ -47,6 +47,7 @@ struct Follow: ParsableCommand {
     options.since = since?.microseconds
     options.again = again
     options.jobs = jobs
+    options.configurationPaths = configurationPaths(of: source.manager)
     let loop = try EventLoop()
     let follower = try Follower(options, loop: loop, reporter: Console.reporter(loop))
     try follower.assumeIsolated { try $0.start() }
@@ -60,9 +61,11 @@ struct Follow: ParsableCommand {
     hooks.load()
     hooks.diagnostics.forEach { Console.warn("\($0)") }
     let rehearsal = try Rehearsal(
-      hooks: hooks, stateDirectory: state.directory(of: source.manager), isReplay: false, again: again)
+      hooks: hooks, selection: source.selection, stateDirectory: state.directory(of: source.manager), isReplay: false,
+      again: again)
     let readers = try JournalAccess.open(source.selection)
     if let since {
+      try rehearsal.requireMemory(since: since.microseconds)
       for reader in readers.all { try reader.seek(realtime: since.microseconds) }
     } else {
       try rehearsal.place(readers)
@@ -77,8 +80,8 @@ struct Follow: ParsableCommand {
 }
 
 /// Refuses a number of jobs that makes no sense.
-func checkJobs(_ jobs: Int) throws {
-  guard jobs >= 1 else { throw ValidationError("--jobs: '\(jobs)' is not a number of runs; at least 1 is needed.") }
+func checkJobs(_ jobs: Int?) throws {
+  if let jobs, jobs < 1 { throw ValidationError("--jobs: '\(jobs)' is not a number of runs; at least 1 is needed.") }
 }
 
 extension Console {
@@ -100,6 +103,6 @@ extension Console {
       planned.run.state == .pending
       ? "would run: \(planned.command.joined(separator: " "))"
       : "would not run, \(planned.run.state.rawValue): \(planned.run.reason ?? "")"
-    print("\(time) \(event.unit) \(event.kind.rawValue): \(planned.run.hook): \(what)")
+    print("\(time) \(event.unit) \(event.kind.rawValue): \(planned.run.hook): \(what)".printable)
   }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import JournalHookCore
 import JournalHookDaemon
+import Systemd
 
 /// Where hooks are.
 struct HookOptions: ParsableArguments {
@@ -60,15 +61,26 @@ struct StateOptions: ParsableArguments {
   }
 }
 
+/// Where `journalhook.conf` may be, or with `--user` what stands for it.
+func configurationPaths(of manager: Manager) -> [String] {
+  manager == .system ? ConfigurationStore.systemPaths : UserDirectories.configuration
+}
+
 /// Where a user's own hooks and ledger are (the XDG base directory specification).
 enum UserDirectories {
   /// The first that has a file of a name wins.
   static var hooks: [String] {
-    let runtime = unsafe getenv("XDG_RUNTIME_DIR").map { ["\(unsafe String(cString: $0))/journalhook/hooks.d"] } ?? []
-    return ["\(base("XDG_CONFIG_HOME", ".config"))/journalhook/hooks.d"] + runtime + [
-      "\(base("XDG_DATA_HOME", ".local/share"))/journalhook/hooks.d", "/etc/journalhook/user-hooks.d",
-      "/usr/lib/journalhook/user-hooks.d",
-    ]
+    own("hooks.d") + ["/etc/journalhook/user-hooks.d", "/usr/lib/journalhook/user-hooks.d"]
+  }
+
+  /// The first that is there counts.
+  static var configuration: [String] {
+    own("journalhook.conf") + ["/etc/journalhook/user.conf", "/usr/lib/journalhook/user.conf"]
+  }
+
+  private static func own(_ name: String) -> [String] {
+    let bases = [base("XDG_CONFIG_HOME", ".config"), UserRuntimeDirectory.path, base("XDG_DATA_HOME", ".local/share")]
+    return bases.map { "\($0)/journalhook/\(name)" }
   }
 
   static var state: String { "\(base("XDG_STATE_HOME", ".local/state"))/journalhook" }

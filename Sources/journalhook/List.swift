@@ -19,6 +19,7 @@ struct List: ParsableCommand {
   func run() throws {
     let hooks = HookStore(directories: try hookOptions.directories(of: managerOptions.manager))
     hooks.load()
+    hooks.aliases = ManagerConnection.aliases(of: hooks, manager: managerOptions.manager)
     let stateDirectory = state.directory(of: managerOptions.manager)
     let ledger = try? Ledger(stateDirectory: stateDirectory, readOnly: true)
     let isUnreadable = ledger == nil && Ledger.isHidden(in: stateDirectory)
@@ -28,7 +29,7 @@ struct List: ParsableCommand {
     for problem in hooks.directoryProblems { Console.warn("\(problem)") }
     let rows = hooks.entries.map { entry in
       let last = (try? ledger?.lastRun(of: entry.name)) ?? nil
-      return Row(entry: entry, last: last, isUnknown: isUnreadable)
+      return Row(entry: entry, last: last, isUnknown: isUnreadable, aliases: hooks.aliases)
     }
     if output == .json {
       rows.forEach { Console.print($0.json.text) }
@@ -50,6 +51,7 @@ struct List: ParsableCommand {
     let last: (state: Run.State, unit: String, time: UInt64)?
     /// The ledger could not be asked.
     let isUnknown: Bool
+    let aliases: UnitAliases
 
     var isUsable: Bool { entry.loaded != nil }
 
@@ -73,9 +75,11 @@ struct List: ParsableCommand {
       let error = entry.diagnostics.first { $0.severity == .error }
       if let error, !isUsable || state == "changed" { return "\(error)" }
       guard let definition = entry.loaded?.definition else { return entry.path }
-      let units = definition.match[.unit].map(\.description).joined(separator: " ")
+      let units = definition.match[.unit].map { aliases.described($0.description) }.joined(separator: " ")
       let events = definition.match[.event].map(\.description).joined(separator: " ")
-      return definition.description ?? "\(units): \(events)"
+      guard let description = definition.description else { return "\(units): \(events)" }
+      let named = definition.match.namedUnits.map(aliases.described).filter { $0.hasSuffix(")") }
+      return named.isEmpty ? description : "\(description); \(named.joined(separator: ", "))"
     }
 
     var json: JSONObject {
@@ -86,6 +90,12 @@ struct List: ParsableCommand {
       if let loaded = entry.loaded {
         object.add("description", loaded.definition.description)
         object.add("unit", loaded.definition.match[.unit].map(\.description))
+        let others = loaded.definition.match.namedUnits.filter { aliases.unit(named: $0) != $0 }
+        if !others.isEmpty {
+          var alias = JSONObject()
+          for unit in others { alias.add(named: unit, aliases.unit(named: unit)) }
+          object.add("alias_of", alias)
+        }
         object.add("event", loaded.definition.match[.event].map(\.description))
         object.add("program", loaded.programPath)
         object.add("drop_ins", loaded.hook.dropIns)

@@ -28,8 +28,8 @@ struct Replay: ParsableCommand {
   @Flag(name: .long, help: "Show what would be run, and touch nothing.")
   var dryRun = false
 
-  @Option(name: .long, help: "How many runs may be under way at once.")
-  var jobs = 64
+  @Option(name: .long, help: "How many runs may be under way at once; otherwise Jobs= of journalhook.conf, else 64.")
+  var jobs: Int?
 
   @OptionGroup var hookOptions: HookOptions
   @OptionGroup var state: StateOptions
@@ -56,6 +56,7 @@ struct Replay: ParsableCommand {
     options.until = until
     options.again = again
     options.jobs = jobs
+    options.configurationPaths = configurationPaths(of: source.manager)
     let loop = try EventLoop()
     let replayer = try Replayer(options, loop: loop, reporter: Console.reporter(loop), report: { Replay.show($0) })
     try replayer.assumeIsolated { try $0.start() }
@@ -77,7 +78,9 @@ struct Replay: ParsableCommand {
     hooks.load()
     hooks.diagnostics.forEach { Console.warn("\($0)") }
     let rehearsal = try Rehearsal(
-      hooks: hooks, stateDirectory: state.directory(of: source.manager), isReplay: true, again: again)
+      hooks: hooks, selection: source.selection, stateDirectory: state.directory(of: source.manager), isReplay: true,
+      again: again)
+    try rehearsal.requireMemory(since: since.microseconds)
     let readers = try JournalAccess.open(source.selection)
     var history = EventHistory(readers)
     history.since = since.microseconds

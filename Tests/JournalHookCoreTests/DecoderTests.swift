@@ -32,10 +32,49 @@ import Testing
       #expect(decode(.localSystem(machine: "m"), said(change)) == nil, "\(change)")
       #expect(decode(.remote(machine: "m"), said(change)) == nil, "\(change)")
     }
-    for twice in ["UNIT=x.service", "UNIT=y.service", "MESSAGE_ID=9d1aaa27d60140bd96365438aad20286"] {
-      #expect(decode(.anySystem, said + [twice]) == nil, "\(twice)")
-    }
     #expect(decode(.anySystem, said("UNIT=not a unit")) == nil)
+  }
+
+  /// `LogExtraFields=` appends fields to what the manager says of a unit (systemd 254).
+  @Test func appendedFields() {
+    let own = said + ["MESSAGE=Stopped X.", "INVOCATION_ID=a", "JOB_ID=1", "JOB_TYPE=stop", "JOB_RESULT=done"]
+    #expect(decode(.anySystem, own) != nil)
+    for twice in [
+      "UNIT=x.service", "UNIT=y.service", "MESSAGE_ID=9d1aaa27d60140bd96365438aad20286", "MESSAGE=Stopped Y.",
+      "INVOCATION_ID=b", "JOB_ID=2", "JOB_TYPE=restart", "JOB_RESULT=failed",
+    ] {
+      #expect(decode(.anySystem, own + [twice]) == nil, "\(twice)")
+      #expect(decode(.anySystem, [twice] + own) == nil, "\(twice), first")
+    }
+    // Where the manager writes no such field, one that was appended tells nothing.
+    let appended = [
+      "JOB_ID=77", "JOB_TYPE=restart", "JOB_RESULT=failed", "RESULT=failed", "UNIT_RESULT=signal", "EXIT_CODE=killed",
+      "EXIT_STATUS=9", "N_RESTARTS=3", "USER_UNIT=y.service", "USER_INVOCATION_ID=b",
+    ]
+    let success = [
+      "MESSAGE_ID=7ad2d189f7e94e70a38c781354912448", "MESSAGE=x.service: Deactivated successfully.", "INVOCATION_ID=a",
+    ]
+    let plain = said.filter { !$0.hasPrefix("MESSAGE_ID=") } + success
+    #expect(decode(.anySystem, plain) != nil)
+    #expect(decode(.anySystem, plain + appended) == decode(.anySystem, plain))
+    let stopping = said("MESSAGE_ID=de5b426a63be47a7b6ac3eaac82e2f6f") + ["MESSAGE=Stopping X...", "JOB_TYPE=stop"]
+    #expect(decode(.anySystem, stopping + ["JOB_RESULT=failed"]) == decode(.anySystem, stopping))
+  }
+
+  /// A MESSAGE_ID that was appended to what the manager says without one.
+  @Test(arguments: [
+    "9d1aaa27d60140bd96365438aad20286", "39f53479d3a045ac8e11786248231fbf", "be02cf6855d2428ba40df7e9d022f03d",
+    "7d4958e842da4a758f6c1cdc7b36dcc5", "7ad2d189f7e94e70a38c781354912448", "d9b373ed55a64feb8242e02dbe79a49c",
+    "5eb03494b6584870a536b337290809b3", "98e322203f7a4ed290d09fe03c09fe15", "0e4284a0caca4bfc81c0bb6786972673",
+    "fe6faa94e7774663a0da52717891d8ef", "7b05ebc668384222baa8881179cfda54",
+  ])
+  func appendedMessageIDs(_ id: String) {
+    for message in [
+      "x.service: Sent signal SIGKILL to main process 220 (sleep) on client request.", "x.service: Killing process 1.",
+      "x.service: Consumed 5ms CPU time.",
+    ] {
+      #expect(decode(.anySystem, said("MESSAGE_ID=\(id)") + ["MESSAGE=\(message)"]) == nil, "\(message)")
+    }
   }
 
   @Test func aUsersManager() {
@@ -44,6 +83,7 @@ import Testing
     let live = [
       "_TRANSPORT=journal", "_MACHINE_ID=m", "_PID=700", "_UID=1000", "USER_UNIT=x.service", "USER_INVOCATION_ID=a",
       "MESSAGE_ID=7ad2d189f7e94e70a38c781354912448",
+      "MESSAGE=x.service: Deactivated successfully.",
     ]
     let entry = decode(trust, live)
     #expect(entry?.manager == .user(1000) && entry?.invocation == "a" && entry?.kind == .success)

@@ -5,7 +5,7 @@ import Testing
 
 /// Journals of several systemd releases, recorded or written from their source (Fixtures/README.md), against the events that they contain.
 @Suite struct RecordingTests {
-  @Test(arguments: ["v219", "el8", "v247", "v252", "v260"])
+  @Test(arguments: ["v219", "el8", "v247", "v252", "v257", "v260"])
   func recordingTellsItsEvents(_ name: String) throws {
     let decoder = EntryDecoder(trust: .anySystem)
     var tracker = LifecycleTracker()

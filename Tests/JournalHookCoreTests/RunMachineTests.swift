@@ -93,91 +93,34 @@ import Testing
         == [record(.succeeded, .exited(0)), .terminate, .release])
     #expect(play(machine, [.spawnFailed, .elapsed, .interrupt]) == [record(.failed, nil, "no"), .release])
   }
-}
 
-@Suite struct RunQueueTests {
-  private func lane(_ unit: String, hook: String? = nil) -> RunQueue.Lane {
-    .init(machine: "m", unit: unit, hook: hook)
-  }
-
-  @Test func oneAtATimePerLaneInOrder() {
-    var queue = RunQueue(limit: 10)
-    for run in 1...3 { queue.enqueue(Int64(run), in: lane("a")) }
-    queue.enqueue(4, in: lane("b"))
-    #expect(queue.next()?.run == 1)
-    #expect(queue.next()?.run == 4)
-    #expect(queue.next() == nil)
-    queue.finished(lane("a"))
-    #expect(queue.next()?.run == 2)
-    queue.finished(lane("a"))
-    queue.finished(lane("b"))
-    #expect(queue.next()?.run == 3)
-    #expect(queue.waiting == 0 && queue.underWay == 1)
-  }
-
-  @Test func theLimitHoldsAndTurnsAreFair() {
-    var queue = RunQueue(limit: 2)
-    for run in 0..<6 { queue.enqueue(Int64(run), in: lane("\(run % 3)")) }
-    #expect(queue.next()?.run == 0)
-    #expect(queue.next()?.run == 1)
-    #expect(queue.next() == nil)
-    queue.finished(lane("0"))
-    #expect(queue.next()?.run == 2)
-    queue.finished(lane("1"))
-    #expect(queue.next()?.run == 3)
-  }
-
-  @Test func parallelHooksHaveLanesOfTheirOwn() {
-    var queue = RunQueue(limit: 10)
-    queue.enqueue(1, in: lane("a"))
-    queue.enqueue(2, in: lane("a", hook: "p"))
-    queue.enqueue(3, in: lane("a", hook: "p"))
-    #expect(queue.next()?.run == 1)
-    #expect(queue.next()?.run == 2)
-    #expect(queue.next() == nil)
-  }
-
-  @Test func whatWaitsCanBeTakenOut() {
-    var queue = RunQueue(limit: 10)
-    queue.enqueue(1, in: lane("a"))
-    queue.enqueue(2, in: lane("a"))
-    queue.remove(2, from: lane("a"))
-    #expect(queue.waiting == 1)
-    #expect(queue.next()?.run == 1)
-    queue.finished(lane("a"))
-    queue.enqueue(3, in: lane("a"))
-    queue.remove(3, from: lane("a"))
-    #expect(queue.next() == nil && queue.waiting == 0 && queue.underWay == 0)
-    queue.enqueue(4, in: lane("a"))
-    #expect(queue.next()?.run == 4)
-  }
-}
-
-@Suite struct SHA256Tests {
-  // The vectors of FIPS 180-4's example documents, and one for each place where the padding turns.
-  @Test(arguments: [
-    ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
-    ("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
-    (
-      "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
-      "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
-    ),
-    (String(repeating: "a", count: 1_000_000), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"),
-  ])
-  func hashes(_ text: String, _ digest: String) {
-    var hash = SHA256()
-    hash.update(text)
-    #expect(hash.hexadecimalDigest() == digest)
-  }
-
-  @Test func hashesInParts() {
-    for length in 0..<130 {
-      var whole = SHA256()
-      var parts = SHA256()
-      whole.update(String(repeating: "x", count: 70 + length))
-      parts.update(String(repeating: "x", count: 70))
-      parts.update(String(repeating: "x", count: length))
-      #expect(parts.hexadecimalDigest() == whole.hexadecimalDigest())
+  @Test func conditionsComeFirst() {
+    let machine = RunMachine(timeout: 100, grace: 10, conditions: 2)
+    #expect(
+      play(
+        machine,
+        [
+          .spawned, .ended(.exited(0), empty: true), .ended(.exited(0), empty: false), .ended(.exited(3), empty: true),
+        ]) == [.startTimer(100), .spawn, .spawn, record(.failed, .exited(3)), .release])
+    let verdicts: [(RunMachine.Exit, Run.State, String)] = [
+      (.exited(1), .skipped, "ExecCondition= does not hold"), (.exited(254), .skipped, "ExecCondition= does not hold"),
+      (.exited(255), .failed, "ExecCondition= failed"), (.killed(9), .failed, "ExecCondition= failed"),
+    ]
+    for (exit, state, reason) in verdicts {
+      #expect(
+        play(machine, [.spawned, .ended(exit, empty: true)])
+          == [.startTimer(100), record(state, exit, reason), .release])
     }
+    // The time is for all commands together.
+    #expect(
+      play(machine, [.spawned, .ended(.exited(0), empty: true), .elapsed, .ended(.exited(0), empty: true)])
+        == [.startTimer(100), .spawn, .terminate, .startTimer(10), record(.timedOut, .exited(0)), .release])
+    // What the first has left behind is ended when the second cannot be created.
+    var broken = machine
+    _ = broken.spawned()
+    #expect(broken.mainEnded(.exited(0), treeIsEmpty: false) == [.spawn])
+    #expect(
+      broken.spawnFailed("no", treeIsEmpty: false) == [record(.failed, nil, "no"), .terminate, .startTimer(10)])
+    #expect(broken.treeEmptied() == [.release])
   }
 }

@@ -4,7 +4,7 @@ import Testing
 
 /// What one manager said, in the order in which it said it, and the events that it tells.
 ///
-/// A line of a story is `KIND [unit=…] [inv=…] [job=ID/TYPE/RESULT] [ur=RESULT] [at=MICROSECONDS] [boot=…] ["text"]`.
+/// A line of a story is `KIND [unit=…] [inv=…] [job=ID/TYPE/RESULT] [ur=RESULT] [at=MICROSECONDS] [boot=…] [uid=USER] [stays=yes|no] ["text"]`.
 @Suite struct TrackerTests {
   struct Story: CustomTestStringConvertible {
     var name: String
@@ -48,6 +48,39 @@ import Testing
         "STARTED unit=other inv=x job=3/start/done at=101999",
       ],
       ["started", "stopping", "other started", "stopped success"]),
+    Story(
+      "an end that was not logged shows by the next start",
+      [
+        "STARTED inv=a job=1/start/done", "STARTED inv=b job=2/start/done", "STARTING inv=c job=3/start",
+        "STARTED inv=c job=3/start/done", "SUCCESS inv=c", "STARTED inv=d job=4/start/done",
+      ],
+      [
+        "started", "stopped success", "started", "stopped success", "starting", "started", "stopped success", "started",
+      ]),
+    Story(
+      "oneshots of a user's manager, which logs no SUCCESS",
+      [
+        #"STARTING uid=1 unit=a inv=a job=1/start"#,
+        #"STARTED uid=1 unit=a inv=a job=1/start/done stays=no "Finished A.""#,
+        #"STARTED uid=1 unit=b inv=b job=2/start/done stays=yes "Finished B.""#,
+        #"STOPPED uid=1 unit=b inv=b job=3/stop/done"#,
+        #"STARTED uid=1 unit=c inv=c job=4/start/done "Finished C.""#,
+        #"STARTED uid=1 unit=c inv=d job=5/start/done "Finished C.""#,
+        #"STOPPING uid=1 unit=c inv=d job=6/stop"#, #"STOPPED uid=1 unit=c inv=d job=6/stop/done"#,
+        #"STARTED uid=1 unit=d inv=e job=7/start/done "Started D.""#,
+        // PID 1 tells.
+        #"STARTED unit=e inv=f job=8/start/done "Finished E.""#,
+      ],
+      [
+        "a starting", "a finished success", "b started", "b stopped success", "c finished success",
+        "c finished success", "c stopping", "c stopped success", "d started", "e started",
+      ]),
+    Story(
+      "a restart without SUCCESS and STOPPED",
+      [
+        "STARTED inv=a job=1/start/done", "STOPPING inv=a job=2/stop", "STARTED inv=b job=2/start/done",
+      ],
+      ["started", "stopping", "stopped success restart", "started restart", "restarted"]),
     Story(
       "a restart by hand that fails owes a stop",
       [
@@ -265,13 +298,16 @@ import Testing
     }
     let job = values["job"]?.split(separator: "/").map(String.init)
     let unit = "\(values["unit"] ?? "u").service"
-    return ManagerEntry(
-      kind: kind, unit: unit, manager: .system, machine: "m", hostname: "h", boot: values["boot"] ?? "1",
+    var entry = ManagerEntry(
+      kind: kind, unit: unit, manager: values["uid"].flatMap { UInt32($0) }.map { .user($0) } ?? .system, machine: "m",
+      hostname: "h", boot: values["boot"] ?? "1",
       realtime: 1_000_000 + UInt64(index), monotonic: values["at"].flatMap { UInt64($0) } ?? UInt64(index),
       cursor: "c\(index)", invocation: values["inv"],
       job: job.map { .init(id: UInt32($0[0]), type: $0[1] == "-" ? nil : $0[1], result: $0.count > 2 ? $0[2] : nil) },
       result: values["ur"],
       exitCode: kind == .mainProcessExit ? "killed" : nil, exitStatus: kind == .mainProcessExit ? "9" : nil,
       nRestarts: nil, message: parts.count > 1 ? String(parts[1].dropLast()) : "\(kind)")
+    entry.remainsAfterExit = values["stays"].map { $0 == "yes" }
+    return entry
   }
 }

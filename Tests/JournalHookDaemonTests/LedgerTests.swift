@@ -34,9 +34,14 @@ import Testing
     _ ledger: Ledger, _ planned: [PlannedRun], tracker: LifecycleTracker = LifecycleTracker(),
     changes: Set<LifecycleTracker.Key> = [], catchingUp: Bool = false, again: Bool = false
   ) throws -> [Run] {
-    try ledger.commit(
-      planned, events: planned.map(\.event), cursor: cursor, reader: "local", changes: changes, tracker: tracker,
-      owner: "follow", isCatchingUp: catchingUp, again: again, now: 1)
+    var step = Ledger.Step(planned: planned, events: planned.map(\.event))
+    step.cursor = cursor
+    step.reader = "local"
+    step.changes = changes
+    step.tracker = tracker
+    step.isCatchingUp = catchingUp
+    step.again = again
+    return try ledger.commit(step, owner: "follow", now: 1).runs
   }
 
   @Test func aRunIsThereOnce() throws {
@@ -71,13 +76,13 @@ import Testing
     for attempt in 1...3 {
       let run = try #require(try ledger.openRuns(owner: "follow", after: 0, limit: 10).first)
       #expect(run.attempt == attempt)
-      try ledger.begin(run, container: "/c/\(attempt)", now: 2)
+      #expect(try ledger.begin(run, container: "/c/\(attempt)", now: 2))
       #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 10).isEmpty)
       ledger = try Ledger(stateDirectory: folder.path)
       #expect(try ledger.containers(owner: "follow").map(\.path) == ["/c/\(attempt)"])
       try ledger.forgetContainers(owner: "follow")
       let interrupted = try ledger.interruptRunning(owner: "follow", now: 3)
-      #expect(interrupted.map(\.gaveUp) == [attempt == 3])
+      #expect(interrupted.map(\.what) == [attempt == 3 ? .gaveUp : .rerun])
     }
     #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 10).isEmpty)
     #expect(try ledger.state(ofEvent: "1", hook: "x") == .failed)
@@ -95,8 +100,8 @@ import Testing
     for (index, (outcome, isOpen)) in outcomes.enumerated() {
       let run = try #require(
         try commit(ledger, [PlannedRun(event: event("\(index)"), hook: "x", mode: .live)]).first)
-      try ledger.begin(run, container: nil, now: 2)
-      try ledger.record(outcome, of: run, now: 3)
+      #expect(try ledger.begin(run, container: nil, now: 2))
+      try ledger.record(outcome, of: run, isOpen ? .rerun : .final, owner: "follow", now: 3)
       #expect(try ledger.interruptRunning(owner: "follow", now: 4).isEmpty == !isOpen)
       #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 10).map(\.id) == (isOpen ? [run.id] : []))
     }
@@ -163,6 +168,66 @@ import Testing
     }
     _ = consume first
     _ = try LedgerLock(stateDirectory: folder.path)
+  }
+
+  @Test func aLedgerOfAnEarlierVersionBecomesTodays() throws {
+    let folder = Folder()
+    do {
+      let database = try SQLiteDatabase(path: "\(folder.path)/journalhook.db")
+      try LedgerSchema.migrate(database, to: 1)
+      for (id, json, state) in [(1, event("1").json.text, "pending"), (2, "{damaged", "succeeded")] {
+        try database.query(
+          """
+          INSERT INTO runs(event_id, hook, unit, event, event_json, event_time, event_monotonic, manager, mode, owner,
+            state, created) VALUES(?, 'x', 'a.service', 'stopped', ?, 5, 6, 'system', 'live', 'follow', ?, 7)
+          """, SQLiteValue(id), .text(json), .text(state))
+      }
+    }
+    #expect { _ = try Ledger(stateDirectory: folder.path, readOnly: true) } throws: {
+      "\($0)".contains("schema 1 of an earlier journalhook")
+    }
+    let ledger = try Ledger(stateDirectory: folder.path)
+    #expect(try LedgerSchema.version(of: ledger.database) == LedgerSchema.version)
+    #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 10).map(\.id) == [1])
+    let machines = try ledger.database.query("SELECT machine FROM runs ORDER BY id")
+    #expect(machines == [[.text("m")], [.text("")]])
+    _ = try Ledger(stateDirectory: folder.path, readOnly: true)
+  }
+
+  @Test func finishedRunsAreForgottenByAgeAndByNumber() throws {
+    let folder = Folder()
+    let ledger = try Ledger(stateDirectory: folder.path)
+    // Thirty runs, ended in the order 1, 2, … s; the 1st is open, the 2nd may have left something behind.
+    for number in 1...30 {
+      var event = event("\(number)")
+      event.realtime = UInt64(number) * 1000
+      let run = try #require(try commit(ledger, [PlannedRun(event: event, hook: "x", mode: .live)]).first)
+      if number == 1 { continue }
+      #expect(try ledger.begin(run, container: number == 2 ? "/c" : nil, now: 1))
+      let outcome = RunMachine.Outcome(state: .succeeded, exit: .exited(0))
+      _ = try ledger.record(outcome, of: run, owner: "follow", now: UInt64(number) * 1_000_000)
+    }
+    #expect(try ledger.horizon() == nil)
+    try ledger.requireMemory(since: 0)
+    func forget(_ time: TimeSpan, _ runs: UInt32?) throws -> [Int64] {
+      var keep = HistoryKeep()
+      keep.time = time
+      keep.runs = runs
+      var position: Int64? = 0
+      while let last = position {
+        position = try ledger.forget(beyond: keep, after: last, limit: 4, now: 30_000_000)
+      }
+      return try ledger.database.query("SELECT id FROM runs ORDER BY id").compactMap { $0[0].integer }
+    }
+    #expect(try forget(.infinity, nil).count == 30)
+    #expect(try forget(.seconds(30), 30).count == 30)
+    #expect(try forget(.seconds(20), nil) == [1, 2] + Array(10...30))
+    #expect(try ledger.horizon() == 9000)
+    #expect(try forget(.seconds(20), 10) == [1, 2] + Array(23...30))
+    #expect(try ledger.horizon() == 22000)
+    #expect(try ledger.database.query("SELECT count(*) FROM attempts") == [[.integer(9)]])
+    try ledger.requireMemory(since: 22001)
+    #expect { try ledger.requireMemory(since: 22000) } throws: { ($0 as? LedgerError)?.kind == .beforeHorizon }
   }
 
   @Test func whatIsNoLedgerIsRefused() throws {

@@ -97,7 +97,7 @@ final class Follow {
 
   // MARK: The process
 
-  private var options: [String] { ["--hooks", hooks, "--state-dir", state] }
+  var options: [String] { ["--hooks", hooks, "--state-dir", state] }
 
   /// Starts it and waits until it follows.
   func start(_ more: [String] = []) throws {

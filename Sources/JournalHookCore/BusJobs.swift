@@ -1,0 +1,58 @@
+internal import Systemd
+
+/// Which jobs take a unit down to bring it up again.
+///
+/// The bus does not tell a job's type. But the manager sends its signals in order: a restart's job is queued before its unit
+/// goes down, and is gone only behind its coming up; a stop's job is gone before anything else happens to the unit; and a
+/// start that waits for the end of a stop was queued behind the begin of that.
+struct BusJobs: Sendable {
+  /// Jobs that were queued before their unit went down.
+  private var jobs: [String: UInt32] = [:]
+  /// Units that are going down, and whether their processes were told to end.
+  private var stopping: [String: Bool] = [:]
+  /// Jobs that have taken their unit down, while nothing else has happened to it.
+  private var done: [String: UInt32] = [:]
+
+  /// Of units that never tell their end, as they were unloaded.
+  private static let capacity = 4096
+
+  mutating func isQueued(_ job: UInt32, of unit: String) {
+    if stopping[unit] != nil { return }
+    if jobs.count >= BusJobs.capacity { jobs = [:] }
+    jobs[unit] = job
+  }
+
+  /// Takes note of a job's end; true if it was a stop's, which has taken its unit down for good.
+  mutating func isGone(_ job: UInt32, of unit: String) -> Bool {
+    if jobs[unit] == job { jobs[unit] = nil }
+    guard done[unit] == job else { return false }
+    done[unit] = nil
+    return true
+  }
+
+  /// Whether the unit did not end by itself, as far as it was last heard of.
+  func isTerminated(_ unit: String) -> Bool { stopping[unit] ?? false }
+
+  /// The number of the job that has taken the unit down, and is a restart's unless `isGone` tells otherwise; nil if there
+  /// is none.
+  mutating func restartJob(at change: UnitChange) -> UInt32? {
+    switch change.activeState {
+    case "deactivating":
+      if stopping.count >= BusJobs.capacity { stopping = [:] }
+      // Behind the main process's own end come only `stop` and `stop-post` (systemd.service(5), ExecStop=, ExecStopPost=).
+      let isTerminated = change.subState.hasPrefix("stop-sig")
+      stopping[change.unit] = isTerminated || stopping[change.unit] ?? false
+      return nil
+    case "inactive", "failed":
+      stopping[change.unit] = nil
+      guard change.job != 0, let job = jobs.removeValue(forKey: change.unit), job == change.job else { return nil }
+      if done.count >= BusJobs.capacity { done = [:] }
+      done[change.unit] = job
+      return job
+    default:
+      stopping[change.unit] = nil
+      done[change.unit] = nil
+      return nil
+    }
+  }
+}

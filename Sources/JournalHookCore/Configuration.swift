@@ -1,0 +1,99 @@
+package import Systemd
+
+/// What `journalhook.conf` and its drop-ins say; what they do not say has its default.
+package struct Configuration: Sendable, Hashable {
+  /// `Jobs=`: how many runs may be under way at once.
+  package var jobs = 64
+  /// `DefaultTimeoutSec=`: `TimeoutSec=` of hooks that have none.
+  package var defaultTimeout = TimeSpan.minutes(2)
+  /// `HistoryKeep=`: how much of what was done stays on record.
+  package var historyKeep = HistoryKeep()
+
+  package init() {}
+}
+
+/// How long finished runs stay in the ledger, and how many: what is reached first counts.
+package struct HistoryKeep: Sendable, Hashable {
+  /// Since the run's end; 30 days unless told otherwise.
+  package var time = TimeSpan.seconds(30 * 86400)
+  /// 100,000 unless told otherwise; nil: any number.
+  package var runs: UInt32? = 100_000
+
+  package init() {}
+
+  /// Reads `30d 100000`: a time span, a number without a unit for runs, or both; `infinity` is no limit. What is not
+  /// mentioned has none.
+  init(parsing text: String) throws(HookValueError) {
+    time = .infinity
+    runs = nil
+    var span: [String] = []
+    for word in try HookValue.words(text) {
+      guard word.utf8.allSatisfy({ 0x30...0x39 ~= $0 }) else {
+        span.append(word)
+        continue
+      }
+      let count = try HookValue.count(word)
+      guard runs == nil else { throw HookValueError("'\(text)' has two numbers of runs; time spans need their unit") }
+      guard count > 0 else { throw HookValueError("at least 1 run must be kept") }
+      runs = count
+    }
+    if !span.isEmpty { time = try HookValue.span(span.joined(separator: " ")) }
+  }
+}
+
+/// Puts a configuration together from the main file and its drop-ins, in their order.
+package struct ConfigurationParser {
+  enum Key: String, CaseIterable {
+    case jobs = "Jobs"
+    case defaultTimeout = "DefaultTimeoutSec"
+    case historyKeep = "HistoryKeep"
+  }
+
+  private static let section = "Follow"
+
+  package private(set) var configuration = Configuration()
+  package private(set) var diagnostics: [Diagnostic] = []
+
+  package init() {}
+
+  /// Adds what a file says to what the files before it said.
+  package mutating func add(_ contents: [UInt8], file: String) {
+    let content = UnitFile(parsing: contents)
+    func report(_ severity: Diagnostic.Severity, _ message: String, _ line: Int) {
+      diagnostics.append(Diagnostic(file: file, line: line, severity: severity, message: message))
+    }
+    for problem in content.problems { report(.error, problem.message, problem.line) }
+    for section in content.sections where section.name != Self.section && !section.name.hasPrefix("X-") {
+      let near = suggestion(for: section.name, among: [Self.section])
+      report(.warning, "unknown section [\(section.name)], ignored" + near, section.line)
+    }
+    for assignment in content.assignments where assignment.section == Self.section && !assignment.key.hasPrefix("X-") {
+      guard let key = Key(rawValue: assignment.key) else {
+        let near = suggestion(for: assignment.key, among: Key.allCases.map(\.rawValue), suffix: "=")
+        report(.warning, "unknown key \(assignment.key)=, ignored" + near, assignment.line)
+        continue
+      }
+      do throws(HookValueError) {
+        try apply(key, assignment.value)
+      } catch {
+        report(.error, "\(assignment.key)=: \(error)", assignment.line)
+      }
+    }
+  }
+
+  private mutating func apply(_ key: Key, _ value: String) throws(HookValueError) {
+    let isReset = value.isEmpty
+    let initial = Configuration()
+    switch key {
+    case .jobs:
+      let jobs = isReset ? initial.jobs : Int(try HookValue.count(value))
+      guard jobs > 0 else { throw HookValueError("at least 1 run must be possible") }
+      configuration.jobs = jobs
+    case .defaultTimeout:
+      let timeout = isReset ? initial.defaultTimeout : try HookValue.span(value)
+      // As TimeoutSec= of a hook: 0 means that there is none.
+      configuration.defaultTimeout = timeout == .zero ? .infinity : timeout
+    case .historyKeep: configuration.historyKeep = isReset ? initial.historyKeep : try HistoryKeep(parsing: value)
+    }
+  }
+}

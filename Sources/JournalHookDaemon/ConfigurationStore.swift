@@ -1,0 +1,91 @@
+internal import Glibc
+package import JournalHookCore
+internal import Systemd
+
+/// The configuration as its files say now, or as they last said without an error.
+package final class ConfigurationStore {
+  /// More than any configuration needs.
+  private static let sizeLimit = 64 * 1024
+
+  /// Where the main file may be, the first one that is there counts; each may have drop-ins in a folder of its name and `.d`.
+  let paths: [String]
+  package private(set) var configuration = Configuration()
+  /// All that is wrong with the files.
+  package private(set) var diagnostics: [Diagnostic] = []
+  /// Folders elsewhere that files were found in through links.
+  private(set) var linkedFolders: Set<String> = []
+  private var isLoaded = false
+
+  /// The system's configuration files.
+  package static let systemPaths = [
+    "/etc/journalhook", "/run/journalhook", "/usr/local/lib/journalhook", "/usr/lib/journalhook",
+  ].map { $0 + "/journalhook.conf" }
+
+  package init(paths: [String]) { self.paths = paths }
+
+  /// The folders of drop-ins.
+  var dropInFolders: [String] { paths.map { $0 + ".d" } }
+
+  /// Reads the files anew. With an error in one of them everything stays as it was; the first time, what could be read
+  /// counts, and the defaults.
+  package func load() {
+    var parser = ConfigurationParser()
+    diagnostics = []
+    linkedFolders = []
+    if let path = paths.first(where: { unsafe access($0, F_OK) == 0 || errno != ENOENT }) {
+      let (folder, name) = ConfigurationStore.split(path)
+      do throws(TrustError) {
+        try read(name, in: try TrustedDirectory.open(folder), folder, &parser)
+      } catch {
+        refuse(path, error)
+      }
+    }
+    readDropIns(&parser)
+    diagnostics += parser.diagnostics
+    let hasErrors = diagnostics.contains { $0.severity == .error }
+    if !hasErrors || !isLoaded { configuration = parser.configuration }
+    isLoaded = true
+  }
+
+  /// Reads the drop-ins of all folders by name; of several of one name the first counts.
+  private func readDropIns(_ parser: inout ConfigurationParser) {
+    var folders: [String: String] = [:]
+    for folder in dropInFolders {
+      do throws(TrustError) {
+        for name in try TrustedDirectory.open(folder).names() where HookFileNames.isDropIn(name) {
+          if folders[name] == nil { folders[name] = folder }
+        }
+      } catch {
+        refuse(folder, error)
+      }
+    }
+    for (name, folder) in folders.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
+      do throws(TrustError) {
+        try read(name, in: try TrustedDirectory.open(folder), folder, &parser)
+      } catch {
+        refuse("\(folder)/\(name)", error)
+      }
+    }
+  }
+
+  private func read(
+    _ name: String, in directory: borrowing TrustedDirectory, _ folder: String, _ parser: inout ConfigurationParser
+  ) throws(TrustError) {
+    if directory.isMask(name) { return }
+    let file = try directory.openFile(name)
+    let real = ConfigurationStore.split(file.path).folder
+    if real != folder { linkedFolders.insert(real) }
+    parser.add(try file.readAll(limit: ConfigurationStore.sizeLimit), file: "\(folder)/\(name)")
+  }
+
+  private func refuse(_ path: String, _ error: TrustError) {
+    // What is not there, or gone since it was listed, is nobody's mistake.
+    if error.problem == .notFound, error.path == path { return }
+    diagnostics.append(Diagnostic(file: path, line: 1, severity: .error, message: "refused: \(error)"))
+  }
+
+  private static func split(_ path: String) -> (folder: String, name: String) {
+    let slash = path.lastIndex(of: "/") ?? path.startIndex
+    return (slash == path.startIndex ? "/" : String(path[..<slash]), String(path[path.index(after: slash)...]))
+  }
+}

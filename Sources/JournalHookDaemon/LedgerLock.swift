@@ -1,0 +1,39 @@
+internal import Glibc
+internal import Systemd
+
+/// Keeps every other follower away from a state directory for as long as it exists.
+package struct LedgerLock: ~Copyable {
+  private let descriptor: CInt
+
+  /// - Throws: `LedgerError` of kind `locked`, naming the process that holds it.
+  package init(stateDirectory: String) throws {
+    let path = "\(stateDirectory)/follow.lock"
+    descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else {
+      throw LedgerError(
+        kind: .unusable,
+        description: "\(SystemError("Cannot open", path: path)). Check that the state directory is writable, or name "
+          + "another one with --state-dir.")
+    }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      let reason = SystemError("Cannot lock", path: path)
+      let holder = readText(path)?.prefix { $0.isNumber } ?? ""
+      close(descriptor)
+      guard reason.code == EWOULDBLOCK else { throw LedgerError(kind: .unusable, description: "\(reason)") }
+      throw LedgerError(
+        kind: .locked,
+        description: "Another journalhook follow (process \(holder)) already follows with the state directory "
+          + "\(stateDirectory). Stop it first, or name another folder with --state-dir.")
+    }
+    ftruncate(descriptor, 0)
+    let text = Array("\(RunOwner().text)\n".utf8)
+    _ = unsafe pwrite(descriptor, text, text.count, 0)
+  }
+
+  deinit { close(descriptor) }
+
+  /// Who followed last with a state directory; nil if nobody ever did.
+  static func holder(in stateDirectory: String) -> RunOwner? {
+    readText("\(stateDirectory)/follow.lock").flatMap { RunOwner(text: $0) }
+  }
+}

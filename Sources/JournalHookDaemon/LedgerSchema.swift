@@ -1,0 +1,108 @@
+/// The ledger's tables, and how those of earlier versions become today's.
+enum LedgerSchema {
+  /// What the database calls itself when all steps were done (`PRAGMA user_version`).
+  static var version: Int64 { Int64(steps.count) }
+
+  /// The version of a database; 0 where nothing was made yet.
+  static func version(of database: SQLiteDatabase) throws(SQLiteError) -> Int64 {
+    try database.query("PRAGMA user_version").first?.first?.integer ?? 0
+  }
+
+  /// Does the steps that a database lacks up to a version, all or none of them.
+  static func migrate(_ database: SQLiteDatabase, to version: Int64 = version) throws(SQLiteError) {
+    guard try self.version(of: database) < version else { return }
+    try database.transaction { () throws(SQLiteError) in
+      // Asked again with the write lock held: another process may have been faster.
+      let first = try self.version(of: database)
+      guard first < version else { return }
+      for step in steps[Int(first)..<Int(version)] { try database.execute(step) }
+      try database.execute("PRAGMA user_version=\(version)")
+    }
+  }
+
+  /// Step n makes version n out of the one before. A step that was released is never changed: there are ledgers that have it
+  /// behind them.
+  private static let steps = [
+    // 1: all of the first version.
+    """
+    CREATE TABLE cursors(
+      reader TEXT PRIMARY KEY,
+      cursor TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE units(
+      machine TEXT NOT NULL, manager TEXT NOT NULL, unit TEXT NOT NULL,
+      state TEXT NOT NULL,
+      PRIMARY KEY(machine, manager, unit)
+    ) WITHOUT ROWID;
+    CREATE TABLE unit_events(
+      machine TEXT NOT NULL, manager TEXT NOT NULL, unit TEXT NOT NULL,
+      role TEXT NOT NULL,
+      event_json TEXT NOT NULL, event_time INTEGER NOT NULL, event_monotonic INTEGER NOT NULL,
+      PRIMARY KEY(machine, manager, unit, role)
+    ) WITHOUT ROWID;
+    CREATE TABLE boots(machine TEXT PRIMARY KEY, boot TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE runs(
+      id INTEGER PRIMARY KEY AUTOINCREMENT,
+      event_id TEXT NOT NULL,
+      hook TEXT NOT NULL,
+      again INTEGER NOT NULL DEFAULT 0,
+      unit TEXT NOT NULL,
+      event TEXT NOT NULL,
+      event_json TEXT NOT NULL,
+      event_time INTEGER NOT NULL,
+      event_monotonic INTEGER NOT NULL,
+      manager TEXT NOT NULL,
+      mode TEXT NOT NULL,
+      owner TEXT NOT NULL,
+      held INTEGER NOT NULL DEFAULT 0,
+      state TEXT NOT NULL,
+      attempt INTEGER NOT NULL DEFAULT 1,
+      reason TEXT,
+      created INTEGER NOT NULL,
+      started INTEGER,
+      ended INTEGER,
+      exit_code TEXT,
+      exit_status INTEGER,
+      UNIQUE(event_id, hook, again)
+    );
+    CREATE INDEX runs_open ON runs(state) WHERE state IN ('pending', 'running', 'interrupted');
+    CREATE INDEX runs_by_hook ON runs(hook, id);
+    CREATE INDEX runs_held ON runs(unit) WHERE held;
+    CREATE TABLE attempts(
+      run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+      attempt INTEGER NOT NULL,
+      state TEXT NOT NULL,
+      reason TEXT,
+      started INTEGER NOT NULL,
+      ended INTEGER,
+      exit_code TEXT,
+      exit_status INTEGER,
+      container TEXT,
+      PRIMARY KEY(run, attempt)
+    ) WITHOUT ROWID;
+    CREATE INDEX attempts_contained ON attempts(run) WHERE container IS NOT NULL;
+    """,
+    // 2: runs that wait for a time. `due`: when it may begin, in microseconds of CLOCK_MONOTONIC of this boot; NULL: at once.
+    // `turn`: up or down. `wait`: what for (settle, retry, rate-limit). `settle_until`: event time up to which the opposite turn
+    // supersedes it. `cause`: the run whose effect or failure led to it; `mends`: it was the failure. `open`: not final.
+    """
+    ALTER TABLE runs ADD COLUMN machine TEXT NOT NULL DEFAULT '';
+    ALTER TABLE runs ADD COLUMN turn TEXT;
+    ALTER TABLE runs ADD COLUMN due INTEGER;
+    ALTER TABLE runs ADD COLUMN wait TEXT;
+    ALTER TABLE runs ADD COLUMN settle_until INTEGER;
+    ALTER TABLE runs ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE runs ADD COLUMN cause INTEGER;
+    ALTER TABLE runs ADD COLUMN mends INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE runs ADD COLUMN parallel INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE runs ADD COLUMN open INTEGER NOT NULL DEFAULT 0;
+    UPDATE runs SET open = 1 WHERE state IN ('pending', 'running', 'interrupted');
+    UPDATE runs SET machine = coalesce(json_extract(event_json, '$.machine'), '') WHERE json_valid(event_json);
+    DROP INDEX runs_open;
+    CREATE INDEX runs_open ON runs(owner, id) WHERE open;
+    CREATE INDEX runs_due ON runs(due) WHERE due IS NOT NULL;
+    CREATE INDEX runs_waiting ON runs(unit) WHERE wait IS NOT NULL;
+    CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+    """,
+  ]
+}

@@ -1,0 +1,117 @@
+internal import JournalHookCore
+internal import Systemd
+
+/// Notices hooks that drive each other in a circle, and stops that.
+///
+/// An event follows from a run if it happens while the run is under way, or shortly after, to a unit that the run's hook is
+/// known to act on (`HookEffects`). A run keeps its cause in the ledger; when the same hook comes back for the same unit
+/// too often in a chain of causes, the chain is a circle.
+final class LoopGuard {
+  /// So often a run may lead to the same hook's next run for the same unit, in so many microseconds.
+  static let limit = 10
+  static let interval: UInt64 = 300_000_000
+  /// How long after a run what it has begun (`--no-block`) may still show, in microseconds.
+  private static let aftermath: UInt64 = 2_000_000
+
+  private struct Place: Hashable {
+    var hook: String
+    var machine: String
+    var unit: String
+  }
+
+  /// What is to be done with a run.
+  enum Verdict {
+    case pass(cause: Int64?)
+    case suspended(reason: String)
+  }
+
+  private let ledger: Ledger
+  private let hooks: HookStore
+  private let report: (String) -> Void
+  /// Until when, in microseconds of event time, and why.
+  private var suspended: [Place: (until: UInt64, reason: String)] = [:]
+
+  /// - Parameter report: told once for each circle.
+  init(ledger: Ledger, hooks: HookStore, report: @escaping (String) -> Void) {
+    self.ledger = ledger
+    self.hooks = hooks
+    self.report = report
+  }
+
+  /// Looks at a run that an event leads to.
+  func judge(_ event: LifecycleEvent, by hook: String) -> Verdict {
+    let place = Place(hook: hook, machine: event.machine, unit: event.unit)
+    if let (until, reason) = suspended[place] {
+      if event.realtime < until { return .suspended(reason: reason) }
+      suspended[place] = nil
+    }
+    // systemd's own Restart= is nobody's effect.
+    guard event.auto != true, let cause = try? cause(of: event) else { return .pass(cause: nil) }
+    guard let chain = try? ledger.causes(of: cause, since: event.realtime &- LoopGuard.interval) else {
+      return .pass(cause: cause)
+    }
+    guard chain.count(where: { $0.hook == hook && $0.unit == event.unit }) >= LoopGuard.limit else {
+      return .pass(cause: cause)
+    }
+    // From this hook's last run on, the oldest first.
+    var circle: [(hook: String, unit: String)] = []
+    for link in chain {
+      circle.insert((link.hook, link.unit), at: 0)
+      if link.hook == hook, link.unit == event.unit { break }
+    }
+    let names = (circle.map(\.hook) + [hook]).joined(separator: " → ")
+    let until = event.realtime &+ LoopGuard.interval
+    let reason = "hooks drive each other in a circle: \(names); suspended until \(Timestamp(microseconds: until))"
+    for link in circle {
+      suspended[Place(hook: link.hook, machine: event.machine, unit: link.unit)] = (until, reason)
+    }
+    report(
+      "Hooks drive each other in a circle, \(LoopGuard.limit) times in 5 minutes: \(names) (units "
+        + "\(circle.map(\.unit).joined(separator: ", "))). They are suspended until \(Timestamp(microseconds: until)). "
+        + "Have one of them ignore what the other does (Restart=no, a condition), or remove one.")
+    return .suspended(reason: reason)
+  }
+
+  /// The newest run that the event follows from, as far as can be told.
+  private func cause(of event: LifecycleEvent) throws -> Int64? {
+    var newest: Int64?
+    for hook in hooks.hooks where !hook.effects.effects.isEmpty {
+      let runs = try ledger.runsUnderWay(of: hook.name, at: event.realtime, aftermath: LoopGuard.aftermath)
+      for run in runs where hook.effects.touches(event.unit, of: run.unit) { newest = max(newest ?? run.id, run.id) }
+    }
+    return newest
+  }
+}
+
+extension Ledger {
+  /// The runs of a hook that were under way at a time, or had ended shortly before, among its last.
+  func runsUnderWay(
+    of hook: String, at time: UInt64, aftermath: UInt64
+  ) throws(SQLiteError) -> [(id: Int64, unit: String)] {
+    try database.query(
+      """
+      SELECT id, unit FROM (SELECT id, unit, started, ended FROM runs WHERE hook = ?1 ORDER BY id DESC LIMIT 32)
+      WHERE started <= ?2 AND (ended IS NULL OR ended >= ?3)
+      """, .text(hook), SQLiteValue(time), SQLiteValue(time &- min(time, aftermath))
+    ).compactMap { row in
+      guard let id = row[0].integer, let unit = row[1].text else { return nil }
+      return (id, unit)
+    }
+  }
+
+  /// The chain of runs that led to one, itself included, the newest first, as far back as a time and a few hundred links.
+  func causes(of run: Int64, since time: UInt64) throws(SQLiteError) -> [(hook: String, unit: String)] {
+    try database.query(
+      """
+      WITH RECURSIVE chain(id, depth) AS (
+        VALUES(?1, 0)
+        UNION ALL SELECT runs.cause, depth + 1 FROM chain JOIN runs ON runs.id = chain.id
+          WHERE runs.cause IS NOT NULL AND depth < 256 AND runs.event_time >= ?2)
+      SELECT hook, unit FROM chain JOIN runs ON runs.id = chain.id WHERE event_time >= ?2 ORDER BY depth
+      """, .integer(run), SQLiteValue(time)
+    ).compactMap { row in
+      guard let hook = row[0].text, let unit = row[1].text else { return nil }
+      return (hook, unit)
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import Systemd
+import Testing
+
+@testable import JournalHookCore
+
+@Suite struct RateLimiterTests {
+  private func hook(_ name: String = "h", interval: UInt64 = 10, burst: UInt32 = 3) -> Hook {
+    var definition = HookDefinition()
+    definition.rateLimitInterval = TimeSpan(microseconds: interval)
+    definition.rateLimitBurst = burst
+    return Hook(name: name, path: "", kind: .executable, definition: definition, dropIns: [])
+  }
+
+  private func event(_ time: UInt64, unit: String = "a.service") -> LifecycleEvent {
+    LifecycleEvent(
+      id: "\(time)", kind: .started, unit: unit, realtime: time, monotonic: time, boot: "b", machine: "m")
+  }
+
+  @Test func overTheLimitTheLastWaits() {
+    var limiter = RateLimiter()
+    let verdicts = [100, 101, 102, 103, 104, 109].map { limiter.admit(event($0), by: hook()) }
+    #expect(
+      verdicts == [
+        .pass, .pass, .pass, .wait(7, instead: nil), .wait(6, instead: "103"), .wait(1, instead: "104"),
+      ])
+    // What waited is the first of the next interval.
+    #expect([110, 111, 112].map { limiter.admit(event($0), by: hook()) } == [.pass, .pass, .wait(8, instead: nil)])
+    // After a pause all is new.
+    #expect([200, 201, 202].map { limiter.admit(event($0), by: hook()) } == [.pass, .pass, .pass])
+  }
+
+  @Test func aClockThatWasSetBackBeginsAnew() {
+    var limiter = RateLimiter()
+    for _ in 0..<3 { #expect(limiter.admit(event(100), by: hook()) == .pass) }
+    #expect(limiter.admit(event(50), by: hook()) == .pass)
+  }
+
+  @Test func zeroDisables() {
+    var limiter = RateLimiter()
+    for limited in [hook(interval: 0), hook(burst: 0)] {
+      for _ in 0..<100 { #expect(limiter.admit(event(100), by: limited) == .pass) }
+    }
+    #expect(limiter.count == 0)
+  }
+
+  @Test(arguments: [
+    ("a.service", "a.service"), ("a@1.service", "a@.service"), ("a@1.socket", "a@.socket"),
+    ("run-u12.service", "run-*.service"), ("run-r0f.scope", "run-*.scope"), ("session-3.scope", "session-*.scope"),
+    ("run-user-0.mount", "run-user-0.mount"), ("running.service", "running.service"),
+  ])
+  func unitsThatCountAsOne(_ unit: String, _ group: String) { #expect(RateLimiter.group(of: unit) == group) }
+
+  @Test func hooksAndUnitsCountByThemselvesAndAreForgotten() {
+    var limiter = RateLimiter()
+    for unit in ["a.service", "b.service"] {
+      for name in ["h", "i"] {
+        for _ in 0..<3 { #expect(limiter.admit(event(100, unit: unit), by: hook(name)) == .pass) }
+      }
+    }
+    for number in 0..<10_000 {
+      _ = limiter.admit(event(200 + UInt64(number), unit: "u\(number).service"), by: hook())
+    }
+    #expect(limiter.count < 600)
+  }
+}

@@ -1,0 +1,247 @@
+import Testing
+
+extension SystemTests {
+  /// What the keys of `[Hook]` say about whether, when and how often a hook runs.
+  @Suite(.box) struct RunKeyTests {
+    private func match(_ unit: String, _ event: String = "stopped") -> String {
+      "Unit=work@\(unit).service\nEvent=\(event)"
+    }
+
+    @Test func `a settling run waits, and is superseded by the opposite turn`() throws {
+      try Follow.use { follow in
+        let box = follow.box
+        for event in ["stopped", "started"] {
+          try follow.recorder("50-\(event)", match: match("settle", event), hook: "SettleSec=2s")
+        }
+        try follow.start()
+        try box.sh("systemctl start work@settle")
+        try follow.settle()
+        try box.sh(
+          #": >"$1"; u=work@settle; systemctl stop $u; systemctl start $u; systemctl stop $u; systemctl start $u"#,
+          follow.log)
+        try follow.settle()
+        #expect(try follow.logged() == ["50-started work@settle.service started"])
+        let states = try follow.runs().map { "\($0.hook) \($0.state)" }
+        #expect(
+          states == [
+            "50-started succeeded", "50-stopped superseded", "50-started superseded", "50-stopped superseded",
+            "50-started succeeded",
+          ])
+        // It began when it was due, and not before.
+        let delays = try follow.sql(
+          "SELECT started - event_time BETWEEN 2000000 AND 2500000 FROM runs WHERE state = 'succeeded' AND hook = '50-started'"
+        )
+        #expect(delays == ["1", "1"])
+      }
+    }
+
+    @Test func `a failure is tried again, and holds up nobody else`() throws {
+      try Follow.use { follow in
+        let box = follow.box
+        // The hook fails twice for the first event.
+        let hook = "RetryCount=3\nRetryDelaySec=500ms"
+        try follow.hook(
+          "50-flaky", match: match("retry", "reloaded stopped started"), hook: hook,
+          body: #"""
+            echo "flaky $JOURNALHOOK_EVENT $JOURNALHOOK_ATTEMPT" >>\#(follow.log)
+            [ "$JOURNALHOOK_EVENT" != started ] || [ "$JOURNALHOOK_ATTEMPT" -gt 2 ]
+            """#)
+        try follow.recorder("60-other", match: match("retry", "*"))
+        try box.unit(
+          "work@retry.service", "[Service]\nExecStart=/bin/sleep infinity\nExecReload=/bin/true\n")
+        try box.sh("systemctl daemon-reload")
+        try follow.start()
+        try box.sh("systemctl start work@retry; systemctl reload work@retry")
+        try follow.settle()
+        let lines = try follow.logged()
+        #expect(
+          lines.filter { $0.hasPrefix("flaky") } == [
+            "flaky started 1", "flaky started 2", "flaky started 3", "flaky reloaded 1",
+          ])
+        // The other hook answered the reload before the first one was tried again.
+        let other = try #require(lines.firstIndex(of: "60-other work@retry.service reloaded"))
+        let again = try #require(lines.firstIndex(of: "flaky started 2"))
+        #expect(other < again)
+        // The delay doubles.
+        let gaps = try follow.sql(
+          """
+          SELECT later.started - earlier.ended >= (500000 << (earlier.attempt - 1)) FROM attempts AS earlier
+          JOIN attempts AS later ON later.run = earlier.run AND later.attempt = earlier.attempt + 1
+          """)
+        #expect(gaps == ["1", "1"])
+        #expect(try follow.runs(where: "hook = '50-flaky'").map(\.state) == ["succeeded", "succeeded"])
+      }
+    }
+
+    @Test func `a retry is superseded when the unit turns back, also after kill -9`() throws {
+      try Follow.use { follow in
+        let box = follow.box
+        try follow.hook(
+          "50-broken", match: match("back"), hook: "RetryCount=9\nRetryDelaySec=1h",
+          body: "echo \"$JOURNALHOOK_ATTEMPT\" >>\(follow.log); exit 7")
+        try follow.start()
+        for isKilled in [false, true] {
+          try box.sh(#": >"$1"; systemctl start work@back; systemctl stop work@back"#, follow.log)
+          try follow.wait(until: "(SELECT count(*) FROM runs WHERE wait = 'retry') = 1")
+          if isKilled {
+            try follow.kill()
+            try follow.start()
+          }
+          try box.sh("systemctl start work@back")
+          try follow.wait(until: "(SELECT count(*) FROM runs WHERE open) = 0")
+          try box.sh("systemctl stop work@back")
+          try follow.wait(until: "(SELECT count(*) FROM runs WHERE wait = 'retry') = 1")
+          try box.sh("systemctl start work@back")
+          try follow.wait(until: "(SELECT count(*) FROM runs WHERE open) = 0")
+          #expect(try follow.logged() == ["1", "1"])
+        }
+        #expect(try follow.runs().map(\.state) == Array(repeating: "superseded", count: 4))
+      }
+    }
+
+    @Test func `over its rate limit a hook answers the last event only`() throws {
+      try Follow.use { follow in
+        let box = follow.box
+        try follow.hook(
+          "50-limited", match: "Unit=fence-me@*.service\nEvent=finished",
+          hook: "RateLimitIntervalSec=4s\nRateLimitBurst=3", body: "echo \"$JOURNALHOOK_UNIT\" >>\(follow.log)")
+        try box.unit(
+          "fence-me@.service", "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\nExecStart=/bin/true\n")
+        try box.sh("systemctl daemon-reload")
+        try follow.start()
+        try box.sh("for i in 1 2 3 4 5 6 7; do systemctl start fence-me@$i; done")
+        try follow.settle()
+        #expect(try follow.logged() == ["1", "2", "3", "7"].map { "fence-me@\($0).service" })
+        #expect(
+          try follow.runs().map(\.state)
+            == [
+              "succeeded", "succeeded", "succeeded", "rate-limited", "rate-limited", "rate-limited", "succeeded",
+            ])
+      }
+    }
+
+    @Test func `conditions decide when the run begins`() throws {
+      try Follow.use { follow in
+        let box = follow.box
+        let cases: [(name: String, keys: String, state: String)] = [
+          ("00-yes", "ConditionPathExists=/etc/passwd\nConditionPathIsDirectory=/etc", "succeeded"),
+          ("01-no", "ConditionPathExists=!/etc/passwd", "skipped"),
+          ("02-or", "ConditionPathExists=|/nowhere\nConditionFileNotEmpty=|/etc/passwd", "succeeded"),
+          ("03-nor", "ConditionPathExists=|/nowhere\nConditionFileNotEmpty=|/dev/null", "skipped"),
+          ("04-executable", "ConditionFileIsExecutable=/bin/true\nConditionFileIsExecutable=!/etc/passwd", "succeeded"),
+          ("05-up", "ConditionUnitActive=dbus", "succeeded"),
+          ("06-down", "ConditionUnitActive=%n", "skipped"),
+          ("07-specifier", "ConditionPathExists=/nowhere/%e", "skipped"),
+          ("08-host", "ConditionHost=no-such-host", "skipped"),
+          ("09-exec", "ExecCondition=/bin/true\nExecCondition=test %e = stopped", "succeeded"),
+          ("10-exec-no", "ExecCondition=/bin/true\nExecCondition=/bin/false", "skipped"),
+          ("11-exec-fails", "ExecCondition=sh -c 'exit 255'", "failed"),
+          ("12-exec-gone", "ExecCondition=sh -c 'kill -9 $$'", "failed"),
+        ]
+        for test in cases { try follow.recorder(test.name, match: match("when"), hook: test.keys) }
+        try follow.start()
+        try box.sh("systemctl start work@when; systemctl stop work@when")
+        try follow.settle()
+        #expect(try follow.runs().map { "\($0.hook) \($0.state)" } == cases.map { "\($0.name) \($0.state)" })
+        let ran = cases.filter { $0.state == "succeeded" }.map { "\($0.name) work@when.service stopped" }
+        #expect(try follow.logged() == ran)
+      }
+    }
+
+    @Test func `a final failure is answered by another hook, which knows whose it was`() throws {
+      try Follow.use { follow in
+        let box = follow.box
+        try follow.hook(
+          "50-broken", match: match("fail"), hook: "OnHookFailure=90-alarm\nRetryCount=1\nRetryDelaySec=100ms",
+          body: "echo broken >>\(follow.log); exit 3")
+        try follow.hook(
+          "90-alarm", match: "Unit=none.service\nEvent=started", hook: "OnHookFailure=90-alarm",
+          body: "echo \"alarm $JOURNALHOOK_FAILED_HOOK $JOURNALHOOK_UNIT\" >>\(follow.log); exit 1")
+        try follow.start()
+        try box.sh("systemctl start work@fail; systemctl stop work@fail")
+        try follow.settle()
+        #expect(try follow.logged() == ["broken", "broken", "alarm 50-broken work@fail.service"])
+        #expect(try follow.runs().map { "\($0.hook) \($0.state)" } == ["50-broken failed", "90-alarm failed"])
+      }
+    }
+
+    @Test func `a run that was cut off is not run again if its hook says so`() throws {
+      try Follow.use { follow in
+        let box = follow.box
+        for (name, rerun) in [("50-once", "no"), ("60-again", "yes")] {
+          try follow.hook(
+            name, match: match("cut"), hook: "RerunInterrupted=\(rerun)\nParallel=yes",
+            body:
+              "echo \"$JOURNALHOOK_HOOK $JOURNALHOOK_ATTEMPT\" >>\(follow.log); [ -e \(follow.folder)/go ] || sleep 99")
+        }
+        try follow.start()
+        try box.sh("systemctl start work@cut; systemctl stop work@cut")
+        try box.wait(until: #"[[ $(grep -c . "$1") == 2 ]]"#, follow.log)
+        try follow.kill()
+        try box.sh(#"touch "$1/go""#, follow.folder)
+        try follow.start()
+        try follow.wait(until: "(SELECT count(*) FROM runs WHERE state = 'succeeded') = 1")
+        #expect(try follow.logged().sorted() == ["50-once 1", "60-again 1", "60-again 2"])
+        #expect(
+          try follow.runs().map { "\($0.hook) \($0.state)" }.sorted() == ["50-once interrupted", "60-again succeeded"])
+      }
+    }
+
+    @Test func `a replay beside follow keeps the order of a unit`() throws {
+      try Follow.use { follow in
+        let box = follow.box
+        try follow.start()
+        let since = try box.now()
+        try box.sh("for i in 1 2 3; do systemctl start work@both; systemctl stop work@both; done")
+        // New hooks, which answer what is past by a replay and what comes by the follower, slowly.
+        try follow.hook(
+          "50-slow", match: match("both"),
+          body: "echo begin >>\(follow.log); sleep 0.3; echo \"end $JOURNALHOOK_MODE\" >>\(follow.log)")
+        try box.wait(
+          until: #"journalhook list --hooks "$1" --state-dir "$2" | grep -q slow"#, follow.hooks, follow.state)
+        try box.sh("sleep 1")
+        try box.sh(
+          #"""
+          journalhook replay --hooks "$1" --state-dir "$2" --since "@$3" &
+          systemctl start work@both; systemctl stop work@both; systemctl start work@both; systemctl stop work@both
+          wait $!
+          """#, follow.hooks, follow.state, since)
+        try follow.settle()
+        let lines = try follow.logged()
+        #expect(lines.count == 10)
+        for (index, line) in lines.enumerated() { #expect((line == "begin") == (index % 2 == 0), "\(lines)") }
+        // One run an event, whoever has done it.
+        #expect(try follow.sql("SELECT count(*), count(DISTINCT event_id) FROM runs WHERE hook = '50-slow'") == ["5|5"])
+      }
+    }
+
+    @Test func `hooks that drive each other in a circle are suspended and named`() throws {
+      try Follow.use { follow in
+        let box = follow.box
+        for (name, own, other) in [("50-ping", "a", "b"), ("50-pong", "b", "a")] {
+          try follow.hook(
+            name, match: match(own, "started"), body: "echo \(name) >>\(follow.log); systemctl restart work@\(other)")
+        }
+        // One that does nothing of the kind goes on.
+        try follow.hook("60-witness", match: match("a", "started"), hook: "RateLimitBurst=0", body: ":")
+        let check = try box.run(["journalhook", "check", follow.hooks])
+        #expect(check.text.contains("50-ping → 50-pong → 50-ping"))
+        try follow.start()
+        try box.sh("systemctl start work@b")
+        try follow.wait(until: "(SELECT count(*) FROM runs WHERE state = 'skipped') >= 1")
+        try follow.settle()
+        let lines = try follow.logged()
+        #expect((20...22).contains(lines.count), "\(lines.count)")
+        let report = try box.sh(
+          #"journalctl -q -o cat -p err _PID="$(cat "$1/pid")" | grep -c 'circle, 10 times in 5 minutes: .*50-p[io]ng → 50-p[io]ng'"#,
+          follow.folder)
+        #expect(report.text.trimmed == "1")
+        // Suspended, not broken: others still answer.
+        try box.sh(#": >"$1"; systemctl restart work@a"#, follow.log)
+        try follow.settle()
+        #expect(try follow.logged() == [])
+        #expect(try follow.runs(where: "hook = '60-witness' AND state <> 'succeeded'") == [])
+      }
+    }
+  }
+}

@@ -1,0 +1,163 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034  # for whoever sources this
+# What the scenarios of contrib/torture have in common. They run inside a box, as root, with these folders:
+#
+#   $stage/hooks    the hooks: one, which writes down what it was run for
+#   $stage/state    the ledger of a follow that is started by hand; that of the service is in /var/lib/journalhook
+#   $stage/real     what the units have written: `started|stopped INVOCATION UNIT MILLISECONDS`
+#   $stage/record   what the hook has written: `begin|end EVENT-ID RUN ATTEMPT UNIT EVENT INVOCATION`
+set -euo pipefail
+export LC_ALL=C
+stage=/root/torture
+readonly UNITS=20
+say() { echo "   $*" >&2; }
+
+# Random numbers below $1, in $random: several processes must not draw the same.
+draw() { random=$(((RANDOM << 15 | RANDOM) % $1)); }
+
+# Writes the hook and the units, and begins with nothing. $1: seconds that a run takes, or nothing. $2: Unit= of the hook. $3: another line of [Match].
+set_stage() {
+  rm -rf "$stage"
+  mkdir -p "$stage/hooks" "$stage/state"
+  : >"$stage/record"
+  # One write(2) a line, to the end of the file: nothing is torn, whoever is killed.
+  cat >"$stage/hooks/50-record" <<END
+#!/bin/sh
+# [Match]
+# Unit=${2:-work@*.service}
+# Event=*
+# ${3:-}
+# [Hook]
+# PreviousBoots=yes
+# RateLimitBurst=0
+read -r json
+id=\${json#*'"id":"'}
+line="\${id%%'"'*} \$JOURNALHOOK_RUN_ID \$JOURNALHOOK_ATTEMPT \$JOURNALHOOK_UNIT \$JOURNALHOOK_EVENT \${JOURNALHOOK_INVOCATION:--}"
+file=$stage/record
+[ ! -e "\$JOURNALHOOK_STATE_DIRECTORY/record" ] || file=\$JOURNALHOOK_STATE_DIRECTORY/record
+echo "begin \$line" >>"\$file"
+${1:+sleep $1}
+echo "end \$line" >>"\$file"
+END
+  chmod 755 "$stage/hooks/50-record"
+  printf '#!/bin/sh\n# [Match]\n# Unit=fence.service\n# Event=finished\n:\n' >"$stage/hooks/99-fence"
+  chmod 755 "$stage/hooks/99-fence"
+  cat >/etc/systemd/system/work@.service <<END
+[Unit]
+StartLimitIntervalSec=0
+[Service]
+ExecStart=/bin/sleep infinity
+ExecStartPost=/bin/sh -c 'echo started \$INVOCATION_ID %n \$\$(date +%%s%%3N) >>$stage/real'
+ExecStopPost=/bin/sh -c 'echo stopped \$INVOCATION_ID %n \$\$(date +%%s%%3N) >>$stage/real'
+END
+  printf '[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\nExecStart=/bin/true\n' >/etc/systemd/system/fence.service
+  systemctl daemon-reload
+  : >"$stage/real"
+  since=$(date +%s.%6N)
+}
+
+# Starts and stops units in random order: $1 jobs, with $2 seconds between two. Several loads side by side have units of their
+# own: this one those whose number leaves $3 when divided by $4.
+load() {
+  local i unit random up=()
+  for ((i = 0; i < $1; i++)); do
+    draw $((UNITS / $4))
+    unit=$((random * $4 + $3))
+    if [[ ${up[unit]-} ]]; then
+      systemctl stop "work@$unit" && echo stop
+      up[unit]=
+    else
+      systemctl start "work@$unit" && echo start
+      up[unit]=1
+    fi
+    [[ $2 == 0 ]] || sleep "$2"
+  done >>"$stage/asked"
+}
+
+# The same from several processes at once, in the background: $1 jobs in all, $2 seconds between two of one process.
+begin_load() {
+  local k
+  : >"$stage/asked"
+  loads=()
+  for k in 0 1 2 3; do
+    load $(($1 / 4)) "$2" "$k" 4 &
+    loads+=($!)
+  done
+}
+is_loading() {
+  local pid
+  for pid in "${loads[@]}"; do [[ ! -d /proc/$pid ]] || return 0; done
+  return 1
+}
+
+# Starts follow in the background with the ledger in $1 and further options, and sets $follow to its pid.
+start_follow() {
+  local state=$1
+  shift
+  setsid journalhook follow --hooks "$stage/hooks" --state-dir "$state" "$@" </dev/null >>"$stage/out" 2>&1 &
+  follow=$!
+}
+
+# What the ledger in $1 answers to the question $2; nothing while there is none.
+ask() { sqlite3 -readonly -cmd '.timeout 10000' "$1/journalhook.db" "$2" 2>/dev/null || true; }
+
+# Waits until all that has happened is answered and nothing is under way, by the ledger in $1, for $2 seconds at most.
+settle() {
+  local end=$((SECONDS + ${2:-120})) fences
+  fences=$(ask "$1" "SELECT coalesce(max(id), 0) FROM runs WHERE hook = '99-fence'")
+  sleep 0.3
+  systemctl start fence
+  until [[ $(ask "$1" "SELECT EXISTS(SELECT * FROM runs WHERE hook = '99-fence' AND id > ${fences:-0}) AND NOT EXISTS(
+    SELECT * FROM runs WHERE state IN ('pending', 'running', 'interrupted'))") == 1 ]]; do
+    ((SECONDS < end)) || { say "not settled after ${2:-120} s: $(ask "$1" 'SELECT state, count(*) FROM runs GROUP BY 1' | xargs)"; return; }
+    sleep 0.1
+  done
+}
+
+# The events that the journal tells, as `EVENT-ID UNIT EVENT`. The options are those of `journalhook events`.
+truth() {
+  journalctl --sync || true
+  journalhook events -q -o json "$@" |
+    sed -E 's/^\{"id":"([^"]*)","event":"([^"]*)","unit":"([^"]*)".*/\1 \3 \2/'
+}
+
+# `judge TRUTH RECORD LEDGER`: compares events with what the hook has written, and prints `EVENTS LOST DOUBLED REPEATED`.
+# Lost: an event without a run that came to its end, unless the third interruption has ended it. Doubled: an attempt that began
+# twice, or one that began though the attempt before was not cut off, or overlaps it, or is of no event, or is out of order.
+# Repeated: attempts after one that was cut off, as it must be.
+judge() {
+  ask "$3" "SELECT run, attempts.attempt, attempts.state FROM attempts JOIN runs ON runs.id = run" | tr '|' ' ' >"$stage/attempts"
+  awk -v details="$stage/judged" '
+    function complain(what) { print what >details }
+    FILENAME == ARGV[1] { event[$1] = $3; order[$1] = ++events; next }
+    FILENAME == ARGV[2] { state[$1, $2] = $3; next }
+    $1 == "begin" {
+      key = $2 SUBSEP $4
+      if (!($2 in event)) { doubled++; complain("no such event: " $0) }
+      if (key in begun) { doubled++; complain("begun twice: " $0) }
+      begun[key] = 1
+      if ($2 in last && last[$2] >= $4) { doubled++; complain("an earlier attempt again: " $0) }
+      if ($4 > 1) {
+        repeated++
+        if (state[$3, $4 - 1] != "interrupted") { doubled++; complain("the attempt before was not cut off: " $0) }
+      } else if (order[$2] < newest[$5]) { doubled++; complain("out of order: " $0) }
+      if (order[$2] > newest[$5]) newest[$5] = order[$2]
+      last[$2] = $4
+      run[$2] = $3
+    }
+    $1 == "end" {
+      if (last[$2] != $4) { doubled++; complain("an attempt outlived the next: " $0) }
+      ended[$2] = 1
+    }
+    END {
+      for (id in event) {
+        if (id in ended || (id in run && state[run[id], 3] == "interrupted")) continue
+        lost++
+        complain("lost: " id " " event[id])
+      }
+      print events + 0, lost + 0, doubled + 0, repeated + 0
+    }' "$1" "$stage/attempts" "$2"
+}
+
+# The answer of a scenario: `FAULTS EVENTS LOST DOUBLED REPEATED WHAT IS COMPARED`.
+answer() { echo "$*"; }
