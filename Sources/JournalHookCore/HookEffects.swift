@@ -37,8 +37,9 @@ package struct HookEffects: Sendable, Hashable {
   package init(exec: ExecCommand?, script: String?) {
     if let exec {
       // One word may be a shell's whole program.
-      for words in [exec.words.map(\.source)] + exec.words.dropFirst().map({ HookEffects.words($0.source) }) {
-        read(words)
+      read(exec.words.map(\.source))
+      for word in exec.words.dropFirst() where word.source.contains(" ") {
+        for command in HookEffects.commands(word.source) { read(HookEffects.words(String(command))) }
       }
     }
     guard let script else { return }
@@ -50,7 +51,7 @@ package struct HookEffects: Sendable, Hashable {
       if let equals = line.firstIndex(of: "="), line[..<equals].allSatisfy({ $0.isLetter || $0 == "_" }) {
         values[line[..<equals]] = line[line.index(after: equals)...].filter { !"\"'".contains($0) }[...]
       }
-      for command in line.split(whereSeparator: { ";|&".contains($0) }) {
+      for command in HookEffects.commands(line) {
         read(
           HookEffects.words(String(command)).flatMap { word in
             values[HookEffects.variable(word)].map { HookEffects.words(String($0)) } ?? [word]
@@ -64,9 +65,14 @@ package struct HookEffects: Sendable, Hashable {
     effects.contains { $0.touches(unit, of: own) }
   }
 
-  /// The words of a line, without what quotes, lists and calls need.
+  /// A line's commands, as far as a shell's separators part them.
+  private static func commands(_ line: some StringProtocol) -> [some StringProtocol] {
+    line.split(whereSeparator: { ";|&\n".contains($0) })
+  }
+
+  /// The words of a command, without what quotes, lists and calls need.
   private static func words(_ text: String) -> [String] {
-    text.split { $0.isWhitespace || "\"'`,()[]{}".contains($0) && $0 != "{" && $0 != "}" }.map(String.init)
+    text.split { $0.isWhitespace || "\"'`,()[]".contains($0) }.map(String.init)
   }
 
   /// The name in `$NAME` or `${NAME}`; empty for other words.
@@ -123,7 +129,7 @@ package struct HookEffects: Sendable, Hashable {
       let name = HookEffects.variable(unit)
       if unit == "%n" || unit == "%N" || name == "JOURNALHOOK_UNIT" {
         effects.insert(Effect(verb: verb, units: nil))
-      } else if name.isEmpty, !unit.hasPrefix("<"), !unit.hasPrefix(">") {
+      } else if name.isEmpty, !unit.contains(where: { "<>".contains($0) }) {
         // A specifier stands for what only the event tells.
         var pattern = ""
         var rest = unit[...]

@@ -81,7 +81,8 @@ struct ManagerText {
 
   /// What the manager says of a unit without a MESSAGE_ID, at the levels that are logged (service.c, unit.c, cgroup.c).
   private static let others = [
-    "Sent signal ", "Killing process ", "State '", "Failed to ", "Found left-over process ", "Unit process ",
+    "Consumed ", "Sent signal ", "Killing process ", "State '", "Failed to ", "Found left-over process ",
+    "Unit process ",
     "Control process ", "Got notification message ", "Supervising process ", "This usually indicates ", "Main process ",
     "Current command ", "Processes still around ", "Service will not restart", "Changed ",
   ]

@@ -206,6 +206,7 @@ package actor Follower {
       }
       // Of several machines' journals this, too, or the next start would take itself for the first.
       try ledger.save(cursor: "@\(since)", of: readers.name)
+      try ledger.makeDurable()
       reporter.say("Following the journal from \(Timestamp(microseconds: since)) on.", .following, priority: .info)
     } else if try ledger.position(of: readers.name) != nil {
       for reader in readers.all { try resume(reader) }
@@ -215,6 +216,7 @@ package actor Follower {
       for reader in readers.all {
         if let end = try reader.seekEnd() { try ledger.save(cursor: end.description, of: reader.name) }
       }
+      try ledger.makeDurable()
       reporter.say(
         "Following the journal for the first time: from its end on. Earlier events can be had by --since.", .following,
         priority: .info)

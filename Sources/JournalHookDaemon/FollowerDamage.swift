@@ -13,6 +13,7 @@ extension Follower {
       try reader.seek(realtime: time)
     }
     try ledger.save(cursor: "@\(time)", of: readers.name)
+    try ledger.makeDurable()
     ledger.removeDamageMark()
     reporter.say(
       "The ledger was damaged: \(damage.reason). It is set aside as \(damage.setAside ?? "nothing: it was gone"). Runs that "

@@ -84,6 +84,16 @@ package final class Ledger {
     try LedgerSchema.migrate(database)
   }
 
+  /// Waits until all that was written down is on disk, the database's name included.
+  ///
+  /// For what a power cut must not take away: that there is a ledger, and where it began. Without that the next start would be
+  /// the first one ever, and pass over all that was there.
+  func makeDurable() throws {
+    try database.query("PRAGMA wal_checkpoint(PASSIVE)")
+    let folder = try OwnedDescriptor.open(stateDirectory, O_RDONLY | O_DIRECTORY)
+    try SystemError.checkErrno(fsync(folder.rawValue), "write to disk", path: stateDirectory)
+  }
+
   private func checkVersion(atLeast oldest: Int64) throws {
     let version = try LedgerSchema.version(of: database)
     guard version <= LedgerSchema.version else {
