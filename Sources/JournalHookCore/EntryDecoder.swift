@@ -45,8 +45,8 @@ package struct EntryDecoder: Sendable {
     }
 
     func isAuthor(of entry: JournalEntry) -> Bool {
-      if let process, process.boot == entry.boot, entry["_PID"] == String(process.pid) { return true }
-      return entry["_COMM"] == "systemd" && entry["_SYSTEMD_UNIT"] == "user@\(uid).service"
+      if let process, process.boot == entry.boot, entry.has("_PID", String(process.pid)) { return true }
+      return entry.has("_COMM", "systemd") && entry.has("_SYSTEMD_UNIT", "user@\(uid).service")
         && entry["_SYSTEMD_USER_UNIT"] ?? "init.scope" == "init.scope"
     }
   }
@@ -59,20 +59,20 @@ package struct EntryDecoder: Sendable {
   package static let fields = FieldSet(managerFields + trustedFields)
 
   /// Those that the manager writes.
-  private static let managerFields = [
+  private static let managerFields: [StaticString] = [
     "MESSAGE", "MESSAGE_ID", "PRIORITY", "UNIT", "INVOCATION_ID", "USER_UNIT", "USER_INVOCATION_ID", "JOB_ID",
     "JOB_TYPE", "JOB_RESULT", "RESULT", "UNIT_RESULT", "EXIT_CODE", "EXIT_STATUS", "N_RESTARTS",
   ]
 
   /// Those that journald writes.
-  private static let trustedFields = [
+  private static let trustedFields: [StaticString] = [
     "_PID", "_UID", "_COMM", "_SYSTEMD_UNIT", "_SYSTEMD_USER_UNIT", "_TRANSPORT", "_MACHINE_ID", "_HOSTNAME",
   ]
 
   /// What the manager said; nil when the entry is not a manager's, or tells nothing about a unit's lifecycle.
   package func decode(_ entry: JournalEntry) -> ManagerEntry? {
-    guard let manager = author(of: entry), let machine = entry["_MACHINE_ID"] else { return nil }
-    let unitField = manager == .system ? "UNIT" : "USER_UNIT"
+    guard let (manager, machine) = author(of: entry) else { return nil }
+    let unitField: StaticString = manager == .system ? "UNIT" : "USER_UNIT"
     guard let unit = entry[unitField], UnitName(unit).isValid, !EntryDecoder.isAmbiguous(entry) else { return nil }
     let message = entry["MESSAGE"] ?? ""
     guard let text = text(of: entry, unit: unit, message: message) else { return nil }
@@ -94,7 +94,7 @@ package struct EntryDecoder: Sendable {
   /// `LogExtraFields=` (systemd 254) lets a unit's author append fields to its manager's own messages about it, and the journal
   /// does not keep the order of an entry's fields: of two values nobody can tell which is the manager's.
   private static func isAmbiguous(_ entry: JournalEntry) -> Bool {
-    managerFields.contains { entry.count(of: $0) > 1 }
+    entry.hasRepetitions && managerFields.contains { entry.count(of: $0) > 1 }
   }
 
   /// The job that a message is about. Others have none, whatever fields were appended to them.
@@ -112,26 +112,23 @@ package struct EntryDecoder: Sendable {
     return id == nil && type == nil && result == nil ? nil : .init(id: id, type: type, result: result)
   }
 
-  /// The manager that wrote the entry, if it is one that counts.
+  /// The manager that wrote the entry, and its machine, if it is one that counts.
   ///
   /// _PID, _UID and _TRANSPORT are set by journald from the kernel's word; every other field can be forged by anybody.
-  private func author(of entry: JournalEntry) -> Manager? {
-    guard entry["_TRANSPORT"] == "journal" else { return nil }
-    let machine: String?
+  private func author(of entry: JournalEntry) -> (manager: Manager, machine: String)? {
+    guard entry.has("_TRANSPORT", "journal") else { return nil }
+    let manager: Manager
+    let own: String?
     switch trust {
-    case .user(let manager):
-      guard entry["_UID"] == String(manager.uid), manager.machine ?? entry["_MACHINE_ID"] == entry["_MACHINE_ID"],
-        manager.isAuthor(of: entry)
-      else { return nil }
-      return .user(manager.uid)
-    case .localSystem(let own): machine = own
-    case .remote(let bound): machine = bound
-    case .anySystem: machine = nil
+    case .user(let trusted):
+      guard entry.has("_UID", String(trusted.uid)), trusted.isAuthor(of: entry) else { return nil }
+      (manager, own) = (.user(trusted.uid), trusted.machine)
+    case .localSystem(let machine), .remote(let machine): (manager, own) = (.system, machine)
+    case .anySystem: (manager, own) = (.system, nil)
     }
-    guard entry["_PID"] == "1", entry["_UID"] == "0", machine ?? entry["_MACHINE_ID"] == entry["_MACHINE_ID"] else {
-      return nil
-    }
-    return .system
+    if manager == .system, !entry.has("_PID", "1") || !entry.has("_UID", "0") { return nil }
+    if let own { return entry.has("_MACHINE_ID", own) ? (manager, own) : nil }
+    return entry["_MACHINE_ID"].map { (manager, $0) }
   }
 
   private func text(of entry: JournalEntry, unit: String, message: String) -> ManagerText? {

@@ -3,63 +3,81 @@ package struct JSONObject: Sendable {
   /// The object without its last brace.
   private var open: [UInt8] = [UInt8(ascii: "{")]
 
-  package init() { open.reserveCapacity(1024) }
+  package init() {
+    // Enough for most, and little enough for malloc(3) to have it at hand.
+    open.reserveCapacity(960)
+  }
 
   /// Adds a text; nothing when it is nil.
-  package mutating func add(_ key: String, _ value: String?) {
+  package mutating func add(_ key: StaticString, _ value: String?) {
     guard let value else { return }
     begin(key)
     quote(value)
   }
 
+  /// Adds a text under a key that is not ours, so that it may have to be escaped; nothing when it is nil.
+  package mutating func add(named key: String, _ value: String?) {
+    guard let value else { return }
+    if open.count > 1 { open.append(UInt8(ascii: ",")) }
+    quote(key)
+    open.append(UInt8(ascii: ":"))
+    quote(value)
+  }
+
   /// Adds a number; nothing when it is nil.
-  package mutating func add(_ key: String, _ value: (some BinaryInteger)?) {
+  package mutating func add(_ key: StaticString, _ value: (some BinaryInteger)?) {
     guard let value else { return }
     begin(key)
     open += value.description.utf8
   }
 
   /// Adds a truth value; nothing when it is nil.
-  package mutating func add(_ key: String, _ value: Bool?) {
+  package mutating func add(_ key: StaticString, _ value: Bool?) {
     guard let value else { return }
     begin(key)
     open += (value ? "true" : "false").utf8
   }
 
   /// Adds an object; nothing when it is nil.
-  package mutating func add(_ key: String, _ value: JSONObject?) {
+  package mutating func add(_ key: StaticString, _ value: JSONObject?) {
     guard let value else { return }
     begin(key)
-    open += value.bytes
+    open += value.bytes()
   }
 
   /// Adds a list of objects.
-  package mutating func add(_ key: String, _ values: [JSONObject]) {
-    addList(key, values) { $0.open += $1.bytes }
+  package mutating func add(_ key: StaticString, _ values: [JSONObject]) {
+    addList(key, values) { $0.open += $1.bytes() }
   }
 
   /// Adds a list of texts.
-  package mutating func add(_ key: String, _ values: [String]) {
+  package mutating func add(_ key: StaticString, _ values: [String]) {
     addList(key, values) { $0.quote($1) }
   }
 
   /// The object's text in UTF-8.
-  package var bytes: [UInt8] { open + [UInt8(ascii: "}")] }
-
-  /// The object.
-  package var text: String { String(decoding: bytes, as: UTF8.self) }
-
-  private mutating func begin(_ key: String) {
-    if open.count > 1 { open.append(UInt8(ascii: ",")) }
-    // Keys are ours: there is nothing in them to be escaped.
-    open.append(UInt8(ascii: "\""))
-    var key = key
-    key.withUTF8 { unsafe open.append(contentsOf: $0) }
-    open.append(UInt8(ascii: "\""))
-    open.append(UInt8(ascii: ":"))
+  package consuming func bytes() -> [UInt8] {
+    open.append(UInt8(ascii: "}"))
+    return open
   }
 
-  private mutating func addList<Value>(_ key: String, _ values: [Value], _ add: (inout JSONObject, Value) -> Void) {
+  /// The object.
+  package var text: String { String(decoding: bytes(), as: UTF8.self) }
+
+  private mutating func begin(_ key: StaticString) {
+    let isFirst = open.count == 1
+    open.append(addingCapacity: key.utf8CodeUnitCount + 4) { text in
+      if !isFirst { text.append(UInt8(ascii: ",")) }
+      text.append(UInt8(ascii: "\""))
+      // Keys are ours: there is nothing in them to be escaped.
+      key.withUTF8Buffer { unsafe text.append(copying: $0.span) }
+      text.append(UInt8(ascii: "\""))
+      text.append(UInt8(ascii: ":"))
+    }
+  }
+
+  private mutating func addList<Value>(_ key: StaticString, _ values: [Value], _ add: (inout JSONObject, Value) -> Void)
+  {
     begin(key)
     open.append(UInt8(ascii: "["))
     for (index, value) in values.enumerated() {
@@ -70,32 +88,44 @@ package struct JSONObject: Sendable {
   }
 
   /// Adds a text as a JSON string (RFC 8259): quotes, backslashes and control characters escaped.
-  private mutating func quote(_ text: String) {
-    open.append(UInt8(ascii: "\""))
-    var text = text
-    text.withUTF8 { unsafe escape($0) }
-    open.append(UInt8(ascii: "\""))
+  private mutating func quote(_ value: String) {
+    let value = value.utf8Span.span
+    if JSONObject.isPlain(value) {
+      open.append(addingCapacity: value.count + 2) { text in
+        text.append(UInt8(ascii: "\""))
+        text.append(copying: value)
+        text.append(UInt8(ascii: "\""))
+      }
+    } else {
+      open.append(UInt8(ascii: "\""))
+      for index in value.indices { escape(value[index]) }
+      open.append(UInt8(ascii: "\""))
+    }
   }
 
-  private mutating func escape(_ text: UnsafeBufferPointer<UInt8>) {
-    var plain = 0
-    for place in 0..<text.count {
-      // What has to be escaped is ASCII, and so one byte each.
-      let byte = unsafe text[place]
-      guard byte < 0x20 || byte == 0x22 || byte == 0x5C || byte == 0x7F else { continue }
-      unsafe open.append(contentsOf: text[plain..<place])
-      plain = place + 1
-      open.append(UInt8(ascii: "\\"))
-      switch byte {
-      case 0x22: open.append(UInt8(ascii: "\""))
-      case 0x5C: open.append(UInt8(ascii: "\\"))
-      case 0x0A: open.append(UInt8(ascii: "n"))
-      case 0x0D: open.append(UInt8(ascii: "r"))
-      case 0x09: open.append(UInt8(ascii: "t"))
-      default: open += (byte < 0x10 ? "u000" : "u00").utf8 + Array(String(byte, radix: 16).utf8)
+  /// Whether nothing in a text need be escaped, as in nearly all. Without a branch for each byte, many are looked at at once.
+  private static func isPlain(_ text: Span<UInt8>) -> Bool {
+    unsafe text.withUnsafeBufferPointer { bytes in
+      var special: UInt8 = 0
+      for index in 0..<bytes.count {
+        let byte = unsafe bytes[index]
+        special |= (byte < 0x20 ? 1 : 0) | (byte == 0x22 ? 1 : 0) | (byte == 0x5C ? 1 : 0) | (byte == 0x7F ? 1 : 0)
       }
+      return special == 0
     }
-    unsafe open.append(contentsOf: UnsafeBufferPointer(rebasing: text[plain...]))
+  }
+
+  private mutating func escape(_ byte: UInt8) {
+    // What has to be escaped is ASCII, and so one byte each.
+    switch byte {
+    case 0x22: open += "\\\"".utf8
+    case 0x5C: open += "\\\\".utf8
+    case 0x0A: open += "\\n".utf8
+    case 0x0D: open += "\\r".utf8
+    case 0x09: open += "\\t".utf8
+    case 0..<0x20, 0x7F: open += ((byte < 0x10 ? "\\u000" : "\\u00") + String(byte, radix: 16)).utf8
+    default: open.append(byte)
+    }
   }
 
   /// The object on several lines, one member each.
@@ -131,5 +161,19 @@ package struct JSONObject: Sendable {
       }
     }
     return result
+  }
+}
+
+extension OutputSpan<UInt8> {
+  /// Adds bytes all at once; one by one they would be most of the work.
+  fileprivate mutating func append(copying bytes: Span<UInt8>) {
+    precondition(bytes.count <= freeCapacity)
+    unsafe withUnsafeMutableBufferPointer { free, count in
+      unsafe bytes.withUnsafeBufferPointer { bytes in
+        guard let source = bytes.baseAddress, let start = free.baseAddress else { return }
+        unsafe (start + count).initialize(from: source, count: bytes.count)
+      }
+      count += bytes.count
+    }
   }
 }

@@ -18,7 +18,7 @@ package enum JournaldMessage: Sendable, Equatable {
   package static let patience: UInt64 = 1_000_000
 
   /// The fields that reading needs.
-  package static let fields = [
+  package static let fields: [StaticString] = [
     "MESSAGE", "MESSAGE_ID", "N_DROPPED", "_TRANSPORT", "_MACHINE_ID", "_SOURCE_REALTIME_TIMESTAMP",
   ]
 

@@ -29,10 +29,12 @@ package struct LifecycleTracker: Sendable {
   package private(set) var units: [Key: UnitState] = [:]
   /// The boot of each machine that the last entries belong to.
   package private(set) var boots: [String: String] = [:]
+  /// That of the last entry; nearly always that of the next, too.
+  private var origin: EventOrigin?
   /// Units with a waiting event.
   private var waiting: Set<Key> = []
-  /// Units whose state has changed since `takeChanges`.
-  private var changed: Set<Key> = []
+  /// Units whose state has changed since `takeChanges`, once for each time.
+  private var changed: [Key] = []
 
   /// Of this machine: the boot that it is in. What was before its last soft reboot is forgotten at the first entry behind it.
   package var currentBoot: CurrentBoot?
@@ -58,25 +60,33 @@ package struct LifecycleTracker: Sendable {
     return (turn == .up ? state.lastDown : state.lastUp) > event.monotonic
   }
 
-  /// The units whose state has changed since the last call; a unit that is not in `units` any more was forgotten.
-  package mutating func takeChanges() -> Set<Key> {
+  /// The units whose state has changed since the last call, once for each time; a unit that is not in `units` any more was
+  /// forgotten.
+  package mutating func takeChanges() -> [Key] {
     defer { changed = [] }
     return changed
   }
 
   /// The events that an entry tells, in order. Events of other units that have waited long enough come first.
   package mutating func process(_ entry: ManagerEntry) -> [LifecycleEvent] {
-    var events = enter(entry.boot, of: entry.machine, at: entry.monotonic)
-    if isWaiting { events += flush(machine: entry.machine, until: entry.monotonic) }
-
-    let key = Key(machine: entry.machine, manager: entry.manager, unit: entry.unit)
-    var step = TrackerStep(state: units[key] ?? UnitState(), entry: entry)
-    step.run()
-    events += step.events
-    step.state.noteTurns(of: step.events)
-    store(step.state, for: key)
-    if units.count > LifecycleTracker.capacity { events += forgetSome() }
+    var events: [LifecycleEvent] = []
+    process(entry, into: &events)
     return events
+  }
+
+  /// Adds the events that an entry tells to others.
+  package mutating func process(_ entry: consuming ManagerEntry, into events: inout [LifecycleEvent]) {
+    let last = origin.flatMap { $0.isOrigin(of: entry) ? $0 : nil }
+    // Nearly always the boot is that of the last entry, and need not be looked up.
+    if last == nil || currentBoot != nil { events += enter(entry.boot, of: entry.machine, at: entry.monotonic) }
+    let origin = last ?? EventOrigin(machine: entry.machine, boot: entry.boot, manager: entry.manager)
+    self.origin = origin
+    if isWaiting { events += flush(machine: entry.machine, until: entry.monotonic) }
+    let key = Key(machine: entry.machine, manager: entry.manager, unit: entry.unit)
+    var step = TrackerStep(entry: entry, origin: origin)
+    step.run(on: &units[key, default: UnitState()], telling: &events)
+    note(key, isWaiting: step.leavesWaiting)
+    if units.count > LifecycleTracker.capacity { events += forgetSome() }
   }
 
   /// The events that have waited until now, in microseconds since the machine's boot, and need wait no longer.
@@ -98,8 +108,8 @@ package struct LifecycleTracker: Sendable {
     for key in keys {
       guard var state = units[key] else { continue }
       let told = state.tellWaiting(restart: false)
+      for event in told { state.noteTurn(event.kind, at: event.monotonic) }
       events += told
-      state.noteTurns(of: told)
       store(state, for: key)
     }
     return events.sorted(by: LifecycleTracker.isBefore)
@@ -107,8 +117,12 @@ package struct LifecycleTracker: Sendable {
 
   private mutating func store(_ state: UnitState, for key: Key) {
     units[key] = state
-    changed.insert(key)
-    if state.isWaiting { waiting.insert(key) } else { waiting.remove(key) }
+    note(key, isWaiting: state.isWaiting)
+  }
+
+  private mutating func note(_ key: Key, isWaiting: Bool) {
+    changed.append(key)
+    if isWaiting { waiting.insert(key) } else if !waiting.isEmpty { waiting.remove(key) }
   }
 
   /// A machine has booted anew: nothing that was up is up any more, and what waited is told. Restarts that the shutdown has
@@ -119,8 +133,9 @@ package struct LifecycleTracker: Sendable {
 
   /// Takes note of the boot that a machine is in at a time in microseconds since that boot.
   package mutating func enter(_ boot: String, of machine: String, at monotonic: UInt64) -> [LifecycleEvent] {
-    defer { boots[machine] = boot }
-    if let known = boots[machine], known != boot { return forgetBoot(of: machine) }
+    let known = boots.updateValue(boot, forKey: machine)
+    if known != boot { origin = nil }
+    if let known, known != boot { return forgetBoot(of: machine) }
     guard !isBehindSoftReboot, let currentBoot, currentBoot.softReboot > 0, !currentBoot.isLater(than: boot, monotonic)
     else { return [] }
     isBehindSoftReboot = true
@@ -149,7 +164,7 @@ package struct LifecycleTracker: Sendable {
       if let failed = state.tellFailedRestart() { events.append(failed) }
       units[key] = nil
       waiting.remove(key)
-      changed.insert(key)
+      changed.append(key)
     }
     return events.sorted(by: LifecycleTracker.isBefore)
   }
@@ -157,54 +172,6 @@ package struct LifecycleTracker: Sendable {
   /// A fixed order, whatever the order in a dictionary; a `stopped` comes before the `failed` of its entry.
   private static func isBefore(_ one: LifecycleEvent, _ other: LifecycleEvent) -> Bool {
     (one.monotonic, one.unit) < (other.monotonic, other.unit)
-  }
-}
-
-extension UnitState {
-  mutating func noteTurns(of events: [LifecycleEvent]) {
-    for event in events {
-      switch event.kind.turn {
-      case .up: lastUp = event.monotonic
-      case .down: lastDown = event.monotonic
-      case nil: break
-      }
-    }
-  }
-
-  /// Gives out what waits: the `stopped`, and the `failed` with it or alone.
-  mutating func tellWaiting(restart: Bool, from entry: ManagerEntry? = nil) -> [LifecycleEvent] {
-    var events: [LifecycleEvent] = []
-    if var stopped = pending {
-      phase = .down
-      wentDown = true
-      stopped.restart = restart
-      if let entry { stopped.take(from: entry) }
-      unansweredRestart = restart ? stopped : nil
-      events.append(stopped)
-    }
-    if let failed = pendingFailure {
-      failedTold = true
-      events.append(failed)
-    }
-    pending = nil
-    pendingFailure = nil
-    awaitsStart = false
-    return events
-  }
-
-  /// The `stopped` that tells that a restart has not brought the unit up again; nil when none is owed.
-  ///
-  /// - Parameter entry: what has shown it; without one it is told as of the stop.
-  mutating func tellFailedRestart(by entry: ManagerEntry? = nil) -> LifecycleEvent? {
-    guard var stopped = unansweredRestart else { return nil }
-    unansweredRestart = nil
-    stopped.restart = false
-    stopped.source = .restartFailed
-    stopped.id = EventID.derive(
-      machine: stopped.machine, boot: stopped.boot, manager: stopped.manager, unit: stopped.unit, kind: .stopped,
-      source: .restartFailed, invocation: stopped.invocation, monotonic: stopped.monotonic)
-    if let entry { stopped.take(from: entry) }
-    return stopped
   }
 }
 

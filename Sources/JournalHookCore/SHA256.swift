@@ -1,70 +1,97 @@
+internal import Systemd
+
 /// The hash function of FIPS 180-4, for event ids.
 ///
 /// They must not collide even for unit names that somebody chose for it (mounts have such names), and neither libsystemd nor
 /// SQLite offers one; swift-crypto would bring in all of BoringSSL.
-enum SHA256 {
+struct SHA256: Sendable {
+  private typealias State = InlineArray<8, UInt32>
+  private typealias Schedule = InlineArray<16, UInt32>
+
+  private var state = initialState
+  /// The block that is being filled.
+  private var block = InlineArray<64, UInt8>(repeating: 0)
+  /// How many bytes there were.
+  private var length = 0
+
+  /// Goes on with more of the message.
+  mutating func update(_ text: String) {
+    let bytes = text.utf8Span.span
+    for index in bytes.indices { append(bytes[index]) }
+  }
+
   /// The hash, or its first digits.
-  static func hexadecimalDigest(of message: [UInt8], digits count: Int = 64) -> String {
-    var state = initialState
+  consuming func hexadecimalDigest(digits count: Int = 64) -> String {
     // A one bit, zeros up to 8 bytes before a block's end, the length in bits.
-    var padded = message
-    padded.append(0x80)
-    while padded.count % 64 != 56 { padded.append(0) }
-    let bits = UInt64(message.count) * 8
-    for shift in stride(from: UInt64(56), through: 0, by: -8) {
-      padded.append(UInt8(truncatingIfNeeded: bits &>> shift))
-    }
-    // A long journal takes thousands of ids a second: nothing in here is allocated or checked twice.
-    unsafe withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 64) { schedule in
-      unsafe roundConstants.withUnsafeBufferPointer { constants in
-        unsafe padded.withUnsafeBufferPointer { message in
-          for start in stride(from: 0, to: message.count, by: 64) {
-            unsafe compress(message, start, schedule, constants, into: &state)
-          }
-        }
-      }
-    }
-    return unsafe String(unsafeUninitializedCapacity: count) { text in
-      for index in 0..<count {
-        let digit = UInt8(truncatingIfNeeded: (state[index / 8] &>> UInt32(28 - index % 8 * 4)) & 15)
-        unsafe text[index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
-      }
-      return count
+    let bits = UInt64(length) * 8
+    append(0x80)
+    while length % 64 != 56 { append(0) }
+    for shift in stride(from: UInt64(56), through: 0, by: -8) { append(UInt8(truncatingIfNeeded: bits &>> shift)) }
+    let digest = State { state[$0].bigEndian }
+    return unsafe withUnsafeBytes(of: digest) { digest in
+      unsafe String(hexadecimal: UnsafeRawBufferPointer(rebasing: digest[..<(count / 2)]))
     }
   }
 
-  private typealias State = InlineArray<8, UInt32>
+  @inline(__always)
+  private mutating func append(_ byte: UInt8) {
+    block[length & 63] = byte
+    length &+= 1
+    if length & 63 == 0 { compress() }
+  }
 
-  private static func compress(
-    _ message: UnsafeBufferPointer<UInt8>, _ start: Int, _ schedule: UnsafeMutableBufferPointer<UInt32>,
-    _ constants: UnsafeBufferPointer<UInt32>, into state: inout State
-  ) {
-    for index in 0..<16 {
-      let at = start &+ index &* 4
-      let high = unsafe UInt32(message[at]) &<< 24 | UInt32(message[at &+ 1]) &<< 16
-      unsafe schedule[index] = high | UInt32(message[at &+ 2]) &<< 8 | UInt32(message[at &+ 3])
+  /// Takes the block. A long journal takes thousands of ids a second: nothing in here is allocated.
+  private mutating func compress() {
+    var schedule = Schedule { index in
+      let at = index &* 4
+      let high = UInt32(block[at]) &<< 24 | UInt32(block[at &+ 1]) &<< 16
+      return high | UInt32(block[at &+ 2]) &<< 8 | UInt32(block[at &+ 3])
     }
-    for index in 16..<64 {
-      let a = unsafe schedule[index &- 15]
-      let b = unsafe schedule[index &- 2]
-      let s0 = rotate(a, 7) ^ rotate(a, 18) ^ (a &>> 3)
-      let s1 = rotate(b, 17) ^ rotate(b, 19) ^ (b &>> 10)
-      unsafe schedule[index] = schedule[index &- 16] &+ s0 &+ schedule[index &- 7] &+ s1
-    }
-    // Eight words that move on by one place each round: names of their own instead of an array per round.
+    let constants = SHA256.roundConstants.span
     var (a, b, c, d) = (state[0], state[1], state[2], state[3])
     var (e, f, g, h) = (state[4], state[5], state[6], state[7])
-    for index in 0..<64 {
-      let s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)
-      let choice = (e & f) ^ (~e & g)
-      let t1 = unsafe h &+ s1 &+ choice &+ constants[index] &+ schedule[index]
-      let s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)
-      let majority = (a & b) ^ (a & c) ^ (b & c)
-      (h, g, f, e) = (g, f, e, d &+ t1)
-      (d, c, b, a) = (c, b, a, t1 &+ s0 &+ majority)
+    for index in stride(from: 0, to: 64, by: 8) {
+      let w = index & 15
+      if index > 15 { SHA256.extend(&schedule, from: w) }
+      let k = constants.extracting(index..<index + 8)
+      // The words move on by one place each round; after eight rounds they are where they were.
+      SHA256.round(a, b, c, &d, e, f, g, &h, k[0] &+ schedule[w])
+      SHA256.round(h, a, b, &c, d, e, f, &g, k[1] &+ schedule[w &+ 1])
+      SHA256.round(g, h, a, &b, c, d, e, &f, k[2] &+ schedule[w &+ 2])
+      SHA256.round(f, g, h, &a, b, c, d, &e, k[3] &+ schedule[w &+ 3])
+      SHA256.round(e, f, g, &h, a, b, c, &d, k[4] &+ schedule[w &+ 4])
+      SHA256.round(d, e, f, &g, h, a, b, &c, k[5] &+ schedule[w &+ 5])
+      SHA256.round(c, d, e, &f, g, h, a, &b, k[6] &+ schedule[w &+ 6])
+      SHA256.round(b, c, d, &e, f, g, h, &a, k[7] &+ schedule[w &+ 7])
     }
     let words: State = [a, b, c, d, e, f, g, h]
     for index in 0..<8 { state[index] &+= words[index] }
+  }
+
+  /// Makes the next eight words of the message schedule, in place of those of sixteen rounds before.
+  @inline(__always)
+  private static func extend(_ schedule: inout Schedule, from start: Int) {
+    for index in start..<start &+ 8 {
+      let a = schedule[(index &+ 1) & 15]
+      let b = schedule[(index &+ 14) & 15]
+      let s0 = rotate(a, 7) ^ rotate(a, 18) ^ (a &>> 3)
+      let s1 = rotate(b, 17) ^ rotate(b, 19) ^ (b &>> 10)
+      schedule[index] &+= s0 &+ schedule[(index &+ 9) & 15] &+ s1
+    }
+  }
+
+  @inline(__always)
+  private static func round(
+    _ a: UInt32, _ b: UInt32, _ c: UInt32, _ d: inout UInt32, _ e: UInt32, _ f: UInt32, _ g: UInt32,
+    _ h: inout UInt32, _ input: UInt32
+  ) {
+    let s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)
+    let choice = g ^ (e & (f ^ g))
+    h &+= s1 &+ choice &+ input
+    d &+= h
+    let s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)
+    let majority = (a & b) | (c & (a | b))
+    h &+= s0 &+ majority
   }
 
   @inline(__always)

@@ -1,15 +1,33 @@
 /// One entry meeting one unit's state: the rules of the contract's section 2.
 struct TrackerStep {
-  var state: UnitState
-  let entry: ManagerEntry
-  private(set) var events: [LifecycleEvent] = []
+  private var state = UnitState()
+  private var events: [LifecycleEvent] = []
+  /// Whether an event waits after it.
+  private(set) var leavesWaiting = false
+  private let entry: ManagerEntry
+  private let origin: EventOrigin
 
-  init(state: UnitState, entry: ManagerEntry) {
-    self.state = state
+  init(entry: consuming ManagerEntry, origin: EventOrigin) {
     self.entry = entry
+    self.origin = origin
   }
 
-  mutating func run() {
+  /// Changes the unit's state, and adds what is told to other events.
+  mutating func run(on state: inout UnitState, telling events: inout [LifecycleEvent]) {
+    // Both are lent: to copy them would be most of the work.
+    swap(&self.state, &state)
+    swap(&self.events, &events)
+    let before = self.events.count
+    run()
+    for index in before..<self.events.count {
+      self.state.noteTurn(self.events[index].kind, at: self.events[index].monotonic)
+    }
+    leavesWaiting = self.state.isWaiting
+    swap(&self.state, &state)
+    swap(&self.events, &events)
+  }
+
+  private mutating func run() {
     // A unit's invocations follow each other: one that is over has nothing more to tell.
     if let invocation = entry.invocation, state.previousInvocations.contains(invocation) { return }
     state.lastSeen = entry.monotonic
@@ -41,14 +59,14 @@ struct TrackerStep {
   private mutating func settle() {
     guard state.isWaiting else { return }
     let isStart = entry.kind == .starting || entry.kind == .started
-    switch (entry.kind, isStopWaiting: state.pending != nil, state.awaitsStart) {
+    switch (entry.kind, isStopWaiting: state.isStopWaiting, state.awaitsStart) {
     case (.stopped, true, false), (.failureResult, true, true), (.failureResult, false, _): return
     case (.startFailed, true, false) where state.pendingFailure != nil: return
     default: break
     }
     // A start by the stop's job shows a restart whose UNIT_STOPPED was lost.
     let isSameJob = entry.job?.id != nil && entry.job?.id == state.stopJob
-    let restart = state.pending != nil && isStart && (state.awaitsStart || isSameJob)
+    let restart = state.isStopWaiting && isStart && (state.awaitsStart || isSameJob)
     events += state.tellWaiting(restart: restart)
     if restart {
       state.restartJob = state.stopJob
@@ -241,7 +259,7 @@ struct TrackerStep {
       if !state.failedTold { state.pendingFailure = event(.failed, result: result) }
       state.pendingFailure?.result = result
       state.failedTold = true
-      if state.pending == nil { events += state.tellWaiting(restart: false) }
+      if !state.isStopWaiting { events += state.tellWaiting(restart: false) }
     } else if result == "start-limit-hit" || state.startLimitHit {
       startLimitHit()
     } else if !state.failedTold {
@@ -282,7 +300,7 @@ struct TrackerStep {
       events += state.tellWaiting(restart: false)
       return
     }
-    if state.pending == nil, state.phase == .up || state.phase == .unknown {
+    if !state.isStopWaiting, state.phase == .up || state.phase == .unknown {
       state.pending = event(.stopped, result: "success")
     }
     state.succeededWhileStarting = false
@@ -291,7 +309,7 @@ struct TrackerStep {
       return
     }
     let restart = entry.job?.type == "restart"
-    if state.pending != nil {
+    if state.isStopWaiting {
       endRestart()
       events += state.tellWaiting(restart: restart, from: entry)
     }
@@ -309,7 +327,7 @@ struct TrackerStep {
   /// that comes up again at once, before `LifecycleTracker.patience` is over, counts as restarted: with a stop and a start
   /// in quick succession that is wrong about the cause, but both ends agree.
   private mutating func awaitStart() {
-    guard state.pending != nil else {
+    guard state.isStopWaiting else {
       // It was down: a start was stopped, or an automatic restart goes on.
       state.phase = .down
       return
@@ -344,9 +362,8 @@ struct TrackerStep {
     _ kind: LifecycleEvent.Kind, result: String? = nil, restart: Bool? = nil, auto: Bool? = nil,
     nRestarts: UInt32? = nil, invocation: String?? = nil
   ) {
-    var event = event(kind, result: result, restart: restart, auto: auto, invocation: invocation)
-    if let nRestarts { event.nRestarts = nRestarts }
-    events.append(event)
+    events.append(event(kind, result: result, restart: restart, auto: auto, invocation: invocation))
+    if let nRestarts { events[events.count - 1].nRestarts = nRestarts }
   }
 
   private func event(
@@ -357,10 +374,8 @@ struct TrackerStep {
     let isEnd = kind == .stopped || kind == .failed
     let isAuto = kind == .restarting || auto == true
     return LifecycleEvent(
-      id: EventID.derive(
-        machine: entry.machine, boot: entry.boot, manager: entry.manager, unit: entry.unit, kind: kind,
-        source: .journal,
-        invocation: invocation, monotonic: entry.monotonic),
+      id: origin.id(
+        unit: entry.unit, kind: kind, source: .journal, invocation: invocation, monotonic: entry.monotonic),
       kind: kind, unit: entry.unit, result: result, restart: restart, auto: auto, invocation: invocation,
       job: entry.job, exitCode: isEnd ? state.exitCode : nil, exitStatus: isEnd ? state.exitStatus : nil,
       nRestarts: isAuto ? state.nRestarts : nil, message: entry.message, realtime: entry.realtime,

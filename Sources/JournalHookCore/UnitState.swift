@@ -25,20 +25,20 @@ package struct UnitState: Sendable, Equatable {
   /// Its number, where the manager tells it.
   package var stopJob: UInt32?
   /// A `stopped` that waits for the stop job's UNIT_STOPPED, which tells whether it is a restart.
-  package var pending: LifecycleEvent?
+  @Aside package var pending: LifecycleEvent?
   /// UNIT_STOPPED has come, without the job's type (up to systemd 234): whether it is a restart shows only by a start that
   /// follows at once.
   package var awaitsStart = false
   /// A `failed` that waits: with `pending`, while it is not clear whether the unit had been up or its start has failed;
   /// alone, for the result, which up to systemd 234 is logged behind the job's end.
-  package var pendingFailure: LifecycleEvent?
+  @Aside package var pendingFailure: LifecycleEvent?
 
   /// The restart job that has taken the unit down.
   package var restartJob: UInt32?
   /// A restart job without a number (before systemd 240) has taken the unit down.
   package var isRestarting = false
   /// The last `stopped`, if it was told with `restart` and nothing has answered it yet.
-  package var unansweredRestart: LifecycleEvent?
+  @Aside package var unansweredRestart: LifecycleEvent?
   /// A `stopped` was told since the last `started`.
   package var wentDown = false
   /// systemd has scheduled an automatic restart.
@@ -79,9 +79,56 @@ package struct UnitState: Sendable, Equatable {
     stopJob = nil
   }
 
+  /// Whether a `stopped` waits.
+  var isStopWaiting: Bool { !_pending.isEmpty }
+
   /// Whether an event waits for the unit's next entry.
-  var isWaiting: Bool { pending != nil || pendingFailure != nil }
+  var isWaiting: Bool { isStopWaiting || !_pendingFailure.isEmpty }
 
   /// Whether nothing is open, so that forgetting the unit can at worst make its next entry a first one.
-  var isSettled: Bool { phase == .down && !isWaiting && unansweredRestart == nil && !isAutoRestart }
+  var isSettled: Bool { phase == .down && !isWaiting && _unansweredRestart.isEmpty && !isAutoRestart }
+}
+
+extension UnitState {
+  mutating func noteTurn(_ kind: LifecycleEvent.Kind, at monotonic: UInt64) {
+    switch kind.turn {
+    case .up: lastUp = monotonic
+    case .down: lastDown = monotonic
+    case nil: break
+    }
+  }
+
+  /// Gives out what waits: the `stopped`, and the `failed` with it or alone.
+  mutating func tellWaiting(restart: Bool, from entry: ManagerEntry? = nil) -> [LifecycleEvent] {
+    var events: [LifecycleEvent] = []
+    if var stopped = _pending.take() {
+      phase = .down
+      wentDown = true
+      stopped.restart = restart
+      if let entry { stopped.take(from: entry) }
+      unansweredRestart = restart ? stopped : nil
+      events.append(stopped)
+    }
+    if let failed = _pendingFailure.take() {
+      failedTold = true
+      events.append(failed)
+    }
+    awaitsStart = false
+    return events
+  }
+
+  /// The `stopped` that tells that a restart has not brought the unit up again; nil when none is owed.
+  ///
+  /// - Parameter entry: what has shown it; without one it is told as of the stop.
+  mutating func tellFailedRestart(by entry: ManagerEntry? = nil) -> LifecycleEvent? {
+    guard var stopped = _unansweredRestart.take() else { return nil }
+    stopped.restart = false
+    stopped.source = .restartFailed
+    let origin = EventOrigin(machine: stopped.machine, boot: stopped.boot, manager: stopped.manager)
+    stopped.id = origin.id(
+      unit: stopped.unit, kind: .stopped, source: .restartFailed, invocation: stopped.invocation,
+      monotonic: stopped.monotonic)
+    if let entry { stopped.take(from: entry) }
+    return stopped
+  }
 }

@@ -35,7 +35,7 @@ package struct EventHistory {
   /// Gives the events, the oldest first. The readers are at the journal's end then.
   package func forward(_ show: (LifecycleEvent) -> Void) throws {
     let sources = try boot == nil ? readers.all.map(stream) : bootSources()
-    try merge(sources, isBefore: { $0.realtime < $1.realtime }) {
+    try merge(sources, isBefore: <) {
       show($0)
       return true
     }
@@ -44,7 +44,7 @@ package struct EventHistory {
   /// Gives the events, the newest first, until `show` says that it is enough. The readers are at the journal's end then.
   package func backward(_ show: (LifecycleEvent) -> Bool) throws {
     let sources = try bootSources().map { source in { try source().map { $0.reversed() } } as Source }
-    try merge(sources, isBefore: { $0.realtime > $1.realtime }, show)
+    try merge(sources, isBefore: >, show)
   }
 
   /// The last so many events, the oldest first.
@@ -72,10 +72,11 @@ package struct EventHistory {
     var isAtEnd = false
     return {
       if isAtEnd { return nil }
-      var batch = try reader.read(limit: 1024, until: until)
+      // Few at a time: what was just read is still at hand, for the processor and for malloc(3), when it is shown.
+      var batch = try reader.read(limit: 16, until: until)
       isAtEnd = batch.isAtEnd
       if isAtEnd { batch.events += rest(of: reader) }
-      return batch.events.filter(isWanted)
+      return batch.events
     }
   }
 
@@ -114,7 +115,7 @@ package struct EventHistory {
       var batch = try reader.read(limit: 1024, until: until)
       if batch.isAtEnd { batch.events += rest(of: reader) }
       // The next boot's first entry tells what the end of this one has left open.
-      events += batch.events.filter { $0.boot == boot.id && isWanted($0) }
+      events += batch.events.filter { $0.boot == boot.id }
       if batch.isAtEnd || reader.boot != boot.id { return events }
     }
   }
@@ -122,19 +123,19 @@ package struct EventHistory {
   // MARK: All machines
 
   private func merge(
-    _ sources: [Source], isBefore: (LifecycleEvent, LifecycleEvent) -> Bool, _ show: (LifecycleEvent) -> Bool
+    _ sources: [Source], isBefore: (UInt64, UInt64) -> Bool, _ show: (LifecycleEvent) -> Bool
   ) throws {
     var open = sources.map { (source: $0, events: ArraySlice<LifecycleEvent>()) }
     while true {
-      var first: Int?
+      var first: (index: Int, time: UInt64)?
       for index in open.indices {
         while open[index].events.isEmpty, let more = try open[index].source() { open[index].events = more[...] }
-        guard let event = open[index].events.first else { continue }
-        if let best = first, let earlier = open[best].events.first, !isBefore(event, earlier) { continue }
-        first = index
+        guard let time = open[index].events.first?.realtime else { continue }
+        if let first, !isBefore(time, first.time) { continue }
+        first = (index, time)
       }
-      guard let first, let event = open[first].events.popFirst() else { return }
-      if !show(event) { return }
+      guard let first, let event = open[first.index].events.popFirst() else { return }
+      if isWanted(event), !show(event) { return }
     }
   }
 

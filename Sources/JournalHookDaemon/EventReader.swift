@@ -9,8 +9,10 @@ package final class EventReader {
   var journal: Journal
   private let decoder: EntryDecoder
   package internal(set) var tracker: LifecycleTracker
-  /// The cursor of the last entry that was read.
-  package internal(set) var cursor: JournalCursor?
+  /// The cursor of the last entry that was read, as text: it is taken apart only when it is asked for.
+  private var lastCursor: String?
+  /// The entry that was read last; the next one is read into the same memory.
+  private var entry = JournalEntry()
   /// What came between the entries of the last batch and the next, to be thrown instead of that.
   private var failure: SystemError?
   /// The boot that the machine is in, and the time that tells it.
@@ -57,6 +59,11 @@ package final class EventReader {
 
   /// The boot of what was read last.
   var boot: String? { tracker.boots[machine] }
+  /// The cursor of the last entry that was read.
+  package internal(set) var cursor: JournalCursor? {
+    get { lastCursor.flatMap(JournalCursor.init) }
+    set { lastCursor = newValue?.description }
+  }
   /// Its name among the ledger's cursors.
   package var name: String { source.name }
 
@@ -69,7 +76,7 @@ package final class EventReader {
       try journal.seekHead()
       return nil
     }
-    cursor = JournalCursor(try journal.cursor())
+    lastCursor = try journal.cursor()
     return cursor
   }
 
@@ -125,13 +132,15 @@ package final class EventReader {
     /// The cursor behind the last entry that was read; nil when none was.
     package var cursor: String?
     /// Units whose tracked state has changed.
-    package var changes: Set<LifecycleTracker.Key> = []
+    package var changes: Set<LifecycleTracker.Key> { Set(allChanges) }
+    /// The same, once for each time: who only shows events need not know each once.
+    var allChanges: [LifecycleTracker.Key] = []
     /// What journald has told of itself, and when: the entry's place and that of the one before.
     package var notices: [(message: JournaldMessage, at: JournalCursor, before: JournalCursor?)] = []
     /// Whether everything that was there has been read.
     package var isAtEnd = false
 
-    package var isEmpty: Bool { cursor == nil && events.isEmpty && changes.isEmpty }
+    package var isEmpty: Bool { cursor == nil && events.isEmpty && allChanges.isEmpty }
   }
 
   /// Reads on, up to a number of entries, and gives the events up to a time in microseconds since 1970.
@@ -152,44 +161,43 @@ package final class EventReader {
           batch.isAtEnd = true
           break
         }
-        let entry = try wholeEntry()
+        try readEntry()
         if source.selection.hearsJournald { hear(entry, before: batch.cursor, &batch) }
         batch.cursor = entry.cursor
         if let known = newest, entry.realtime > known.time { newest = (entry.boot, entry.realtime) }
-        if let said = decoder.decode(entry) {
-          batch.events += process(said).filter { (firstTime...end).contains($0.realtime) }
-        }
+        if let said = decoder.decode(entry) { process(said, into: &batch.events) }
       }
     } catch {
       // What was read before is dealt with first: the reader is behind it already.
       if batch.cursor == nil { throw error }
       failure = error
     }
-    if let text = batch.cursor { cursor = JournalCursor(text) }
-    batch.changes = tracker.takeChanges()
+    if let cursor = batch.cursor { lastCursor = cursor }
+    batch.events.removeAll { !(firstTime...end).contains($0.realtime) }
+    batch.allChanges = tracker.takeChanges()
     return batch
   }
 
-  /// The current entry with all its fields.
+  /// Reads the current entry with all its fields.
   ///
   /// libsystemd leaves out a field that it cannot read at this moment, seen once in 50,000 entries that were read while
   /// journald wrote and rotated. Every entry of a manager has these fields: without one it is read again, after a moment.
-  private func wholeEntry() throws(SystemError) -> JournalEntry {
+  private func readEntry() throws(SystemError) {
     let fields = source.selection.hearsJournald ? EventReader.fieldsOfBoth : EntryDecoder.fields
-    var entry = try journal.entry(keeping: fields)
+    try journal.read(into: &entry, keeping: fields)
     for _ in 0..<5 where source.selection.isLocal {
-      let isWhole = ["MESSAGE", "_PID", "_UID", "_TRANSPORT", "_MACHINE_ID"].allSatisfy { entry.count(of: $0) > 0 }
+      let ofAll: [StaticString] = ["MESSAGE", "_PID", "_UID", "_TRANSPORT", "_MACHINE_ID"]
+      let isWhole = ofAll.allSatisfy { entry.count(of: $0) > 0 }
       if isWhole { break }
       _ = poll(nil, 0, 1)
-      entry = try journal.entry(keeping: fields)
+      try journal.read(into: &entry, keeping: fields)
     }
-    return entry
   }
 
   /// Passes over an entry that cannot be read.
   package func skipEntry() {
     _ = try? journal.next()
-    if let here = (try? journal.cursor()).flatMap(JournalCursor.init) { cursor = here }
+    if let here = try? journal.cursor() { lastCursor = here }
   }
 
   /// Whether an event waits for a time that may pass without another entry.
@@ -201,18 +209,18 @@ package final class EventReader {
     batch.events = failedStarts()
     batch.events += now.map { tracker.flush(until: $0) } ?? tracker.flushAll()
     batch.events.removeAll { $0.realtime < firstTime }
-    batch.changes = tracker.takeChanges()
+    batch.allChanges = tracker.takeChanges()
     return batch
   }
 
-  private func process(_ said: ManagerEntry) -> [LifecycleEvent] {
+  private func process(_ said: ManagerEntry, into events: inout [LifecycleEvent]) {
     var said = said
     if said.mayHaveFinished { said.remainsAfterExit = oneshots?.remainsAfterExit(said.unit) }
-    var events = failedStarts()
+    if witness != nil { events += failedStarts() }
     while let missed = witness?.unexplained(by: tracker, before: said), !missed.isEmpty {
       events += missed.flatMap { tracker.process($0) }
     }
-    return events + tracker.process(said)
+    tracker.process(said, into: &events)
   }
 
   // MARK: The live manager
@@ -262,7 +270,7 @@ package final class EventReader {
     while let missed = witness?.unexplained(by: tracker, now: Clock.monotonic()), !missed.isEmpty {
       batch.events += missed.flatMap { tracker.process($0) }
     }
-    batch.changes = tracker.takeChanges()
+    batch.allChanges = tracker.takeChanges()
     return batch
   }
 

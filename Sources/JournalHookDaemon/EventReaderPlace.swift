@@ -97,7 +97,7 @@ extension EventReader {
     batch.events = tracker.enter(boot.id, of: machine, at: now)
     for (key, state) in findings.adopted { tracker.adopt(state, for: key) }
     batch.events += findings.entries.flatMap { tracker.process($0) }
-    batch.changes = tracker.takeChanges()
+    batch.allChanges = tracker.takeChanges()
     return batch
   }
 }

@@ -59,7 +59,8 @@ struct MachineFiles {
       case .system, .currentUser, .namespace: []
       }
     // What was rotated out of a file is older than the file: NAME@….journal before NAME.journal.
-    return paths.sorted { ($0.contains("@") ? 0 : 1, $0) < ($1.contains("@") ? 0 : 1, $1) }
+    func rank(_ path: String) -> Int { path.utf8.contains(UInt8(ascii: "@")) ? 0 : 1 }
+    return paths.sorted { (rank($0), $0) < (rank($1), $1) }
   }
 
   private func names(in folder: String) throws(SystemError) -> [String] {
@@ -73,9 +74,10 @@ struct MachineFiles {
 
   /// The path up to what tells a sender's files apart; nil for other files.
   private func sender(of path: String) -> String? {
-    let name = path.split(separator: "/").last ?? ""
-    guard name.hasPrefix("remote-") else { return nil }
-    let end = path.lastIndex(of: "@") ?? path.lastIndex(of: ".") ?? path.endIndex
+    let bytes = path.utf8
+    let name = bytes.lastIndex(of: UInt8(ascii: "/")).map(bytes.index(after:)) ?? bytes.startIndex
+    guard path[name...].hasPrefix("remote-") else { return nil }
+    let end = bytes.lastIndex(of: UInt8(ascii: "@")) ?? bytes.lastIndex(of: UInt8(ascii: ".")) ?? bytes.endIndex
     return String(path[..<end])
   }
 

@@ -18,16 +18,23 @@ public enum Id128 {
 }
 
 extension sd_id128_t {
-  var hexadecimal: String {
-    unsafe withUnsafeBytes(of: self) { bytes in
-      unsafe String(unsafeUninitializedCapacity: 32) { text in
-        for index in 0..<32 {
-          let byte = unsafe bytes[index / 2]
-          let digit = index % 2 == 0 ? byte >> 4 : byte & 15
-          unsafe text[index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
-        }
-        return 32
+  var hexadecimal: String { unsafe withUnsafeBytes(of: self) { unsafe String(hexadecimal: $0) } }
+}
+
+extension String {
+  /// Two hexadecimal digits for each byte.
+  package init(hexadecimal bytes: UnsafeRawBufferPointer) {
+    unsafe self.init(unsafeUninitializedCapacity: bytes.count * 2) { text in
+      for index in 0..<bytes.count {
+        let byte = unsafe bytes[index]
+        unsafe text[index &* 2] = String.hexadecimalDigit(byte &>> 4)
+        unsafe text[index &* 2 &+ 1] = String.hexadecimalDigit(byte & 15)
       }
+      return bytes.count * 2
     }
+  }
+
+  private static func hexadecimalDigit(_ value: UInt8) -> UInt8 {
+    value &+ (value < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") &- 10)
   }
 }

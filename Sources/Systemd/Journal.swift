@@ -68,7 +68,7 @@ internal import Glibc
 
   /// The glob that names just this file.
   public static func glob(naming path: String) -> String {
-    String(path.flatMap { "*?[\\".contains($0) ? ["\\", $0] : [$0] })
+    String(decoding: path.utf8.flatMap { "*?[\\".utf8.contains($0) ? [UInt8(ascii: "\\"), $0] : [$0] }, as: UTF8.self)
   }
 
   /// The files that globs name (glob(7)).
@@ -224,13 +224,18 @@ internal import Glibc
 
   /// Copies the current entry, with the wanted fields; nil stands for all.
   public func entry(keeping wanted: FieldSet? = nil) throws(SystemError) -> JournalEntry {
-    var monotonic: UInt64 = 0
+    var entry = JournalEntry()
+    try read(into: &entry, keeping: wanted)
+    return entry
+  }
+
+  /// Copies the current entry over another one, whose memory is used again.
+  public func read(into entry: inout JournalEntry, keeping wanted: FieldSet? = nil) throws(SystemError) {
+    entry.removeFields()
     var boot = sd_id128_t()
-    try SystemError.check(unsafe sd_journal_get_monotonic_usec(handle, &monotonic, &boot), "get an entry's boot")
-    var copied: [UInt8] = []
-    var places: [JournalEntry.Place] = []
-    copied.reserveCapacity(1024)
-    places.reserveCapacity(32)
+    try SystemError.check(
+      unsafe sd_journal_get_monotonic_usec(handle, &entry.monotonic, &boot), "get an entry's boot")
+    entry.setBoot(boot)
     unsafe sd_journal_restart_data(handle)
     while true {
       var data: UnsafeRawPointer?
@@ -242,15 +247,10 @@ internal import Glibc
       let name = unsafe UnsafeRawBufferPointer(start: data, count: UnsafeRawPointer(equals) - data)
       let hash = unsafe FieldSet.hash(name)
       if let wanted, !wanted.contains(hash) { continue }
-      let start = copied.count
-      unsafe copied.append(contentsOf: UnsafeRawBufferPointer(start: data, count: length))
-      places.append(
-        JournalEntry.Place(
-          hash: hash, name: start..<start + name.count, value: start + name.count + 1..<start + length))
+      unsafe entry.append(UnsafeRawBufferPointer(start: data, count: length), name: name.count, hash: hash)
     }
-    return JournalEntry(
-      data: copied, places: places, cursor: try cursor(), realtime: try realtime(), monotonic: monotonic,
-      boot: boot.hexadecimal)
+    entry.cursor = try cursor()
+    entry.realtime = try realtime()
   }
 
   // MARK: Following

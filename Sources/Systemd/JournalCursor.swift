@@ -24,9 +24,10 @@ public struct JournalCursor: Sendable, Hashable, CustomStringConvertible {
     var hash: UInt64?
     var number: UInt64?
     var sequence: String?
-    for part in text.split(separator: ";") {
-      let value = String(part.dropFirst(2))
-      switch part.prefix(2) {
+    // By bytes: by characters it would take thirty times as long.
+    for part in text.utf8.split(separator: UInt8(ascii: ";")) {
+      let value = String(Substring(part.dropFirst(2)))
+      switch String(Substring(part.prefix(2))) {
       case "b=": boot = value.utf8.count == 32 ? value : nil
       case "m=": monotonic = UInt64(value, radix: 16)
       case "t=": realtime = UInt64(value, radix: 16)

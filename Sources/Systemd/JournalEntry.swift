@@ -1,3 +1,4 @@
+internal import CSystemd
 internal import Glibc
 
 /// One entry of the journal, copied out of it.
@@ -26,82 +27,125 @@ public struct JournalEntry: Sendable {
     }
   }
   /// All fields as `NAME=value`, one behind the other: an allocation each would be most of the cost of reading.
-  private let data: [UInt8]
-  private let places: [Place]
+  private var data: [UInt8] = []
+  private var places: [Place] = []
+  /// Where the first field is whose hash has this mark, from 1 on: a field that is not there is hardly looked for.
+  private var firsts = InlineArray<64, UInt8>(repeating: 0)
 
   /// Where a field is.
   struct Place: Sendable {
     /// Tells most names apart without a look at them.
     let hash: UInt64
-    let name: Range<Int>
-    let value: Range<Int>
+    let start: Int
+    let equals: Int
+    let end: Int
+
+    var name: Range<Int> { start..<equals }
+    var value: Range<Int> { equals + 1..<end }
   }
 
+  /// Whether a field may occur more than once; those of different names count as well where their hash is the same.
+  public private(set) var hasRepetitions = false
+
   /// Where the entry is.
-  public let cursor: String
+  public internal(set) var cursor = ""
   /// Wall-clock time of reception in microseconds since 1970.
-  public let realtime: UInt64
+  public internal(set) var realtime: UInt64 = 0
   /// Time of reception in microseconds since its boot.
-  public let monotonic: UInt64
+  public internal(set) var monotonic: UInt64 = 0
   /// The boot id: 32 hexadecimal digits.
-  public let boot: String
+  public private(set) var boot = ""
+  /// The same, to see that it is the same in the next entry: the text is made once for each boot.
+  private var bootID: (UInt64, UInt64)?
+
+  /// An entry without fields, to be read into.
+  public init() {}
 
   /// Makes an entry of its parts.
   public init(fields: [Field], cursor: String, realtime: UInt64, monotonic: UInt64, boot: String) {
-    var data: [UInt8] = []
-    var places: [Place] = []
     for field in fields {
-      let start = data.count
-      data += field.name.utf8
-      let equals = data.count
-      data.append(UInt8(ascii: "="))
-      data += field.bytes
-      places.append(
-        Place(
-          hash: unsafe Array(field.name.utf8).withUnsafeBytes { unsafe FieldSet.hash($0) }, name: start..<equals,
-          value: equals + 1..<data.count))
+      let whole = Array(field.name.utf8) + [UInt8(ascii: "=")] + field.bytes
+      unsafe whole.withUnsafeBytes { whole in
+        let name = unsafe UnsafeRawBufferPointer(rebasing: whole[..<field.name.utf8.count])
+        unsafe append(whole, name: name.count, hash: FieldSet.hash(name))
+      }
     }
-    self.init(data: data, places: places, cursor: cursor, realtime: realtime, monotonic: monotonic, boot: boot)
-  }
-
-  init(data: [UInt8], places: [Place], cursor: String, realtime: UInt64, monotonic: UInt64, boot: String) {
-    self.data = data
-    self.places = places
     self.cursor = cursor
     self.realtime = realtime
     self.monotonic = monotonic
     self.boot = boot
   }
 
-  /// The value of the first field of that name.
-  public subscript(name: String) -> String? {
-    var name = name
-    return name.withUTF8 { unsafe value(of: UnsafeRawBufferPointer($0)) }
+  /// Makes room for other fields, in the same memory.
+  mutating func removeFields() {
+    data.removeAll(keepingCapacity: true)
+    places.removeAll(keepingCapacity: true)
+    firsts = InlineArray(repeating: 0)
+    hasRepetitions = false
   }
 
-  private func value(of name: UnsafeRawBufferPointer) -> String? {
-    let hash = unsafe FieldSet.hash(name)
-    for place in places where place.hash == hash {
-      if unsafe isName(name, at: place) { return String(decoding: data[place.value], as: UTF8.self) }
+  mutating func setBoot(_ id: sd_id128_t) {
+    let halves = unsafe (id.qwords.0, id.qwords.1)
+    if let bootID, bootID == halves { return }
+    bootID = halves
+    boot = id.hexadecimal
+  }
+
+  /// Adds a field: its text, the length of its name and the hash of that.
+  mutating func append(_ field: UnsafeRawBufferPointer, name: Int, hash: UInt64) {
+    let start = data.count
+    unsafe data.append(contentsOf: field)
+    places.append(Place(hash: hash, start: start, equals: start + name, end: start + field.count))
+    let mark = FieldSet.mark(hash)
+    if firsts[mark] == 0 {
+      firsts[mark] = UInt8(clamping: places.count)
+    } else if places[(Int(firsts[mark]) - 1)..<(places.count - 1)].contains(where: { $0.hash == hash }) {
+      hasRepetitions = true
     }
-    return nil
+  }
+
+  /// The value of the first field of that name.
+  public subscript(name: StaticString) -> String? {
+    guard let place = place(of: name) else { return nil }
+    return text(at: place)
+  }
+
+  /// Whether the first field of that name has this value: the same as to compare the value, without a copy of it.
+  public func has(_ name: StaticString, _ value: String) -> Bool {
+    guard let place = place(of: name) else { return false }
+    var value = value
+    return value.withUTF8 { unsafe isEqual(UnsafeRawBufferPointer($0), to: place.value) }
   }
 
   /// How often a field occurs.
-  public func count(of name: String) -> Int {
-    var name = name
-    return name.withUTF8 { bytes in
-      let name = UnsafeRawBufferPointer(bytes)
+  public func count(of name: StaticString) -> Int {
+    name.withUTF8Buffer { name in
+      let name = UnsafeRawBufferPointer(name)
       let hash = unsafe FieldSet.hash(name)
-      return places.count { unsafe $0.hash == hash && isName(name, at: $0) }
+      return places.count { unsafe $0.hash == hash && isEqual(name, to: $0.name) }
     }
   }
 
-  private func isName(_ name: UnsafeRawBufferPointer, at place: Place) -> Bool {
-    guard place.name.count == name.count, let bytes = name.baseAddress else { return false }
+  private func place(of name: StaticString) -> Place? {
+    name.withUTF8Buffer { name in
+      let name = UnsafeRawBufferPointer(name)
+      let hash = unsafe FieldSet.hash(name)
+      let first = Int(firsts[FieldSet.mark(hash)])
+      guard first > 0 else { return nil }
+      for index in first - 1..<places.count {
+        if unsafe places[index].hash == hash && isEqual(name, to: places[index].name) { return places[index] }
+      }
+      return nil
+    }
+  }
+
+  private func text(at place: Place) -> String { String(decoding: data[place.value], as: UTF8.self) }
+
+  private func isEqual(_ bytes: UnsafeRawBufferPointer, to range: Range<Int>) -> Bool {
+    guard range.count == bytes.count else { return false }
     return unsafe data.withUnsafeBytes { data in
-      guard let start = data.baseAddress else { return false }
-      return unsafe memcmp(start + place.name.lowerBound, bytes, name.count) == 0
+      guard let start = data.baseAddress, let other = bytes.baseAddress else { return unsafe bytes.isEmpty }
+      return unsafe memcmp(start + range.lowerBound, other, range.count) == 0
     }
   }
 }
@@ -109,21 +153,20 @@ public struct JournalEntry: Sendable {
 /// Names of fields that are wanted of entries, so that the others need not be copied.
 public struct FieldSet: Sendable {
   private let hashes: [UInt64]
-  /// One bit for each hash: most fields of an entry need no further look.
-  private let marks: UInt64
+  /// Where the first hash of each mark is, from 1 on: most fields of an entry need no further look.
+  private var firsts = InlineArray<64, UInt8>(repeating: 0)
 
   /// Makes a set of names.
-  public init(_ names: some Sequence<String>) {
-    hashes = names.map { name in
-      var name = name
-      return name.withUTF8 { unsafe FieldSet.hash(UnsafeRawBufferPointer($0)) }
-    }
-    marks = hashes.reduce(0) { $0 | 1 &<< ($1 & 63) }
+  public init(_ names: some Sequence<StaticString>) {
+    self.init(hashes: names.map { $0.withUTF8Buffer { unsafe FieldSet.hash(UnsafeRawBufferPointer($0)) } })
   }
 
   private init(hashes: [UInt64]) {
-    self.hashes = hashes
-    marks = hashes.reduce(0) { $0 | 1 &<< ($1 & 63) }
+    // By hash, those of a mark are one behind the other.
+    self.hashes = hashes.sorted()
+    for (index, hash) in self.hashes.enumerated().reversed() {
+      firsts[FieldSet.mark(hash)] = UInt8(clamping: index + 1)
+    }
   }
 
   /// The names of both sets.
@@ -132,12 +175,26 @@ public struct FieldSet: Sendable {
   }
 
   /// Whether a name of this hash is wanted. Another name of the same hash would be copied for nothing, no more.
-  func contains(_ hash: UInt64) -> Bool { marks & 1 &<< (hash & 63) != 0 && hashes.contains(hash) }
+  func contains(_ hash: UInt64) -> Bool {
+    let first = Int(firsts[FieldSet.mark(hash)])
+    return first > 0 && hashes[(first - 1)...].contains(hash)
+  }
 
-  /// FNV-1a.
+  /// A number below 64.
+  static func mark(_ hash: UInt64) -> Int { Int(hash &>> 58) }
+
+  /// Tells names apart by their ends and their length, as nearly all differ there. This is done for every field of every
+  /// entry: a good hash would be a good part of the cost of reading.
   static func hash(_ name: UnsafeRawBufferPointer) -> UInt64 {
-    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for index in 0..<name.count { hash = unsafe (hash ^ UInt64(name[index])) &* 0x100_0000_01b3 }
-    return hash
+    let length = name.count
+    let ends: UInt64
+    if length >= 8 {
+      let first = unsafe name.loadUnaligned(as: UInt64.self)
+      let last = unsafe name.loadUnaligned(fromByteOffset: length - 8, as: UInt64.self)
+      ends = first &* 31 &+ last
+    } else {
+      ends = unsafe name.reduce(0) { $0 << 8 | UInt64($1) }
+    }
+    return (ends &+ UInt64(length)) &* 0x9E37_79B9_7F4A_7C15
   }
 }

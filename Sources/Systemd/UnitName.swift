@@ -8,8 +8,8 @@ public struct UnitName: Sendable, Hashable {
     self.text = text
   }
 
-  /// The suffixes of the types of units.
-  public static let suffixes: Set<String> = [
+  /// The suffixes of the types of units, the most frequent first.
+  public static let suffixes = [
     "service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope",
     "snapshot",
   ]
@@ -62,12 +62,14 @@ public struct UnitName: Sendable, Hashable {
 
   /// Whether every character may occur in the name of a unit, and something stands before the suffix.
   public var isValid: Bool {
-    let bytes = text.utf8
-    guard bytes.count < 256, let first = bytes.first, first != UInt8(ascii: "@"),
-      let dot = bytes.lastIndex(of: UInt8(ascii: ".")), dot > bytes.startIndex,
-      bytes.allSatisfy({ $0.isLetter || $0.isDigit || UnitName.isOtherCharacter($0) })
-    else { return false }
-    return Self.suffixes.contains(String(text[bytes.index(after: dot)...]))
+    var text = text
+    return text.withUTF8 { bytes in
+      guard bytes.count < 256, unsafe bytes.first != UInt8(ascii: "@"),
+        let dot = unsafe bytes.lastIndex(of: UInt8(ascii: ".")), dot > 0,
+        unsafe bytes.allSatisfy({ $0.isLetter || $0.isDigit || UnitName.isOtherCharacter($0) })
+      else { return false }
+      return Self.suffixes.contains(unsafe String(decoding: bytes[(dot + 1)...], as: UTF8.self))
+    }
   }
 
   private static func isOtherCharacter(_ byte: UInt8) -> Bool {

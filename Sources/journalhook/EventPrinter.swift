@@ -38,7 +38,7 @@ final class EventPrinter {
     case .short: add("\(event.place(at: Timestamp(microseconds: event.realtime).shortPreciseLocal)) \(event.summary)")
     case .shortISO: add("\(event.place(at: Timestamp(microseconds: event.realtime).rfc3339Local)) \(event.summary)")
     case .cat: add(event.summary)
-    case .json: add(event.json.bytes)
+    case .json: add(event.json.bytes())
     case .jsonPretty: add(event.json.prettyText)
     }
   }

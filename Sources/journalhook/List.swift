@@ -93,7 +93,7 @@ struct List: ParsableCommand {
         let others = loaded.definition.match.namedUnits.filter { aliases.unit(named: $0) != $0 }
         if !others.isEmpty {
           var alias = JSONObject()
-          for unit in others { alias.add(unit, aliases.unit(named: unit)) }
+          for unit in others { alias.add(named: unit, aliases.unit(named: unit)) }
           object.add("alias_of", alias)
         }
         object.add("event", loaded.definition.match[.event].map(\.description))

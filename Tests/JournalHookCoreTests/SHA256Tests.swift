@@ -14,6 +14,19 @@ import Testing
     (String(repeating: "a", count: 1_000_000), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"),
   ])
   func hashes(_ text: String, _ digest: String) {
-    #expect(SHA256.hexadecimalDigest(of: Array(text.utf8)) == digest)
+    var hash = SHA256()
+    hash.update(text)
+    #expect(hash.hexadecimalDigest() == digest)
+  }
+
+  @Test func hashesInParts() {
+    for length in 0..<130 {
+      var whole = SHA256()
+      var parts = SHA256()
+      whole.update(String(repeating: "x", count: 70 + length))
+      parts.update(String(repeating: "x", count: 70))
+      parts.update(String(repeating: "x", count: length))
+      #expect(parts.hexadecimalDigest() == whole.hexadecimalDigest())
+    }
   }
 }
