@@ -22,8 +22,8 @@ final class ActiveJournalFiles {
   private let volatile: String
   private var files: [File] = []
   private let folders: [String]
-  /// All journal files, by name and inode.
-  private var all: Set<String> = []
+  /// The inodes of the archived files that libsystemd has open.
+  private var opened: Set<UInt64> = []
 
   /// Watches those of a machine.
   init(machine: String) {
@@ -31,29 +31,60 @@ final class ActiveJournalFiles {
     lasting = "\(folders[0])/system.journal"
     volatile = "\(folders[1])/system.journal"
     files = open()
-    all = list()
   }
 
-  /// Whether all files are those that there were when it was last asked.
-  func isSame() -> Bool {
-    let old = all
-    all = list()
-    return all == old
+  /// Takes note of the files that libsystemd reads from now on.
+  func noteOpen() { opened = open(of: archived()) }
+
+  /// Until when the files that libsystemd has given up since it was last asked have entries, in microseconds since 1970; nil if
+  /// it has given up none.
+  ///
+  /// It closes a file that it finds to be damaged, and tells nobody (systemd's sd-journal.c, `real_journal_next`).
+  func givenUp() -> UInt64? {
+    let there = archived()
+    let now = open(of: there)
+    defer { opened = now }
+    return there.filter { opened.contains($0.key) && !now.contains($0.key) }
+      .compactMap { ActiveJournalFiles.end(of: $0.value) }.max()
   }
 
-  private func list() -> Set<String> {
-    var found: Set<String> = []
+  /// The paths of files that were rotated, by inode.
+  private func archived() -> [UInt64: String] {
+    var found: [UInt64: String] = [:]
     for folder in folders {
       guard let descriptor = try? OwnedDescriptor.open(folder, O_RDONLY | O_DIRECTORY),
         let names = try? listDirectory(descriptor.rawValue)
       else { continue }
-      for name in names {
+      for name in names where name.hasPrefix("system@") {
         var status = stat()
         guard unsafe fstatat(descriptor.rawValue, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else { continue }
-        found.insert("\(folder)/\(name) \(status.st_ino)")
+        found[UInt64(status.st_ino)] = "\(folder)/\(name)"
       }
     }
     return found
+  }
+
+  private func open(of files: [UInt64: String]) -> Set<UInt64> {
+    guard let folder = try? OwnedDescriptor.open("/proc/self/fd", O_RDONLY | O_DIRECTORY),
+      let names = try? listDirectory(folder.rawValue)
+    else { return [] }
+    var found: Set<UInt64> = []
+    for name in names {
+      var status = stat()
+      guard let number = CInt(name), unsafe fstat(number, &status) == 0, files[UInt64(status.st_ino)] != nil else {
+        continue
+      }
+      found.insert(UInt64(status.st_ino))
+    }
+    return found
+  }
+
+  /// The time of a file's last entry (journal-def.h, `struct Header`: tail_entry_realtime).
+  private static func end(of path: String) -> UInt64? {
+    guard let descriptor = try? OwnedDescriptor.open(path, O_RDONLY) else { return nil }
+    var time: UInt64 = 0
+    let count = unsafe withUnsafeMutableBytes(of: &time) { unsafe pread(descriptor.rawValue, $0.baseAddress, 8, 192) }
+    return count == 8 ? UInt64(littleEndian: time) : nil
   }
 
   /// Whether there is one now.

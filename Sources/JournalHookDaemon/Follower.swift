@@ -77,6 +77,8 @@ package actor Follower {
   /// The files that journald writes to, and when one was removed under it; when it was last looked at them.
   var activeFiles: ActiveJournalFiles?
   var removedSince: UInt64?
+  /// Where the reader was after the last look that came to the end.
+  var before: JournalCursor?
   var lastLook: UInt64?
   /// So long after the last entry that came late no more is expected, in microseconds.
   static let lateTime: UInt64 = 500_000
@@ -231,7 +233,7 @@ package actor Follower {
       let tracker = try ledger.tracker(of: reader.machine)
       let machine = options.selection.isLocal ? "" : " of machine \(reader.machine)"
       if let place = try reader.resume(after: cursor, tracker: tracker) {
-        try judge(place, of: reader)
+        try judge(place, of: reader, isStarting: true)
       } else {
         reporter.say(
           "Following the journal\(machine) from where it was left, \(Timestamp(microseconds: cursor.realtime)).",

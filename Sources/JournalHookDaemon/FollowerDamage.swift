@@ -17,8 +17,9 @@ extension Follower {
     ledger.removeDamageMark()
     reporter.say(
       "The ledger was damaged: \(damage.reason). It is set aside as \(damage.setAside ?? "nothing: it was gone"). Runs that "
-        + "were waiting or under way in it are not done; what was done before is unknown. Following the journal from "
-        + "\(Timestamp(microseconds: time)) on.", .ledgerDamaged, priority: .critical)
+        + "were waiting or under way in it are not done; what was done before is unknown.", .ledgerDamaged,
+      priority: .critical)
+    reporter.say("Following the journal from \(Timestamp(microseconds: time)) on.", .following, priority: .info)
     return true
   }
 

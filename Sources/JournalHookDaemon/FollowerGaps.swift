@@ -31,7 +31,9 @@ extension Follower {
   }
 
   /// The entry that was read last is gone.
-  func judge(_ place: LostPlace, of reader: EventReader) throws {
+  ///
+  /// - Parameter isStarting: whether following begins with it.
+  func judge(_ place: LostPlace, of reader: EventReader, isStarting: Bool = false) throws {
     let known = try ledger.machine(ofBoot: place.cursor.boot)
     let isForeign = options.selection.isLocal && known != nil && known != reader.machine
     let meaning = place.meaning(
@@ -50,6 +52,10 @@ extension Follower {
       // Such a place does not tell when it was written; the runs do, unless they are of the future, too.
       if gap.kind == .futureCursor, let last = try ledger.lastRunTime(until: gap.until) { gap.since = last }
       report(gap, of: reader)
+      if isStarting {
+        let next = place.next.map { Timestamp(microseconds: $0.realtime).description } ?? "its end"
+        reporter.say("Following the journal from \(next) on.", .following, priority: .info)
+      }
     }
   }
 
@@ -98,25 +104,26 @@ extension Follower {
   // MARK: Removed files
 
   /// Journal files may have come or gone. Tells if one was removed while journald wrote to it: what it writes from then on, until
-  /// it notices, nobody can read. And if libsystemd has given one up, since it cannot be read further: it says so only by
-  /// counting it among the changes (systemd's sd-journal.c, `real_journal_next` and `remove_file_real`).
-  ///
-  /// - Parameter before: where the reader was before this look.
-  func checkFiles(since before: JournalCursor?) {
+  /// it notices, nobody can read.
+  func checkFiles() {
     guard let activeFiles, let reader = readers.all.first else { return }
     let now = Clock.now().microseconds
     if activeFiles.isRemoved(), removedSince == nil { removedSince = lastLook ?? now }
     lastLook = now
-    let isGivenUp = activeFiles.isSame()
-    if let since = removedSince {
-      guard activeFiles.isThere else { return }
+    if let since = removedSince, activeFiles.isThere {
       removedSince = nil
       report(Gap(.deleted, since: since, until: now), of: reader)
-    } else if isGivenUp {
-      let here = reader.cursor
-      let until = here == before ? now : here?.realtime ?? now
-      report(Gap(.corrupt, since: before?.realtime ?? now, until: until), of: reader)
     }
+  }
+
+  /// Tells if a file was given up as damaged before it was read to its end.
+  ///
+  /// - Parameter before: where the reader was when it was last asked.
+  func checkDamage(since before: JournalCursor?) {
+    guard let activeFiles, let reader = readers.all.first, let end = activeFiles.givenUp() else { return }
+    let since = before?.realtime ?? startTime
+    // What is behind the reader already was read before it was damaged.
+    if end > since { report(Gap(.corrupt, since: since, until: end), of: reader) }
   }
 
   // MARK: Keeping the place

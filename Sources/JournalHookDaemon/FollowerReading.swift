@@ -10,7 +10,6 @@ extension Follower {
       // Files are let go of only when all that they hold was read: deleted ones can be read as long as they are open.
       var isChanged = true
       var ends: [(reader: EventReader, end: JournalCursor)] = []
-      let before = readers.all.first?.cursor
       while isChanged {
         isAtEnd = false
         for reader in readers.all {
@@ -21,14 +20,17 @@ extension Follower {
         let change = try readers.process()
         if change.isChanged {
           ends = self.ends()
-          checkFiles(since: before)
+          checkDamage(since: before)
+          checkFiles()
         } else if lastLook != nil {
           lastLook = Clock.now().microseconds
         }
         for reader in change.new { try resume(reader) }
         isChanged = change.isChanged
       }
+      if isCatchingUp { checkDamage(since: before) }
       endCatchUp()
+      before = readers.all.first?.cursor
       scheduleFlush()
       executor.scheduleDue()
     } catch {
@@ -213,6 +215,7 @@ extension Follower {
               .corrupt, since: before?.realtime ?? now, until: reader.cursor?.realtime ?? now,
               detail: "An entry that cannot be read is passed over."), of: reader)
         }
+        activeFiles?.noteOpen()
         try watchJournal()
         look()
       } catch {
@@ -228,6 +231,8 @@ extension Follower {
     let folders = ["/run/log/journal/\(machine)", "/var/log/journal/\(machine)"]
     if activeFiles == nil, options.selection.manager == .system, options.selection.journal == .system {
       activeFiles = ActiveJournalFiles(machine: machine)
+      activeFiles?.noteOpen()
+      before = readers.all.first?.cursor
       lastLook = Clock.now().microseconds
     }
     if folderWatcher == nil {

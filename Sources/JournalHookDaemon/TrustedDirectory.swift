@@ -12,6 +12,12 @@ package struct TrustedDirectory: ~Copyable, Sendable {
     return try TrustedDirectory(asked: path, try TrustedWalk(for: path).follow(path))
   }
 
+  /// The same where folders above it may be sticky, as /tmp: in there nobody can add to it, nor put another in its place.
+  static func open(evenInSticky path: String) throws(TrustError) -> TrustedDirectory {
+    guard path.hasPrefix("/") else { throw TrustError(path: path, component: path, problem: .notAbsolute) }
+    return try TrustedDirectory(asked: path, try TrustedWalk(for: path, allowsSticky: true).follow(path))
+  }
+
   private init(asked: String, _ end: consuming TrustedWalk.End) throws(TrustError) {
     path = end.path
     guard end.status.st_mode & S_IFMT == S_IFDIR else {

@@ -12,6 +12,8 @@ struct TrustedWalk: ~Copyable {
   private static let pathOnly: Int32 = 0o10000000
 
   private let asked: String
+  /// Whether folders on the way may be for everybody if they are sticky, as /tmp: what is ours in there stays ours.
+  private let allowsSticky: Bool
   private var folder: OwnedDescriptor
   /// The names of `folder` from the root on, for messages.
   private var names: [String]
@@ -27,8 +29,9 @@ struct TrustedWalk: ~Copyable {
   }
 
   /// Starts at the root.
-  init(for asked: String) throws(TrustError) {
+  init(for asked: String, allowsSticky: Bool = false) throws(TrustError) {
     self.asked = asked
+    self.allowsSticky = allowsSticky
     names = []
     folder = try Self.openRoot(asked)
   }
@@ -36,6 +39,7 @@ struct TrustedWalk: ~Copyable {
   /// Starts in a folder that such a walk has led to.
   init(for asked: String, in folder: consuming OwnedDescriptor, path: String) {
     self.asked = asked
+    allowsSticky = false
     self.folder = folder
     names = Self.parts(of: path)
   }
@@ -71,8 +75,13 @@ struct TrustedWalk: ~Copyable {
         pending += Self.parts(of: target).reversed()
         continue
       }
-      try Self.check(status, asked: asked, component: path)
-      if pending.allSatisfy({ $0 == "." }) {
+      let isEnd = pending.allSatisfy { $0 == "." }
+      if allowsSticky, !isEnd, status.st_mode & S_ISVTX != 0 {
+        try Self.checkOwner(status, asked: asked, component: path)
+      } else {
+        try Self.check(status, asked: asked, component: path)
+      }
+      if isEnd {
         return End(descriptor: part, status: status, folder: folder, name: next, path: path)
       }
       if status.st_mode & S_IFMT != S_IFDIR {

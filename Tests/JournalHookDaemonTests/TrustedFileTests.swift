@@ -178,5 +178,38 @@ extension ProcessTests {
       }
       #expect(throws: TrustError.self) { _ = try TrustedDirectory.open(folder.path + "/a") }
     }
+
+    /// What others may fill or empty must hide nothing.
+    @Test(.enabled(if: isRoot, "needs root")) func aMaskIsTrustedOnlyUnderTheRule() throws {
+      _ = folder.folder("hooks.d")
+      for (name, owner, mode) in [("own", 0, 0o644), ("others", 4242, 0o644), ("open", 0, 0o666)]
+        as [(String, UInt32, UInt32)]
+      {
+        chown(try folder.file("hooks.d/\(name)", "", mode: mode), owner, 0)
+        _ = folder.link("hooks.d/to-\(name)", to: name)
+      }
+      _ = folder.link("hooks.d/null", to: "/dev/null")
+      _ = folder.link("hooks.d/zero", to: "/dev/zero")
+      lchown(folder.link("hooks.d/others-null", to: "/dev/null"), 4242, 0)
+      let hooks = try TrustedDirectory.open(folder.path + "/hooks.d")
+      #expect(try hooks.names().filter { hooks.isMask($0) } == ["null", "own", "to-own"])
+    }
+
+    @Test(.enabled(if: isRoot, "needs root")) func aStateDirectoryOfOthersIsRefused() throws {
+      func isRefused(_ path: String) -> Bool { (try? Ledger(stateDirectory: path)) == nil }
+      _ = folder.folder("open", mode: 0o777)
+      _ = folder.folder("open/state", mode: 0o711)
+      _ = folder.folder("sticky", mode: 0o1777)
+      _ = folder.folder("sticky/state", mode: 0o711)
+      _ = folder.folder("writable", mode: 0o1777)
+      _ = folder.folder("others", mode: 0o711)
+      chown(folder.path + "/others", 4242, 0)
+      let link = folder.link("sticky/link", to: folder.path + "/sticky/state")
+      #expect(!isRefused(folder.path + "/sticky/state") && !isRefused(link))
+      lchown(link, 4242, 0)
+      for path in ["open/state", "sticky/link", "writable", "others"] {
+        #expect(isRefused(folder.path + "/" + path), "\(path)")
+      }
+    }
   }
 }

@@ -60,7 +60,7 @@ extension SystemTests {
       try Follow.use { follow in
         let box = follow.box
         defer { _ = try? box.sh(#"rm -f "$1""#, Self.settings) }
-        try follow.recorder("50-all", match: "Unit=work@*.service\nEvent=started")
+        try follow.recorder("50-all", match: "Unit=work@f?.service\nEvent=started")
         try follow.start()
         for number in 1...5 { try box.sh(#"systemctl start "work@f$1""#, String(number)) }
         try follow.settle()
