@@ -37,6 +37,9 @@ struct Check: ParsableCommand {
       diagnostics += checked.diagnostics
       hooks += checked.hooks
     }
+    let all = HookStore(directories: try hookOptions.directories(of: managerOptions.manager))
+    all.load()
+    diagnostics += HookCheck.missingAnswers(of: hooks, known: Set((all.hooks + hooks).map(\.name)))
     diagnostics += HookCheck.circles(of: hooks)
     diagnostics += HookCheck.unknownUnits(of: hooks, known: managerOptions.manager)
     for diagnostic in diagnostics {
