@@ -6,6 +6,7 @@ import Systemd
 /// `journalhook check`: all that is wrong with hooks.
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "check",
     abstract: "Checks hook files, and exits with 1 if one cannot be used.",
     discussion:
       "Without a path all hook directories and journalhook.conf are checked. A unit that the service manager does not know is a warning."
