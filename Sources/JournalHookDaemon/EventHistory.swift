@@ -125,6 +125,15 @@ package struct EventHistory {
   private func merge(
     _ sources: [Source], isBefore: (UInt64, UInt64) -> Bool, _ show: (LifecycleEvent) -> Bool
   ) throws {
+    if sources.count == 1 {
+      // In order already: nothing need be moved.
+      while let events = try sources[0]() {
+        for index in events.indices where isWanted(events[index]) {
+          if !show(events[index]) { return }
+        }
+      }
+      return
+    }
     var open = sources.map { (source: $0, events: ArraySlice<LifecycleEvent>()) }
     while true {
       var first: (index: Int, time: UInt64)?

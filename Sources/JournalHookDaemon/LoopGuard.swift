@@ -51,9 +51,9 @@ final class LoopGuard {
     guard let chain = try? ledger.causes(of: cause, since: since) else { return .pass(cause: cause) }
     let before = chain.count { $0.hook == hook && $0.unit == event.unit }
     if before == 0 { return .pass(cause: cause) }
-    // A circle may branch into many short chains. Its first run has no cause.
+    // A circle may branch into many short chains.
     let returns = (try? ledger.countFollowing(hook: hook, unit: event.unit, since: since)) ?? 0
-    guard max(before, returns + 1) >= LoopGuard.limit else { return .pass(cause: cause) }
+    guard max(before, returns) >= LoopGuard.limit else { return .pass(cause: cause) }
     // From this hook's last run on, the oldest first.
     var circle: [(hook: String, unit: String)] = []
     for link in chain {

@@ -293,6 +293,8 @@ extension SystemTests {
         try box.sh("systemctl start journalhook")
         try follow.wait(until: "(SELECT count(*) FROM runs WHERE hook = '60-self' AND state = 'skipped') >= 1")
         try box.sh(#"rm "$1/60-self""#, follow.hooks)
+        try box.wait(until: "systemctl is-active -q journalhook")
+        try follow.settle()
         #expect(try box.isActive("journalhook.service"))
       }
     }
