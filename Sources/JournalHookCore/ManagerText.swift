@@ -23,19 +23,18 @@ struct ManagerText {
       return
     default: break
     }
-    guard message.hasPrefix(unit) else { return nil }
-    let rest = message.dropFirst(unit.count)
-    if rest.hasPrefix(": ") {
-      self.init(named: rest.dropFirst(2), isService: unit.hasSuffix(".service"))
-    } else if rest.hasPrefix(" ") {
-      self.init(sentence: rest.dropFirst())
+    guard let rest = message.rest(behind: unit) else { return nil }
+    if let text = rest.rest(behind: ": ") {
+      self.init(named: text, isService: unit.hasSuffix(".service"))
+    } else if let text = rest.rest(behind: " ") {
+      self.init(sentence: text)
     } else {
       return nil
     }
   }
 
   /// `NAME: …`: systemd 229 and later, and the ends of processes in 219.
-  private init?(named text: Substring, isService: Bool) {
+  private init?(named text: String, isService: Bool) {
     switch text {
     case "Start request repeated too quickly.": self.init(.startLimitHit)
     // 229–234. Services say more right after it; the other types say nothing else before 235.
@@ -45,8 +44,8 @@ struct ManagerText {
       self.init(.restartScheduled)
     default:
       // 229–239: no MESSAGE_ID yet.
-      if text.hasPrefix("Failed with result '"), text.hasSuffix("'.") {
-        self.init(.failureResult, result: String(text.dropFirst(20).dropLast(2)))
+      if let result = text.rest(behind: "Failed with result '"), result.hasSuffix("'.") {
+        self.init(.failureResult, result: String(result.dropLast(2)))
       } else if text.hasPrefix("Main process exited, code=") || text.hasPrefix("main process exited, code=") {
         self.init(.mainProcessExit)
       } else if let result = ManagerText.mishap(in: text) {
@@ -58,7 +57,7 @@ struct ManagerText {
   }
 
   /// `NAME …`: systemd 219.
-  private init?(sentence text: Substring) {
+  private init?(sentence text: String) {
     if text == "holdoff time over, scheduling restart." || text == "has no holdoff time, scheduling restart." {
       self.init(.restartScheduled)
     } else if let result = ManagerText.mishap(in: text) {
@@ -73,8 +72,7 @@ struct ManagerText {
   /// `LogExtraFields=MESSAGE_ID=…` gives one to all that the manager says of a unit without one ("Sent signal SIGKILL to …").
   /// Those begin with the unit's name and a colon, and are known; a text that is not may be a later systemd's.
   static func isMisplaced(_ message: String, for kind: ManagerEntry.Kind, unit: String) -> Bool {
-    guard message.hasPrefix(unit), message.dropFirst(unit.count).hasPrefix(": ") else { return false }
-    let text = message.dropFirst(unit.count + 2)
+    guard let text = message.rest(behind: unit)?.rest(behind: ": ") else { return false }
     if let told = ManagerText(named: text, isService: unit.hasSuffix(".service")), told.kind != kind { return true }
     return others.contains(where: text.hasPrefix)
   }
@@ -88,18 +86,21 @@ struct ManagerText {
   ]
 
   /// What a unit's result will be if it fails by this: the only hint that 219 gives, as it does not tell the result.
-  private static func mishap(in text: Substring) -> String? {
-    for process in ["control", "Control", "mount", "Mount", "swap", "Swap"] {
-      let start = "\(process) process exited, code="
-      if text.hasPrefix(start) { return result(ofExit: text.dropFirst(start.count).prefix { $0.isLetter }) }
+  private static func mishap(in text: String) -> String? {
+    for start in processEnds {
+      if let code = text.rest(behind: start) { return result(ofExit: code.prefix { $0.isLetter }) }
     }
     if text.hasPrefix("watchdog timeout (limit ") || text.hasPrefix("Watchdog timeout (limit ") { return "watchdog" }
     // A reload that takes too long does not end the unit.
     let isReload = text.hasPrefix("reload operation") || text.hasPrefix("Reload operation")
-    let isTimeout = ["Terminating.", "Stopping.", "Killing.", "Skipping SIGKILL."].contains {
-      text.hasSuffix(" timed out. \($0)")
-    }
-    return isTimeout && !isReload ? "timeout" : nil
+    return timeouts.contains(where: text.hasSuffix) && !isReload ? "timeout" : nil
+  }
+
+  private static let processEnds = ["control", "Control", "mount", "Mount", "swap", "Swap"].map {
+    "\($0) process exited, code="
+  }
+  private static let timeouts = ["Terminating.", "Stopping.", "Killing.", "Skipping SIGKILL."].map {
+    " timed out. \($0)"
   }
 
   /// The result of a unit whose process ended like that.
@@ -110,5 +111,14 @@ struct ManagerText {
     case "dumped": "core-dump"
     default: nil
     }
+  }
+}
+
+extension String {
+  /// What is behind its beginning; nil if it begins otherwise.
+  ///
+  /// Counted in bytes: a manager says much about a unit, and characters take long to count.
+  fileprivate func rest(behind start: String) -> String? {
+    hasPrefix(start) ? String(Substring(utf8.dropFirst(start.utf8.count))) : nil
   }
 }

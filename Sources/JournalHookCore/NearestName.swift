@@ -14,7 +14,7 @@ func nearestName(to name: String, among candidates: some Sequence<String>) -> St
 }
 
 /// `; did you mean X?` if there is a near name, else nothing.
-func suggestion(for name: String, among candidates: some Sequence<String>, suffix: String = "") -> String {
+package func suggestion(for name: String, among candidates: some Sequence<String>, suffix: String = "") -> String {
   nearestName(to: name, among: candidates).map { "; did you mean \($0)\(suffix)?" } ?? ""
 }
 

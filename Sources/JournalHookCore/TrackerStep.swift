@@ -144,8 +144,12 @@ struct TrackerStep {
     }
     if !isByRestartJob { endRestart() }
     if entry.invocation == nil, state.phase != .starting { state.begin(nil) }
+    comeUp(isRestart: isByRestartJob)
+  }
+
+  private mutating func comeUp(isRestart: Bool) {
     let auto = state.isAutoRestart
-    let restarted = state.wentDown && (auto || isByRestartJob)
+    let restarted = state.wentDown && (auto || isRestart)
     state.phase = .up
     tell(.started, restart: state.unansweredRestart != nil, auto: auto)
     if restarted { tell(.restarted, auto: auto) }
@@ -233,8 +237,14 @@ struct TrackerStep {
   // MARK: Going down
 
   private mutating func stopping() {
+    // From systemd 240 on it is logged only for a unit that was up. So one whose start has not ended came up although its job
+    // was canceled or replaced, which is not logged.
+    if state.phase == .starting, entry.invocation != nil, entry.job?.id != nil {
+      let first = events.count
+      comeUp(isRestart: state.isRestarting)
+      for index in first..<events.count { events[index].job = nil }
+    }
     endRestart()
-    // systemd logs it only for a unit that was up.
     if state.phase != .down || state.invocation == nil { state.phase = .up }
     state.isStopping = true
     state.stopJob = entry.job?.id

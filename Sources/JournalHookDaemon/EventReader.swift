@@ -213,8 +213,7 @@ package final class EventReader {
     return batch
   }
 
-  private func process(_ said: ManagerEntry, into events: inout [LifecycleEvent]) {
-    var said = said
+  private func process(_ said: consuming ManagerEntry, into events: inout [LifecycleEvent]) {
     if said.mayHaveFinished { said.remainsAfterExit = oneshots?.remainsAfterExit(said.unit) }
     if witness != nil { events += failedStarts() }
     while let missed = witness?.unexplained(by: tracker, before: said), !missed.isEmpty {

@@ -278,9 +278,21 @@ package actor Follower {
     if !ends.isEmpty { look() }
     keep(ends)
     isDraining = true
+    watch?.pause()
     ServiceNotifier.stopping(status: "Waiting for the runs under way.")
+    interruptWaitingForUs()
     if executor.isQuiet { return loop.exit(0) }
     drainTimer = try? loop.schedule(at: loop.now() + Follower.drainTime) { [unowned self] in cutOff() }
+  }
+
+  /// A hook that stops or restarts journalhook itself and waits for that would wait for itself.
+  private func interruptWaitingForUs() {
+    guard let unit = ownUnit() else { return }
+    for run in executor.interruptRuns(actingOn: unit) {
+      reporter.say(
+        "Run \(run.id) of hook \(run.hook) waits for the end of \(unit), which is journalhook itself: it is ended. Use "
+          + "systemctl's --no-block there.", .trouble, priority: .warning)
+    }
   }
 
   /// Ends the runs under way. What then still hinders ending is left to the next start, which knows how to deal with it.

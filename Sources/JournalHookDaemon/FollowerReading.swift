@@ -5,7 +5,8 @@ internal import Systemd
 extension Follower {
   /// Reads what there is, and writes down what it leads to.
   func look() {
-    guard !isDraining, uncommitted.isEmpty, reopenTimer == nil else { return }
+    // Whoever resumes is whoever gets to the journal's end.
+    guard !isDraining, uncommitted.isEmpty, reopenTimer == nil else { return watch?.pause() ?? () }
     do {
       // Files are let go of only when all that they hold was read: deleted ones can be read as long as they are open.
       var isChanged = true
@@ -13,7 +14,7 @@ extension Follower {
       while isChanged {
         isAtEnd = false
         for reader in readers.all {
-          guard try read(reader) else { return }
+          guard try read(reader) else { return watch?.pause() ?? () }
         }
         isAtEnd = true
         keep(ends)
@@ -33,6 +34,7 @@ extension Follower {
       before = readers.all.first?.cursor
       scheduleFlush()
       executor.scheduleDue()
+      watch?.resume()
     } catch {
       reopen(after: error)
     }
@@ -146,6 +148,9 @@ extension Follower {
     do {
       try ledger.releaseHeld(owner: Follower.owner)
       needsRelease = false
+      // Some of them may have to settle, too.
+      executor.hasWaiting = true
+      executor.scheduleDue()
     } catch {
       noteLedger(error: error)
       return retryLater()

@@ -51,6 +51,16 @@ package struct HookCheck {
     hooks = [entry.loaded].compactMap { $0 }
   }
 
+  /// Warns of hooks whose failure is to be answered by one that is not there.
+  package static func missingAnswers(of hooks: [LoadedHook], known: Set<String>) -> [Diagnostic] {
+    hooks.compactMap { hook -> Diagnostic? in
+      guard let name = hook.definition.onHookFailure, !known.contains(name) else { return nil }
+      return Diagnostic(
+        file: hook.hook.path, line: 1, severity: .warning,
+        message: "OnHookFailure=: there is no hook '\(name)'" + suggestion(for: name, among: known.sorted()))
+    }
+  }
+
   /// Warns of hooks that drive each other in a circle, where their definitions show it.
   package static func circles(of hooks: [LoadedHook]) -> [Diagnostic] {
     HookCircles(hooks.map { .init(hook: $0.hook, effects: $0.effects) }).find().compactMap { circle in

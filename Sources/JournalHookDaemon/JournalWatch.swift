@@ -12,6 +12,7 @@ package final class JournalWatch {
   private let look: () -> Void
   private let manager: Manager
   private var journalSource: EventSource?
+  private var journalDescriptor: CInt?
   private var timer: EventSource?
   private var pollTimer: EventSource?
   private var delay: UInt64 = 0
@@ -53,15 +54,28 @@ package final class JournalWatch {
 
   /// Watches the journal's descriptor from now on, instead of an earlier one.
   package func watch(journal descriptor: CInt, isReliable: Bool) throws(SystemError) {
+    journalDescriptor = descriptor
     journalSource?.cancel()
     journalSource = try loop.watch(descriptor, for: .input) { [unowned self] _ in look() }
     if !isReliable { try poll() }
   }
 
-  /// Stops watching a journal that is about to be closed.
-  package func forgetJournal() {
+  /// Does not call back for the journal for now: its descriptor stays readable until somebody reads.
+  func pause() {
     journalSource?.cancel()
     journalSource = nil
+  }
+
+  /// Calls back again, at once if something has happened meanwhile.
+  func resume() {
+    guard journalSource == nil, let journalDescriptor else { return }
+    journalSource = try? loop.watch(journalDescriptor, for: .input) { [unowned self] _ in look() }
+  }
+
+  /// Stops watching a journal that is about to be closed.
+  package func forgetJournal() {
+    pause()
+    journalDescriptor = nil
     pollTimer = nil
   }
 

@@ -4,8 +4,8 @@ internal import Systemd
 /// Notices hooks that drive each other in a circle, and stops that.
 ///
 /// An event follows from a run if it happens while the run is under way, or shortly after, to a unit that the run's hook is
-/// known to act on (`HookEffects`). A run keeps its cause in the ledger; when the same hook comes back for the same unit
-/// too often in a chain of causes, the chain is a circle.
+/// known to act on (`HookEffects`). A run keeps its cause in the ledger, so that a restart forgets no chain. When the same hook
+/// comes back for the same unit too often, in one chain of causes or in all of them together, that is a circle.
 final class LoopGuard {
   /// So often a run may lead to the same hook's next run for the same unit, in so many microseconds.
   static let limit = 10
@@ -47,12 +47,13 @@ final class LoopGuard {
     }
     // systemd's own Restart= is nobody's effect.
     guard event.auto != true, let cause = try? cause(of: event) else { return .pass(cause: nil) }
-    guard let chain = try? ledger.causes(of: cause, since: event.realtime &- LoopGuard.interval) else {
-      return .pass(cause: cause)
-    }
-    guard chain.count(where: { $0.hook == hook && $0.unit == event.unit }) >= LoopGuard.limit else {
-      return .pass(cause: cause)
-    }
+    let since = event.realtime - min(event.realtime, LoopGuard.interval)
+    guard let chain = try? ledger.causes(of: cause, since: since) else { return .pass(cause: cause) }
+    let before = chain.count { $0.hook == hook && $0.unit == event.unit }
+    if before == 0 { return .pass(cause: cause) }
+    // A circle may branch into many short chains. Its first run has no cause.
+    let returns = (try? ledger.countFollowing(hook: hook, unit: event.unit, since: since)) ?? 0
+    guard max(before, returns + 1) >= LoopGuard.limit else { return .pass(cause: cause) }
     // From this hook's last run on, the oldest first.
     var circle: [(hook: String, unit: String)] = []
     for link in chain {
@@ -90,13 +91,25 @@ extension Ledger {
   ) throws(SQLiteError) -> [(id: Int64, unit: String)] {
     try database.query(
       """
-      SELECT id, unit FROM (SELECT id, unit, started, ended FROM runs WHERE hook = ?1 ORDER BY id DESC LIMIT 32)
+      SELECT id, unit FROM (SELECT id, unit, started, ended FROM runs WHERE hook = ?1 AND started IS NOT NULL
+        ORDER BY id DESC LIMIT 64)
       WHERE started <= ?2 AND (ended IS NULL OR ended >= ?3)
       """, .text(hook), SQLiteValue(time), SQLiteValue(time &- min(time, aftermath))
     ).compactMap { row in
       guard let id = row[0].integer, let unit = row[1].text else { return nil }
       return (id, unit)
     }
+  }
+
+  /// How many runs of a hook for a unit have followed from others since a time, among the hook's last.
+  func countFollowing(hook: String, unit: String, since time: UInt64) throws(SQLiteError) -> Int {
+    let count = try database.query(
+      """
+      SELECT count(*) FROM (SELECT unit, cause, event_time FROM runs WHERE hook = ? ORDER BY id DESC LIMIT 256)
+      WHERE unit = ? AND cause IS NOT NULL AND event_time >= ?
+      """, .text(hook), .text(unit), SQLiteValue(time)
+    ).first?.first?.integer
+    return Int(count ?? 0)
   }
 
   /// The chain of runs that led to one, itself included, the newest first, as far back as a time and a few hundred links.

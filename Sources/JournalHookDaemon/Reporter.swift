@@ -109,7 +109,8 @@ package final class Reporter {
   /// An attempt has an outcome, and something follows.
   func ended(_ run: Run, _ outcome: RunMachine.Outcome, _ consequence: Ledger.Consequence = .final) {
     let subject = "Hook \(run.hook)"
-    let suffix = "\(run.event.unit) \(run.event.kind.rawValue) (run \(run.id))"
+    let number = run.id == 0 ? "" : " (run \(run.id))"
+    let suffix = "\(run.event.unit) \(run.event.kind.rawValue)\(number)"
     let reason = outcome.reason.map { ": \($0)" } ?? ""
     let exit =
       switch outcome.exit {

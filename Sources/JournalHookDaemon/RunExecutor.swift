@@ -139,6 +139,13 @@ package final class RunExecutor {
     for run in active.values { perform(run.machine.interrupt(), for: run) }
   }
 
+  /// Ends those runs under way whose hooks are known to act on a unit, and returns them.
+  func interruptRuns(actingOn unit: String) -> [Run] {
+    let runs = active.values.filter { $0.hook.effects.touches(unit, of: $0.run.event.unit) }
+    for run in runs { perform(run.machine.interrupt(), for: run) }
+    return runs.map(\.run)
+  }
+
   /// Ends the runs under way where no more can be written down, and calls when nothing is left of them, or in so many
   /// microseconds.
   func endAll(within time: UInt64, then done: @escaping () -> Void) {

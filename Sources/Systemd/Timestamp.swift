@@ -38,12 +38,13 @@ public struct Timestamp: Sendable, Hashable {
       var end = 0
       for part in 0..<7 {
         var (number, width, mark) = parts[part]
-        for place in (end..<end + width).reversed() {
-          unsafe text[place] = UInt8(ascii: "0") + UInt8(number % 10)
+        end += width
+        for digit in 1...width {
+          unsafe text[end - digit] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number % 10)
           number /= 10
         }
-        unsafe text[end + width] = mark
-        end += width + 1
+        unsafe text[end] = mark
+        end += 1
       }
       return end
     }

@@ -6,6 +6,7 @@ import Systemd
 /// `journalhook check`: all that is wrong with hooks.
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "check",
     abstract: "Checks hook files, and exits with 1 if one cannot be used.",
     discussion:
       "Without a path all hook directories and journalhook.conf are checked. A unit that the service manager does not know is a warning."
@@ -37,6 +38,9 @@ struct Check: ParsableCommand {
       diagnostics += checked.diagnostics
       hooks += checked.hooks
     }
+    let all = HookStore(directories: try hookOptions.directories(of: managerOptions.manager))
+    all.load()
+    diagnostics += HookCheck.missingAnswers(of: hooks, known: Set((all.hooks + hooks).map(\.name)))
     diagnostics += HookCheck.circles(of: hooks)
     diagnostics += HookCheck.unknownUnits(of: hooks, known: managerOptions.manager)
     for diagnostic in diagnostics {

@@ -7,6 +7,7 @@ import Systemd
 /// `journalhook events`: the lifecycle events themselves.
 struct Events: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "events",
     abstract: "Shows what happened to units.",
     discussion:
       "The lifecycle events that hooks answer, out of the journal; no hook is run. The options are journalctl's.")

@@ -7,6 +7,7 @@ import Systemd
 /// `journalhook follow`: the daemon.
 struct Follow: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "follow",
     abstract: "Follows the journal and runs hooks, until it is stopped.",
     discussion: """
       Goes on where it was left; the first time from the end of the journal on. SIGTERM lets the runs under way end, for \

@@ -5,7 +5,8 @@ import Systemd
 
 /// `journalhook list`: the hooks, their state and their last run.
 struct List: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Lists the hooks, their state and their last run.")
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "Lists the hooks, their state and their last run.")
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case short, json }
 

@@ -7,6 +7,7 @@ import Systemd
 /// `journalhook replay`: what is missing in a past span.
 struct Replay: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "replay",
     abstract: "Does the runs of a past span that the ledger does not have, and ends.",
     discussion: """
       Moves no cursor, and may be used beside follow. Every event of the span counts, whatever CatchUp= says: look with \

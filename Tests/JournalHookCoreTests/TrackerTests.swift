@@ -35,6 +35,21 @@ import Testing
       ],
       ["started", "stopping", "stopped success restart", "started restart", "restarted"]),
     Story(
+      "a restart whose start job was canceled and that came up all the same shows by its next stop",
+      [
+        "STARTED inv=a job=1/start/done", "STOPPING inv=a job=2/stop", "SUCCESS inv=a",
+        "STOPPED inv=a job=2/restart/done",
+        "STARTING inv=b job=2/start", "STOPPING inv=b job=3/stop", "SUCCESS inv=b", "STOPPED inv=b job=3/restart/done",
+        "STARTING inv=c job=3/start", "STARTED inv=c job=3/start/done",
+      ],
+      [
+        "started", "stopping", "stopped success restart", "starting", "started restart", "restarted", "stopping",
+        "stopped success restart", "starting", "started restart", "restarted",
+      ]),
+    Story(
+      "up to 239 a unit that is still starting logs STOPPING, too",
+      ["STARTING inv=a", "STOPPING inv=a", "SUCCESS inv=a"], ["starting", "stopping", "stopped success"]),
+    Story(
       "a canceled stop job: told after 100 ms of journal time, by another unit's entry",
       [
         "STARTED inv=a job=1/start/done", "STOPPING inv=a job=2/stop at=1000", "SUCCESS inv=a at=2000",

@@ -243,5 +243,58 @@ extension SystemTests {
         #expect(try follow.runs(where: "hook = '60-witness' AND state <> 'succeeded'") == [])
       }
     }
+
+    @Test func `a circle that branches is suspended, too`() throws {
+      try Follow.use { follow in
+        let box = follow.box
+        try follow.hook(
+          "50-both", match: "Unit=work@l.service work@r.service\nEvent=started", hook: "RateLimitBurst=0",
+          body: "echo \"$JOURNALHOOK_UNIT\" >>\(follow.log); systemctl restart work@l work@r")
+        try follow.start()
+        try box.sh("systemctl start work@l")
+        try follow.wait(until: "(SELECT count(DISTINCT unit) FROM runs WHERE state = 'skipped') = 2")
+        try follow.settle()
+        #expect(try follow.logged().count < 40)
+      }
+    }
+
+    @Test func `of a backlog's last turn a settling run begins by itself`() throws {
+      try Follow.use { follow in
+        let box = follow.box
+        for event in ["stopped", "started"] {
+          try follow.recorder("50-\(event)", match: match("late", event), hook: "CatchUp=latest\nSettleSec=2s")
+        }
+        try follow.start()
+        try follow.stop()
+        try box.sh("systemctl start work@late; systemctl stop work@late; systemctl start work@late")
+        try follow.start()
+        try follow.wait(until: "(SELECT count(*) FROM runs WHERE state = 'succeeded') = 1")
+        #expect(try follow.logged() == ["50-started work@late.service started"])
+      }
+    }
+
+    @Test func `a drain costs no processor time, and does not wait for a hook that waits for it`() throws {
+      try Follow.use(.service) { follow in
+        let box = follow.box
+        try follow.hook("50-slow", match: match("drain", "started"), body: "sleep 4")
+        try follow.start()
+        try box.sh("systemctl start work@drain")
+        try follow.wait(until: "(SELECT count(*) FROM runs WHERE state = 'running') = 1")
+        let pid = try follow.pid
+        try box.sh("systemctl stop --no-block journalhook; systemctl restart work@drain")
+        let ticks = try box.sh(
+          #"ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }; a=$(ticks "$1"); sleep 2; echo $(($(ticks "$1") - a))"#,
+          pid
+        ).text.trimmed
+        #expect(try #require(Int(ticks)) < 50, "of 200")
+        try box.sh("systemctl stop journalhook")
+        try follow.hook(
+          "60-self", match: "Unit=journalhook.service\nEvent=started", body: "systemctl restart journalhook.service")
+        try box.sh("systemctl start journalhook")
+        try follow.wait(until: "(SELECT count(*) FROM runs WHERE hook = '60-self' AND state = 'skipped') >= 1")
+        try box.sh(#"rm "$1/60-self""#, follow.hooks)
+        #expect(try box.isActive("journalhook.service"))
+      }
+    }
   }
 }
