@@ -86,7 +86,9 @@ import Testing
     let output = "\(folder.path)/output"
     let command = "'\(binary)' events -D '\(folder.path)' -f -n 0 -o json >'\(output)' 2>/dev/null & echo $!"
     let pid = shell(command).output.filter(\.isNumber)
-    defer { _ = shell("kill \(pid)") }
+    defer { _ = shell("kill -KILL \(pid)") }
+    // It follows once it watches the folder; how long that takes depends on the build and on who else is at work.
+    for _ in 0..<200 where shell("ls -l /proc/\(pid)/fd | grep -q inotify").status != 0 { usleep(50_000) }
     usleep(500_000)
     folder.add("a", 1..<2, at: Self.now, to: "remote-alpha")
     usleep(500_000)
