@@ -69,7 +69,7 @@ func fuzzEntry(_ input: FuzzInput) {
   }
   events += tracker.flushAll()
   for event in events {
-    let json = event.json.bytes
+    let json = event.json.bytes()
     expect(json.first == UInt8(ascii: "{") && json.last == UInt8(ascii: "}"), "JSON that is none")
     expect(!json.contains { $0 < 0x20 }, "JSON of more than one line")
   }
