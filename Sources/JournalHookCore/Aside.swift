@@ -16,6 +16,9 @@ package struct Aside<Value: Sendable & Equatable>: Sendable, Equatable {
   /// Whether there is none: cheaper than to compare it with nil.
   var isEmpty: Bool { values.isEmpty }
 
+  /// What is asked of it, if it is there: without a copy.
+  func read<Part>(_ part: (Value) -> Part) -> Part? { values.isEmpty ? nil : part(values[0]) }
+
   /// Takes it out.
   mutating func take() -> Value? { values.popLast() }
 }

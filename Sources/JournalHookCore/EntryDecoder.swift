@@ -56,7 +56,12 @@ package struct EntryDecoder: Sendable {
   package init(trust: Trust) { self.trust = trust }
 
   /// The fields that decoding needs; others need not be read.
-  package static let fields = FieldSet(managerFields + trustedFields)
+  package var fields: FieldSet {
+    if case .user = trust { EntryDecoder.fieldsOfUser } else { EntryDecoder.fieldsOfSystem }
+  }
+
+  private static let fieldsOfSystem = FieldSet(managerFields + trustedFields)
+  private static let fieldsOfUser = fieldsOfSystem.union(FieldSet(["_COMM", "_SYSTEMD_UNIT", "_SYSTEMD_USER_UNIT"]))
 
   /// Those that the manager writes.
   private static let managerFields: [StaticString] = [
@@ -66,7 +71,7 @@ package struct EntryDecoder: Sendable {
 
   /// Those that journald writes.
   private static let trustedFields: [StaticString] = [
-    "_PID", "_UID", "_COMM", "_SYSTEMD_UNIT", "_SYSTEMD_USER_UNIT", "_TRANSPORT", "_MACHINE_ID", "_HOSTNAME",
+    "_PID", "_UID", "_TRANSPORT", "_MACHINE_ID", "_HOSTNAME",
   ]
 
   /// What the manager said; nil when the entry is not a manager's, or tells nothing about a unit's lifecycle.
@@ -133,8 +138,8 @@ package struct EntryDecoder: Sendable {
 
   private func text(of entry: JournalEntry, unit: String, message: String) -> ManagerText? {
     var text: ManagerText
-    if let id = entry["MESSAGE_ID"] {
-      guard let kind = EntryDecoder.kinds[id] else { return nil }
+    if entry.has("MESSAGE_ID") {
+      guard let id = entry.id("MESSAGE_ID"), let kind = EntryDecoder.kinds[id] else { return nil }
       // Control processes log the same MESSAGE_ID, and in Type=forking even the same COMMAND=.
       if kind == .mainProcessExit, !message.hasPrefix("\(unit): Main process exited") { return nil }
       if kind != .mainProcessExit, ManagerText.isMisplaced(message, for: kind, unit: unit) { return nil }
@@ -152,20 +157,20 @@ package struct EntryDecoder: Sendable {
     return text
   }
 
-  private static let kinds: [String: ManagerEntry.Kind] = [
-    "7d4958e842da4a758f6c1cdc7b36dcc5": .starting,
-    "39f53479d3a045ac8e11786248231fbf": .started,
-    "be02cf6855d2428ba40df7e9d022f03d": .startFailed,
-    "de5b426a63be47a7b6ac3eaac82e2f6f": .stopping,
-    "9d1aaa27d60140bd96365438aad20286": .stopped,
-    "d34d037fff1847e6ae669a370e694725": .reloading,
-    "7b05ebc668384222baa8881179cfda54": .reloaded,
-    "5eb03494b6584870a536b337290809b3": .restartScheduled,
-    "7ad2d189f7e94e70a38c781354912448": .success,
-    "d9b373ed55a64feb8242e02dbe79a49c": .failureResult,
-    "98e322203f7a4ed290d09fe03c09fe15": .mainProcessExit,
-    "0e4284a0caca4bfc81c0bb6786972673": .skipped,
-    "fe6faa94e7774663a0da52717891d8ef": .outOfMemory,
-    "d989611b15e44c9dbf31e3c81256e4ed": .outOfMemory,
+  private static let kinds: [UInt128: ManagerEntry.Kind] = [
+    0x7d4958e842da4a758f6c1cdc7b36dcc5: .starting,
+    0x39f53479d3a045ac8e11786248231fbf: .started,
+    0xbe02cf6855d2428ba40df7e9d022f03d: .startFailed,
+    0xde5b426a63be47a7b6ac3eaac82e2f6f: .stopping,
+    0x9d1aaa27d60140bd96365438aad20286: .stopped,
+    0xd34d037fff1847e6ae669a370e694725: .reloading,
+    0x7b05ebc668384222baa8881179cfda54: .reloaded,
+    0x5eb03494b6584870a536b337290809b3: .restartScheduled,
+    0x7ad2d189f7e94e70a38c781354912448: .success,
+    0xd9b373ed55a64feb8242e02dbe79a49c: .failureResult,
+    0x98e322203f7a4ed290d09fe03c09fe15: .mainProcessExit,
+    0x0e4284a0caca4bfc81c0bb6786972673: .skipped,
+    0xfe6faa94e7774663a0da52717891d8ef: .outOfMemory,
+    0xd989611b15e44c9dbf31e3c81256e4ed: .outOfMemory,
   ]
 }

@@ -4,6 +4,12 @@ extension LifecycleEvent {
   /// The event as the contract's JSON object; absent values are left out.
   package var json: JSONObject {
     var object = JSONObject()
+    write(to: &object)
+    return object
+  }
+
+  /// Adds the members of that.
+  package func write(to object: inout JSONObject) {
     object.add("id", id)
     object.add("event", kind.rawValue)
     object.add("unit", unit)
@@ -11,11 +17,11 @@ extension LifecycleEvent {
     object.add("restart", restart)
     object.add("invocation", invocation)
     if let job {
-      var inner = JSONObject()
-      inner.add("id", job.id)
-      inner.add("type", job.type)
-      inner.add("result", job.result)
-      object.add("job", inner)
+      object.add("job") { inner in
+        inner.add("id", job.id)
+        inner.add("type", job.type)
+        inner.add("result", job.result)
+      }
     }
     object.add("exit_code", exitCode)
     object.add("exit_status", exitStatus)
@@ -29,6 +35,5 @@ extension LifecycleEvent {
     object.add("manager", manager.name)
     object.add("source", source.rawValue)
     object.add("cursor", cursor)
-    return object
   }
 }

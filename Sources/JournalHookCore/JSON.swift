@@ -1,24 +1,48 @@
 /// Writes one JSON object on one line; keys keep the order in which they were added.
 package struct JSONObject: Sendable {
-  /// The object without its last brace.
-  private var open: [UInt8] = [UInt8(ascii: "{")]
+  /// What is before the object, and the object without its last brace.
+  private var open: [UInt8]
 
   package init() {
+    self.init(behind: [])
     // Enough for most, and little enough for malloc(3) to have it at hand.
     open.reserveCapacity(960)
+  }
+
+  private init(behind text: consuming [UInt8]) {
+    text.append(UInt8(ascii: "{"))
+    open = text
+  }
+
+  /// Writes an object behind a text, without a copy of either.
+  package static func append(to text: inout [UInt8], _ write: (inout JSONObject) -> Void) {
+    var object = JSONObject(behind: exchange(&text, with: []))
+    write(&object)
+    object.open.append(UInt8(ascii: "}"))
+    swap(&text, &object.open)
   }
 
   /// Adds a text; nothing when it is nil.
   package mutating func add(_ key: StaticString, _ value: String?) {
     guard let value else { return }
-    begin(key)
-    quote(value)
+    let text = value.utf8Span.span
+    guard JSONObject.isPlain(text) else {
+      begin(key)
+      quote(value)
+      return
+    }
+    // All at once: nearly all that is written is like this.
+    let isFirst = isEmpty
+    open.append(addingCapacity: key.utf8CodeUnitCount + text.count + 6) { line in
+      line.append(key: key, isFirst: isFirst)
+      line.append(quoting: text)
+    }
   }
 
   /// Adds a text under a key that is not ours, so that it may have to be escaped; nothing when it is nil.
   package mutating func add(named key: String, _ value: String?) {
     guard let value else { return }
-    if open.count > 1 { open.append(UInt8(ascii: ",")) }
+    if !isEmpty { open.append(UInt8(ascii: ",")) }
     quote(key)
     open.append(UInt8(ascii: ":"))
     quote(value)
@@ -38,11 +62,12 @@ package struct JSONObject: Sendable {
     open += (value ? "true" : "false").utf8
   }
 
-  /// Adds an object; nothing when it is nil.
-  package mutating func add(_ key: StaticString, _ value: JSONObject?) {
-    guard let value else { return }
+  /// Adds an object that is written in place.
+  package mutating func add(_ key: StaticString, _ write: (inout JSONObject) -> Void) {
     begin(key)
-    open += value.bytes()
+    open.append(UInt8(ascii: "{"))
+    write(&self)
+    open.append(UInt8(ascii: "}"))
   }
 
   /// Adds a list of objects.
@@ -64,16 +89,12 @@ package struct JSONObject: Sendable {
   /// The object.
   package var text: String { String(decoding: bytes(), as: UTF8.self) }
 
+  /// Whether nothing was added yet: no value ends with an open brace.
+  private var isEmpty: Bool { open.last == UInt8(ascii: "{") }
+
   private mutating func begin(_ key: StaticString) {
-    let isFirst = open.count == 1
-    open.append(addingCapacity: key.utf8CodeUnitCount + 4) { text in
-      if !isFirst { text.append(UInt8(ascii: ",")) }
-      text.append(UInt8(ascii: "\""))
-      // Keys are ours: there is nothing in them to be escaped.
-      key.withUTF8Buffer { unsafe text.append(copying: $0.span) }
-      text.append(UInt8(ascii: "\""))
-      text.append(UInt8(ascii: ":"))
-    }
+    let isFirst = isEmpty
+    open.append(addingCapacity: key.utf8CodeUnitCount + 4) { $0.append(key: key, isFirst: isFirst) }
   }
 
   private mutating func addList<Value>(_ key: StaticString, _ values: [Value], _ add: (inout JSONObject, Value) -> Void)
@@ -91,11 +112,7 @@ package struct JSONObject: Sendable {
   private mutating func quote(_ value: String) {
     let value = value.utf8Span.span
     if JSONObject.isPlain(value) {
-      open.append(addingCapacity: value.count + 2) { text in
-        text.append(UInt8(ascii: "\""))
-        text.append(copying: value)
-        text.append(UInt8(ascii: "\""))
-      }
+      open.append(addingCapacity: value.count + 2) { $0.append(quoting: value) }
     } else {
       open.append(UInt8(ascii: "\""))
       for index in value.indices { escape(value[index]) }
@@ -165,8 +182,24 @@ package struct JSONObject: Sendable {
 }
 
 extension OutputSpan<UInt8> {
+  /// Adds a key. Keys are ours: there is nothing in them to be escaped.
+  fileprivate mutating func append(key: StaticString, isFirst: Bool) {
+    if !isFirst { append(UInt8(ascii: ",")) }
+    key.withUTF8Buffer { unsafe append(quoting: $0.span) }
+    append(UInt8(ascii: ":"))
+  }
+
+  /// Adds a text in which nothing need be escaped.
+  @inline(__always)
+  fileprivate mutating func append(quoting text: Span<UInt8>) {
+    append(UInt8(ascii: "\""))
+    append(copying: text)
+    append(UInt8(ascii: "\""))
+  }
+
   /// Adds bytes all at once; one by one they would be most of the work.
-  fileprivate mutating func append(copying bytes: Span<UInt8>) {
+  @inline(__always)
+  private mutating func append(copying bytes: Span<UInt8>) {
     precondition(bytes.count <= freeCapacity)
     unsafe withUnsafeMutableBufferPointer { free, count in
       unsafe bytes.withUnsafeBufferPointer { bytes in

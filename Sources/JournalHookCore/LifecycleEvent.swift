@@ -39,9 +39,9 @@ package struct LifecycleEvent: Sendable, Equatable {
 
   /// The same for the same fact, however it was learnt: 32 hexadecimal digits.
   package var id: String
-  package var kind: Kind
   /// The unit's primary name, with its suffix.
   package var unit: String
+  package var kind: Kind
   /// `success`, or systemd's result (`exit-code`, `signal`, `timeout`, …), on events that have one.
   package var result: String?
   /// On `stopped` and `started`: whether the two belong to one restart job. Absent on other events.
@@ -72,7 +72,13 @@ package struct LifecycleEvent: Sendable, Equatable {
   package var source: Source
   /// The journal's cursor of the entry that told it.
   package var cursor: String?
+}
 
+extension LifecycleEvent {
+  /// An event of these facts.
+  ///
+  /// It leaves the work to the memberwise initializer, which puts an event together where it shall be. One that sets the
+  /// properties one after the other is copied there when it is done (Swift 6.3), with all its texts.
   package init(
     id: String, kind: Kind, unit: String, result: String? = nil, restart: Bool? = nil, auto: Bool? = nil,
     invocation: String? = nil, job: Job? = nil, exitCode: String? = nil, exitStatus: String? = nil,
@@ -80,26 +86,11 @@ package struct LifecycleEvent: Sendable, Equatable {
     machine: String, hostname: String? = nil, manager: Manager = .system, source: Source = .journal,
     cursor: String? = nil
   ) {
-    self.id = id
-    self.kind = kind
-    self.unit = unit
-    self.result = result
-    self.restart = restart
-    self.auto = auto
-    self.invocation = invocation
-    self.job = job
-    self.exitCode = exitCode
-    self.exitStatus = exitStatus
-    self.nRestarts = nRestarts
-    self.message = message
-    self.realtime = realtime
-    self.monotonic = monotonic
-    self.boot = boot
-    self.machine = machine
-    self.hostname = hostname
-    self.manager = manager
-    self.source = source
-    self.cursor = cursor
+    self.init(
+      id: id, unit: unit, kind: kind, result: result, restart: restart, auto: auto, invocation: invocation, job: job,
+      exitCode: exitCode, exitStatus: exitStatus, nRestarts: nRestarts, message: message, realtime: realtime,
+      monotonic: monotonic, boot: boot, machine: machine, hostname: hostname, manager: manager, source: source,
+      cursor: cursor)
   }
 }
 

@@ -63,7 +63,12 @@ package struct LifecycleTracker: Sendable {
   /// The units whose state has changed since the last call, once for each time; a unit that is not in `units` any more was
   /// forgotten.
   package mutating func takeChanges() -> [Key] {
-    defer { changed = [] }
+    defer {
+      // Nearly as many will come until the next call.
+      let count = changed.count
+      changed = []
+      changed.reserveCapacity(count)
+    }
     return changed
   }
 
@@ -80,8 +85,8 @@ package struct LifecycleTracker: Sendable {
     // Nearly always the boot is that of the last entry, and need not be looked up.
     if last == nil || currentBoot != nil { events += enter(entry.boot, of: entry.machine, at: entry.monotonic) }
     let origin = last ?? EventOrigin(machine: entry.machine, boot: entry.boot, manager: entry.manager)
-    self.origin = origin
-    if isWaiting { events += flush(machine: entry.machine, until: entry.monotonic) }
+    if last == nil { self.origin = origin }
+    if isWaiting { flush(machine: entry.machine, until: entry.monotonic, into: &events) }
     let key = Key(machine: entry.machine, manager: entry.manager, unit: entry.unit)
     var step = TrackerStep(entry: entry, origin: origin)
     step.run(on: &units[key, default: UnitState()], telling: &events)
@@ -91,25 +96,30 @@ package struct LifecycleTracker: Sendable {
 
   /// The events that have waited until now, in microseconds since the machine's boot, and need wait no longer.
   package mutating func flush(machine: String? = nil, until now: UInt64) -> [LifecycleEvent] {
-    let due = waiting.filter { key in
-      guard machine == nil || key.machine == machine, let state = units[key],
-        let since = (state.pending ?? state.pendingFailure)?.monotonic
-      else { return false }
-      return now >= since && now - since >= LifecycleTracker.patience
+    var events: [LifecycleEvent] = []
+    flush(machine: machine, until: now, into: &events)
+    return events
+  }
+
+  private mutating func flush(machine: String?, until now: UInt64, into events: inout [LifecycleEvent]) {
+    var due: [Key] = []
+    for key in waiting where machine == nil || key.machine == machine {
+      guard let since = units[key]?.waitsSince, now >= since, now - since >= LifecycleTracker.patience else { continue }
+      due.append(key)
     }
-    return tell(due)
+    if !due.isEmpty { events += tell(due) }
   }
 
   /// All events that wait: at the end of what there is to read.
-  package mutating func flushAll() -> [LifecycleEvent] { tell(waiting) }
+  package mutating func flushAll() -> [LifecycleEvent] { tell(Array(waiting)) }
 
-  private mutating func tell(_ keys: Set<Key>) -> [LifecycleEvent] {
+  private mutating func tell(_ keys: [Key]) -> [LifecycleEvent] {
     var events: [LifecycleEvent] = []
     for key in keys {
       guard var state = units[key] else { continue }
-      let told = state.tellWaiting(restart: false)
-      for event in told { state.noteTurn(event.kind, at: event.monotonic) }
-      events += told
+      let before = events.count
+      state.tellWaiting(restart: false, into: &events)
+      for event in events[before...] { state.noteTurn(event.kind, at: event.monotonic) }
       store(state, for: key)
     }
     return events.sorted(by: LifecycleTracker.isBefore)
@@ -160,7 +170,7 @@ package struct LifecycleTracker: Sendable {
     var events: [LifecycleEvent] = []
     for key in keys {
       guard var state = units[key] else { continue }
-      events += state.tellWaiting(restart: false)
+      state.tellWaiting(restart: false, into: &events)
       if let failed = state.tellFailedRestart() { events.append(failed) }
       units[key] = nil
       waiting.remove(key)

@@ -73,6 +73,8 @@ struct ManagerText {
   /// Those begin with the unit's name and a colon, and are known; a text that is not may be a later systemd's.
   static func isMisplaced(_ message: String, for kind: ManagerEntry.Kind, unit: String) -> Bool {
     guard let text = message.rest(behind: unit)?.rest(behind: ": ") else { return false }
+    // Nearly always it is this one (UNIT_SUCCESS since 247; 240–246), and need not be compared with all the others.
+    if kind == .success, text == "Deactivated successfully." || text == "Succeeded." { return false }
     if let told = ManagerText(named: text, isService: unit.hasSuffix(".service")), told.kind != kind { return true }
     return others.contains(where: text.hasPrefix)
   }

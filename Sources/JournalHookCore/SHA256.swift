@@ -16,28 +16,36 @@ struct SHA256: Sendable {
 
   /// Goes on with more of the message.
   mutating func update(_ text: String) {
-    let bytes = text.utf8Span.span
-    for index in bytes.indices { append(bytes[index]) }
+    var rest = text.utf8Span.span
+    while !rest.isEmpty {
+      let start = length & 63
+      let part = rest.extracting(first: 64 - start)
+      for index in part.indices { block[start &+ index] = part[index] }
+      rest = rest.extracting(droppingFirst: part.count)
+      length &+= part.count
+      if length & 63 == 0 { compress() }
+    }
   }
 
   /// The hash, or its first digits.
   consuming func hexadecimalDigest(digits count: Int = 64) -> String {
     // A one bit, zeros up to 8 bytes before a block's end, the length in bits.
-    let bits = UInt64(length) * 8
-    append(0x80)
-    while length % 64 != 56 { append(0) }
-    for shift in stride(from: UInt64(56), through: 0, by: -8) { append(UInt8(truncatingIfNeeded: bits &>> shift)) }
+    var end = length & 63
+    block[end] = 0x80
+    end += 1
+    if end > 56 {
+      for index in end..<64 { block[index] = 0 }
+      compress()
+      end = 0
+    }
+    for index in end..<56 { block[index] = 0 }
+    let bits = UInt64(length) &* 8
+    for index in 0..<8 { block[56 &+ index] = UInt8(truncatingIfNeeded: bits &>> UInt64(56 &- 8 &* index)) }
+    compress()
     let digest = State { state[$0].bigEndian }
     return unsafe withUnsafeBytes(of: digest) { digest in
       unsafe String(hexadecimal: UnsafeRawBufferPointer(rebasing: digest[..<(count / 2)]))
     }
-  }
-
-  @inline(__always)
-  private mutating func append(_ byte: UInt8) {
-    block[length & 63] = byte
-    length &+= 1
-    if length & 63 == 0 { compress() }
   }
 
   /// Takes the block. A long journal takes thousands of ids a second: nothing in here is allocated.

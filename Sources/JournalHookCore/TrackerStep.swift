@@ -67,7 +67,7 @@ struct TrackerStep {
     // A start by the stop's job shows a restart whose UNIT_STOPPED was lost.
     let isSameJob = entry.job?.id != nil && entry.job?.id == state.stopJob
     let restart = state.isStopWaiting && isStart && (state.awaitsStart || isSameJob)
-    events += state.tellWaiting(restart: restart)
+    state.tellWaiting(restart: restart, into: &events)
     if restart {
       state.restartJob = state.stopJob
       state.isRestarting = true
@@ -97,7 +97,7 @@ struct TrackerStep {
     state.pending = stopped
     let isStart = entry.kind == .starting || entry.kind == .started
     let restart = isStart && entry.job?.id != nil && entry.job?.id == state.stopJob
-    events += state.tellWaiting(restart: restart)
+    state.tellWaiting(restart: restart, into: &events)
     if restart {
       state.restartJob = state.stopJob
       state.isRestarting = true
@@ -269,7 +269,7 @@ struct TrackerStep {
       if !state.failedTold { state.pendingFailure = event(.failed, result: result) }
       state.pendingFailure?.result = result
       state.failedTold = true
-      if !state.isStopWaiting { events += state.tellWaiting(restart: false) }
+      if !state.isStopWaiting { state.tellWaiting(restart: false, into: &events) }
     } else if result == "start-limit-hit" || state.startLimitHit {
       startLimitHit()
     } else if !state.failedTold {
@@ -301,13 +301,13 @@ struct TrackerStep {
   private mutating func goDown(result: String) {
     endRestart()
     state.pending = event(.stopped, result: result, restart: false)
-    if !state.isStopping { events += state.tellWaiting(restart: false) }
+    if !state.isStopping { state.tellWaiting(restart: false, into: &events) }
   }
 
   private mutating func stopped() {
     state.endStopJob()
     guard entry.job?.result ?? "done" == "done" else {
-      events += state.tellWaiting(restart: false)
+      state.tellWaiting(restart: false, into: &events)
       return
     }
     if !state.isStopWaiting, state.phase == .up || state.phase == .unknown {
@@ -321,7 +321,7 @@ struct TrackerStep {
     let restart = entry.job?.type == "restart"
     if state.isStopWaiting {
       endRestart()
-      events += state.tellWaiting(restart: restart, from: entry)
+      state.tellWaiting(restart: restart, from: entry, into: &events)
     }
     state.phase = .down
     if restart {

@@ -85,6 +85,9 @@ package struct UnitState: Sendable, Equatable {
   /// Whether an event waits for the unit's next entry.
   var isWaiting: Bool { isStopWaiting || !_pendingFailure.isEmpty }
 
+  /// When what waits came, in microseconds since the boot; nil if nothing does.
+  var waitsSince: UInt64? { _pending.read(\.monotonic) ?? _pendingFailure.read(\.monotonic) }
+
   /// Whether nothing is open, so that forgetting the unit can at worst make its next entry a first one.
   var isSettled: Bool { phase == .down && !isWaiting && _unansweredRestart.isEmpty && !isAutoRestart }
 }
@@ -98,9 +101,8 @@ extension UnitState {
     }
   }
 
-  /// Gives out what waits: the `stopped`, and the `failed` with it or alone.
-  mutating func tellWaiting(restart: Bool, from entry: ManagerEntry? = nil) -> [LifecycleEvent] {
-    var events: [LifecycleEvent] = []
+  /// Adds what waits to other events: the `stopped`, and the `failed` with it or alone.
+  mutating func tellWaiting(restart: Bool, from entry: ManagerEntry? = nil, into events: inout [LifecycleEvent]) {
     if var stopped = _pending.take() {
       phase = .down
       wentDown = true
@@ -114,7 +116,6 @@ extension UnitState {
       events.append(failed)
     }
     awaitsStart = false
-    return events
   }
 
   /// The `stopped` that tells that a restart has not brought the unit up again; nil when none is owed.

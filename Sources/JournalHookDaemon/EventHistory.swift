@@ -128,8 +128,8 @@ package struct EventHistory {
     if sources.count == 1 {
       // In order already: nothing need be moved.
       while let events = try sources[0]() {
-        for index in events.indices where isWanted(events[index]) {
-          if !show(events[index]) { return }
+        for event in events where isWanted(event) {
+          if !show(event) { return }
         }
       }
       return

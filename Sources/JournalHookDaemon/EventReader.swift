@@ -8,6 +8,8 @@ package final class EventReader {
   private(set) var source: MachineJournal
   var journal: Journal
   private let decoder: EntryDecoder
+  /// The fields that are read of an entry.
+  private let fields: FieldSet
   package internal(set) var tracker: LifecycleTracker
   /// The cursor of the last entry that was read, as text: it is taken apart only when it is asked for.
   private var lastCursor: String?
@@ -37,6 +39,8 @@ package final class EventReader {
     self.source = source
     self.tracker = tracker
     decoder = EntryDecoder(trust: source.trust)
+    fields =
+      source.selection.hearsJournald ? decoder.fields.union(FieldSet(JournaldMessage.fields)) : decoder.fields
     let isOfUser = source.selection.manager != .system
     oneshots = source.selection.isLocal && isOfUser ? OneshotLookup() : nil
     journal = try source.open()
@@ -150,6 +154,11 @@ package final class EventReader {
       throw failure
     }
     var batch = Batch()
+    batch.events.reserveCapacity(min(limit, 16))
+    // Taken out of here for as long as it is read into, so that nobody else can change it and it need not be copied.
+    var entry = JournalEntry()
+    swap(&entry, &self.entry)
+    defer { swap(&entry, &self.entry) }
     do throws(SystemError) {
       for _ in 0..<limit {
         guard try journal.next() else {
@@ -161,7 +170,7 @@ package final class EventReader {
           batch.isAtEnd = true
           break
         }
-        try readEntry()
+        try readEntry(into: &entry)
         if source.selection.hearsJournald { hear(entry, before: batch.cursor, &batch) }
         batch.cursor = entry.cursor
         if let known = newest, entry.realtime > known.time { newest = (entry.boot, entry.realtime) }
@@ -173,7 +182,7 @@ package final class EventReader {
       failure = error
     }
     if let cursor = batch.cursor { lastCursor = cursor }
-    batch.events.removeAll { !(firstTime...end).contains($0.realtime) }
+    if firstTime > 0 || end < .max { batch.events.removeAll { !(firstTime...end).contains($0.realtime) } }
     batch.allChanges = tracker.takeChanges()
     return batch
   }
@@ -182,12 +191,11 @@ package final class EventReader {
   ///
   /// libsystemd leaves out a field that it cannot read at this moment, seen once in 50,000 entries that were read while
   /// journald wrote and rotated. Every entry of a manager has these fields: without one it is read again, after a moment.
-  private func readEntry() throws(SystemError) {
-    let fields = source.selection.hearsJournald ? EventReader.fieldsOfBoth : EntryDecoder.fields
+  private func readEntry(into entry: inout JournalEntry) throws(SystemError) {
     try journal.read(into: &entry, keeping: fields)
     for _ in 0..<5 where source.selection.isLocal {
       let ofAll: [StaticString] = ["MESSAGE", "_PID", "_UID", "_TRANSPORT", "_MACHINE_ID"]
-      let isWhole = ofAll.allSatisfy { entry.count(of: $0) > 0 }
+      let isWhole = ofAll.allSatisfy { entry.has($0) }
       if isWhole { break }
       _ = poll(nil, 0, 1)
       try journal.read(into: &entry, keeping: fields)
@@ -215,9 +223,11 @@ package final class EventReader {
 
   private func process(_ said: consuming ManagerEntry, into events: inout [LifecycleEvent]) {
     if said.mayHaveFinished { said.remainsAfterExit = oneshots?.remainsAfterExit(said.unit) }
-    if witness != nil { events += failedStarts() }
-    while let missed = witness?.unexplained(by: tracker, before: said), !missed.isEmpty {
-      events += missed.flatMap { tracker.process($0) }
+    if witness != nil {
+      events += failedStarts()
+      while let missed = witness?.unexplained(by: tracker, before: said), !missed.isEmpty {
+        events += missed.flatMap { tracker.process($0) }
+      }
     }
     tracker.process(said, into: &events)
   }

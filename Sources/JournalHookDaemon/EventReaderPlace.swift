@@ -74,9 +74,6 @@ extension EventReader {
 
   // MARK: journald
 
-  /// The fields of entries of the manager and of journald.
-  static let fieldsOfBoth = EntryDecoder.fields.union(FieldSet(JournaldMessage.fields))
-
   /// Takes note of what journald tells or shows of itself.
   func hear(_ entry: JournalEntry, before last: String?, _ batch: inout Batch) {
     let scope =

@@ -28,9 +28,11 @@ public struct JournalEntry: Sendable {
   }
   /// All fields as `NAME=value`, one behind the other: an allocation each would be most of the cost of reading.
   private var data: [UInt8] = []
+  /// How much of that is this entry's.
+  private var length = 0
   private var places: [Place] = []
-  /// Where the first field is whose hash has this mark, from 1 on: a field that is not there is hardly looked for.
-  private var firsts = InlineArray<64, UInt8>(repeating: 0)
+  /// A bit for each mark that the hash of a field has: a field that is not there is hardly looked for.
+  private var marks: UInt64 = 0
 
   /// Where a field is.
   struct Place: Sendable {
@@ -78,9 +80,9 @@ public struct JournalEntry: Sendable {
 
   /// Makes room for other fields, in the same memory.
   mutating func removeFields() {
-    data.removeAll(keepingCapacity: true)
+    length = 0
     places.removeAll(keepingCapacity: true)
-    firsts = InlineArray(repeating: 0)
+    marks = 0
     hasRepetitions = false
   }
 
@@ -93,15 +95,16 @@ public struct JournalEntry: Sendable {
 
   /// Adds a field: its text, the length of its name and the hash of that.
   mutating func append(_ field: UnsafeRawBufferPointer, name: Int, hash: UInt64) {
-    let start = data.count
-    unsafe data.append(contentsOf: field)
-    places.append(Place(hash: hash, start: start, equals: start + name, end: start + field.count))
-    let mark = FieldSet.mark(hash)
-    if firsts[mark] == 0 {
-      firsts[mark] = UInt8(clamping: places.count)
-    } else if places[(Int(firsts[mark]) - 1)..<(places.count - 1)].contains(where: { $0.hash == hash }) {
-      hasRepetitions = true
+    let start = length
+    length += field.count
+    if length > data.count { data += repeatElement(0, count: 2 * length - data.count) }
+    unsafe data.withUnsafeMutableBytes { data in
+      unsafe UnsafeMutableRawBufferPointer(rebasing: data[start..<length]).copyMemory(from: field)
     }
+    let mark = FieldSet.mark(hash)
+    if marks & mark != 0, places.contains(where: { $0.hash == hash }) { hasRepetitions = true }
+    marks |= mark
+    places.append(Place(hash: hash, start: start, equals: start + name, end: length))
   }
 
   /// The value of the first field of that name.
@@ -110,11 +113,35 @@ public struct JournalEntry: Sendable {
     return text(at: place)
   }
 
+  /// Whether there is a field of that name.
+  public func has(_ name: StaticString) -> Bool { place(of: name) != nil }
+
   /// Whether the first field of that name has this value: the same as to compare the value, without a copy of it.
   public func has(_ name: StaticString, _ value: String) -> Bool {
     guard let place = place(of: name) else { return false }
-    var value = value
-    return value.withUTF8 { unsafe isEqual(UnsafeRawBufferPointer($0), to: place.value) }
+    return unsafe value.utf8Span.span.withUnsafeBytes { unsafe isEqual($0, to: place.value) }
+  }
+
+  /// The value of the first field of that name as a 128-bit id, as systemd writes them: 32 digits, in small letters; nil
+  /// where it is none.
+  public func id(_ name: StaticString) -> UInt128? {
+    guard let place = place(of: name), place.value.count == 32 else { return nil }
+    let digits = data.span.extracting(place.value)
+    var id: (high: UInt64, low: UInt64) = (0, 0)
+    var isID = true
+    for index in 0..<16 {
+      let (high, low) = (JournalEntry.digit(digits[index]), JournalEntry.digit(digits[index + 16]))
+      id = (id.high &<< 4 | UInt64(high), id.low &<< 4 | UInt64(low))
+      isID = isID && high < 16 && low < 16
+    }
+    return isID ? UInt128(id.high) &<< 64 | UInt128(id.low) : nil
+  }
+
+  /// The value of a digit; more than 15 if it is none.
+  private static func digit(_ byte: UInt8) -> UInt8 {
+    let number = byte &- UInt8(ascii: "0")
+    let letter = byte &- UInt8(ascii: "a")
+    return number < 10 ? number : letter < 6 ? letter &+ 10 : 255
   }
 
   /// How often a field occurs.
@@ -130,12 +157,8 @@ public struct JournalEntry: Sendable {
     name.withUTF8Buffer { name in
       let name = UnsafeRawBufferPointer(name)
       let hash = unsafe FieldSet.hash(name)
-      let first = Int(firsts[FieldSet.mark(hash)])
-      guard first > 0 else { return nil }
-      for index in first - 1..<places.count {
-        if unsafe places[index].hash == hash && isEqual(name, to: places[index].name) { return places[index] }
-      }
-      return nil
+      guard marks & FieldSet.mark(hash) != 0 else { return nil }
+      return places.first { unsafe $0.hash == hash && isEqual(name, to: $0.name) }
     }
   }
 
@@ -153,8 +176,8 @@ public struct JournalEntry: Sendable {
 /// Names of fields that are wanted of entries, so that the others need not be copied.
 public struct FieldSet: Sendable {
   private let hashes: [UInt64]
-  /// Where the first hash of each mark is, from 1 on: most fields of an entry need no further look.
-  private var firsts = InlineArray<64, UInt8>(repeating: 0)
+  /// A bit for each mark of these: most fields of an entry need no further look.
+  private let marks: UInt64
 
   /// Makes a set of names.
   public init(_ names: some Sequence<StaticString>) {
@@ -162,11 +185,8 @@ public struct FieldSet: Sendable {
   }
 
   private init(hashes: [UInt64]) {
-    // By hash, those of a mark are one behind the other.
-    self.hashes = hashes.sorted()
-    for (index, hash) in self.hashes.enumerated().reversed() {
-      firsts[FieldSet.mark(hash)] = UInt8(clamping: index + 1)
-    }
+    self.hashes = hashes
+    marks = hashes.reduce(0) { $0 | FieldSet.mark($1) }
   }
 
   /// The names of both sets.
@@ -176,12 +196,11 @@ public struct FieldSet: Sendable {
 
   /// Whether a name of this hash is wanted. Another name of the same hash would be copied for nothing, no more.
   func contains(_ hash: UInt64) -> Bool {
-    let first = Int(firsts[FieldSet.mark(hash)])
-    return first > 0 && hashes[(first - 1)...].contains(hash)
+    marks & FieldSet.mark(hash) != 0 && hashes.contains(hash)
   }
 
-  /// A number below 64.
-  static func mark(_ hash: UInt64) -> Int { Int(hash &>> 58) }
+  /// One bit of 64.
+  static func mark(_ hash: UInt64) -> UInt64 { 1 &<< (hash &>> 58) }
 
   /// Tells names apart by their ends and their length, as nearly all differ there. This is done for every field of every
   /// entry: a good hash would be a good part of the cost of reading.

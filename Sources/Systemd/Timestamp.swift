@@ -29,15 +29,10 @@ public struct Timestamp: Sendable, Hashable {
     let time = CalendarTime(secondsAsUTC: seconds)
     guard (0...9999).contains(time.year) else { return dateAndTime(time) + ".\(fraction)Z" }
     // Written for every event: without a string for each of its parts.
-    let parts: InlineArray<7, (Int, Int, UInt8)> = [
-      (time.year, 4, UInt8(ascii: "-")), (time.month, 2, UInt8(ascii: "-")), (time.day, 2, UInt8(ascii: "T")),
-      (time.hour, 2, UInt8(ascii: ":")), (time.minute, 2, UInt8(ascii: ":")), (time.second, 2, UInt8(ascii: ".")),
-      (Int(microseconds % 1_000_000), 6, UInt8(ascii: "Z")),
-    ]
     return unsafe String(unsafeUninitializedCapacity: 27) { text in
       var end = 0
-      for part in 0..<7 {
-        var (number, width, mark) = parts[part]
+      func add(_ number: Int, _ width: Int, _ mark: UInt8) {
+        var number = number
         end += width
         for digit in 1...width {
           unsafe text[end - digit] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number % 10)
@@ -46,6 +41,13 @@ public struct Timestamp: Sendable, Hashable {
         unsafe text[end] = mark
         end += 1
       }
+      add(time.year, 4, UInt8(ascii: "-"))
+      add(time.month, 2, UInt8(ascii: "-"))
+      add(time.day, 2, UInt8(ascii: "T"))
+      add(time.hour, 2, UInt8(ascii: ":"))
+      add(time.minute, 2, UInt8(ascii: ":"))
+      add(time.second, 2, UInt8(ascii: "."))
+      add(Int(microseconds % 1_000_000), 6, UInt8(ascii: "Z"))
       return end
     }
   }

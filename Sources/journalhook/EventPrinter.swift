@@ -38,15 +38,19 @@ final class EventPrinter {
     case .short: add("\(event.place(at: Timestamp(microseconds: event.realtime).shortPreciseLocal)) \(event.summary)")
     case .shortISO: add("\(event.place(at: Timestamp(microseconds: event.realtime).rfc3339Local)) \(event.summary)")
     case .cat: add(event.summary)
-    case .json: add(event.json.bytes())
+    case .json:
+      JSONObject.append(to: &buffer) { event.write(to: &$0) }
+      endLine()
     case .jsonPretty: add(event.json.prettyText)
     }
   }
 
-  private func add(_ line: String) { add(Array(line.utf8)) }
+  private func add(_ line: String) {
+    buffer += line.utf8
+    endLine()
+  }
 
-  private func add(_ line: [UInt8]) {
-    buffer += line
+  private func endLine() {
     buffer.append(UInt8(ascii: "\n"))
     if buffer.count >= EventPrinter.capacity { flush() }
   }

@@ -93,20 +93,20 @@ struct List: ParsableCommand {
         object.add("unit", loaded.definition.match[.unit].map(\.description))
         let others = loaded.definition.match.namedUnits.filter { aliases.unit(named: $0) != $0 }
         if !others.isEmpty {
-          var alias = JSONObject()
-          for unit in others { alias.add(named: unit, aliases.unit(named: unit)) }
-          object.add("alias_of", alias)
+          object.add("alias_of") { alias in
+            for unit in others { alias.add(named: unit, aliases.unit(named: unit)) }
+          }
         }
         object.add("event", loaded.definition.match[.event].map(\.description))
         object.add("program", loaded.programPath)
         object.add("drop_ins", loaded.hook.dropIns)
       }
       if let last {
-        var run = JSONObject()
-        run.add("state", last.state.rawValue)
-        run.add("unit", last.unit)
-        run.add("time", Timestamp(microseconds: last.time).iso8601UTC)
-        object.add("last_run", run)
+        object.add("last_run") { run in
+          run.add("state", last.state.rawValue)
+          run.add("unit", last.unit)
+          run.add("time", Timestamp(microseconds: last.time).iso8601UTC)
+        }
       }
       object.add("problems", entry.diagnostics.map(\.description))
       return object
