@@ -60,7 +60,7 @@ package struct EntryDecoder: Sendable {
     if case .user = trust { EntryDecoder.fieldsOfUser } else { EntryDecoder.fieldsOfSystem }
   }
 
-  private static let fieldsOfSystem = FieldSet(managerFields + trustedFields)
+  private static let fieldsOfSystem = FieldSet(trustedFields + managerFields)
   private static let fieldsOfUser = fieldsOfSystem.union(FieldSet(["_COMM", "_SYSTEMD_UNIT", "_SYSTEMD_USER_UNIT"]))
 
   /// Those that the manager writes.

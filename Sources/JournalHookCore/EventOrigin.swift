@@ -29,11 +29,6 @@ final class EventOrigin: Sendable {
     entry.boot == boot && entry.machine == machine && entry.manager == manager
   }
 
-  /// Kinds that may happen more than once within an invocation: the time tells them apart.
-  private static let repeatable: Set<LifecycleEvent.Kind> = [
-    .stopping, .restarting, .reloading, .reloaded, .reloadFailed, .skipped, .oom, .gaveUp,
-  ]
-
   /// The id of an event.
   func id(
     unit: String, kind: LifecycleEvent.Kind, source: LifecycleEvent.Source, invocation: String?, monotonic: UInt64
@@ -41,7 +36,7 @@ final class EventOrigin: Sendable {
     // The stop that ends a failed restart comes in addition to the one that began it, in the same invocation.
     let name = source == .restartFailed ? "\(kind.rawValue)+\(source.rawValue)" : kind.rawValue
     let instance =
-      if let invocation, !EventOrigin.repeatable.contains(kind) { invocation } else { "@\(monotonic)" }
+      if let invocation, !kind.isRepeatable { invocation } else { "@\(monotonic)" }
     var hash = hash
     hash.update(unit)
     hash.update("\n")
@@ -49,5 +44,15 @@ final class EventOrigin: Sendable {
     hash.update("\n")
     hash.update(instance)
     return hash.hexadecimalDigest(digits: 32)
+  }
+}
+
+extension LifecycleEvent.Kind {
+  /// Whether it may happen more than once within an invocation, so that the time has to tell one from another.
+  fileprivate var isRepeatable: Bool {
+    switch self {
+    case .stopping, .restarting, .reloading, .reloaded, .reloadFailed, .skipped, .oom, .gaveUp: true
+    case .starting, .started, .finished, .stopped, .failed, .restarted: false
+    }
   }
 }

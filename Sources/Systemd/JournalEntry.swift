@@ -175,9 +175,10 @@ public struct JournalEntry: Sendable {
 
 /// Names of fields that are wanted of entries, so that the others need not be copied.
 public struct FieldSet: Sendable {
-  private let hashes: [UInt64]
-  /// A bit for each mark of these: most fields of an entry need no further look.
-  private let marks: UInt64
+  /// The hashes of the names, each at the place that its highest bits tell; 0 where there is none.
+  private var table = [UInt64](repeating: 0, count: 64)
+  /// Those whose place was taken.
+  private var others: [UInt64] = []
 
   /// Makes a set of names.
   public init(_ names: some Sequence<StaticString>) {
@@ -185,22 +186,25 @@ public struct FieldSet: Sendable {
   }
 
   private init(hashes: [UInt64]) {
-    self.hashes = hashes
-    marks = hashes.reduce(0) { $0 | FieldSet.mark($1) }
+    for hash in hashes where !contains(hash) {
+      let place = FieldSet.place(of: hash)
+      if table[place] == 0 { table[place] = hash } else { others.append(hash) }
+    }
   }
 
   /// The names of both sets.
   public func union(_ other: FieldSet) -> FieldSet {
-    FieldSet(hashes: hashes + other.hashes.filter { !hashes.contains($0) })
+    FieldSet(hashes: [self, other].flatMap { $0.table.filter { $0 != 0 } + $0.others })
   }
 
   /// Whether a name of this hash is wanted. Another name of the same hash would be copied for nothing, no more.
-  func contains(_ hash: UInt64) -> Bool {
-    marks & FieldSet.mark(hash) != 0 && hashes.contains(hash)
-  }
+  func contains(_ hash: UInt64) -> Bool { table[FieldSet.place(of: hash)] == hash || others.contains(hash) }
 
-  /// One bit of 64.
-  static func mark(_ hash: UInt64) -> UInt64 { 1 &<< (hash &>> 58) }
+  /// A number below 64.
+  private static func place(of hash: UInt64) -> Int { Int(hash &>> 58) }
+
+  /// One bit of 64: a set of them tells of most hashes that they are not among those that it was made of.
+  static func mark(_ hash: UInt64) -> UInt64 { 1 &<< UInt64(place(of: hash)) }
 
   /// Tells names apart by their ends and their length, as nearly all differ there. This is done for every field of every
   /// entry: a good hash would be a good part of the cost of reading.
