@@ -94,18 +94,22 @@ struct BusAccount: Sendable {
   }
 
   private func comingUp(_ state: UnitState?) -> [Step] {
-    let details = change.details
-    var steps: [Step] = []
-    // The counter begins anew with each start by a job.
-    if details.nRestarts > 0, let state, !state.isAutoRestart, let last = state.invocation, last != invocation {
-      steps.append(Step(kind: .restartScheduled, time: time, invocation: last) { $0.nRestarts = details.nRestarts })
-    }
-    steps.append(
+    restart(state, at: time) + [
       Step(kind: .started, time: time) { entry in
         // The second half of a restart whose first half was told.
         if let job = state?.restartJob { entry.job = .init(id: job, type: "start", result: "done") }
-      })
-    return steps
+      }
+    ]
+  }
+
+  /// The automatic restart that this invocation began with, if it did.
+  private func restart(_ state: UnitState?, at time: UInt64) -> [Step] {
+    let details = change.details
+    // The counter begins anew with each start by a job.
+    guard details.nRestarts > 0, let state, !state.isAutoRestart, let last = state.invocation, last != invocation else {
+      return []
+    }
+    return [Step(kind: .restartScheduled, time: time, invocation: last) { $0.nRestarts = details.nRestarts }]
   }
 
   private func goingDown(_ state: UnitState?, _ since: UInt64) -> [Step] {
@@ -113,30 +117,21 @@ struct BusAccount: Sendable {
     // the last that was told of the unit is the invocation that was told.
     let isOfTold = state.map { $0.invocation != invocation && change.activeEnter <= $0.lastSeen } ?? false
     if isOfTold, state?.phase != .up {
-      return hasFinished(since) && state?.lastSeen ?? 0 <= change.inactiveExit ? finish() : []
+      return state?.lastSeen ?? 0 <= change.inactiveExit ? withoutComingUp(state, since) : []
     }
     let isTracked = state?.phase == .up && (isOfTold || state?.invocation == invocation)
-    // Never up in this time: a start that failed logs that, and what was skipped is no news. While a unit waits for its
-    // restart, `inactiveExit` is the begin of waiting; then only what was told tells whether it was up this time.
+    // Never up in this time: what was skipped is no news. While a unit waits for its restart, `inactiveExit` is the begin of
+    // waiting; then only what was told, and its main process, tell whether it was up this time.
     let isThisTime =
       change.activeState == "activating"
-      ? state?.lastSeen ?? 0 < change.activeEnter : change.activeEnter >= change.inactiveExit
+      ? failedStart == nil && state?.lastSeen ?? 0 < change.activeEnter : change.activeEnter >= change.inactiveExit
     let wasUp = change.activeExit > since && change.activeExit >= change.activeEnter && isThisTime
-    guard isTracked || wasUp else { return hasFinished(since) ? finish() : [] }
+    guard isTracked || wasUp else { return withoutComingUp(state, since) }
     var steps: [Step] = []
     if !isTracked, change.activeEnter > since { steps += startBefore(state) }
-    let details = change.details
-    let result = details.result ?? (change.activeState == "failed" ? "failed" : "success")
-    if let code = exitCode, state?.exitCode == nil || !isTracked {
-      steps.append(
-        Step(kind: .mainProcessExit, time: time) {
-          $0.exitCode = code
-          $0.exitStatus = String(details.exitStatus)
-        })
-    }
-    let isFailure = result != "success" || change.activeState == "failed"
-    if isFailure {
-      steps.append(Step(kind: .failureResult, time: time) { $0.result = result == "success" ? "failed" : result })
+    if state?.exitCode == nil || !isTracked { steps += mainProcessExit() }
+    if let failure {
+      steps.append(failure)
     } else if let restartJob {
       steps.append(
         Step(kind: .stopped, time: time) { $0.job = .init(id: restartJob, type: "restart", result: "done") })
@@ -145,6 +140,44 @@ struct BusAccount: Sendable {
     }
     if isOfTold { for index in steps.indices { steps[index].invocation = state?.invocation } }
     return steps
+  }
+
+  private func mainProcessExit() -> [Step] {
+    guard let code = exitCode else { return [] }
+    return [
+      Step(kind: .mainProcessExit, time: time) {
+        $0.exitCode = code
+        $0.exitStatus = String(change.details.exitStatus)
+      }
+    ]
+  }
+
+  private var failure: Step? {
+    let result = change.details.result ?? "success"
+    guard result != "success" || change.activeState == "failed" else { return nil }
+    return Step(kind: .failureResult, time: time) { $0.result = result == "success" ? "failed" : result }
+  }
+
+  /// The end of an invocation that was never up: of a oneshot, or of a start that failed.
+  private func withoutComingUp(_ state: UnitState?, _ since: UInt64) -> [Step] {
+    if hasFinished(since) {
+      return [
+        Step(kind: .starting, time: change.inactiveExit), Step(kind: .success, time: time),
+        Step(kind: .started, time: time),
+      ]
+    }
+    // Hidden only by `LogLevelMax=crit` and less. One that was skipped (ExecCondition=) is inactive, with another result.
+    guard change.activeState != "inactive", let failure, let begin = failedStart, begin > since else { return [] }
+    let end = change.details.mainStart > begin ? mainProcessExit() : []
+    return restart(state, at: begin) + [Step(kind: .starting, time: begin)] + end + [failure]
+  }
+
+  /// When a start began that did not bring the unit up; nil if that is not certain.
+  private var failedStart: UInt64? {
+    if wasNeverUp { return change.inactiveExit }
+    // While a unit waits for its restart, only its main process tells.
+    let details = change.details
+    return change.activeState == "activating" && details.mainStart > change.activeEnter ? details.mainStart : nil
   }
 
   /// Whether it was a oneshot, which ran to its end. Services of other types that end well while they start have failed
@@ -157,13 +190,6 @@ struct BusAccount: Sendable {
 
   /// The main process is started a moment before the manager counts the unit as starting; in microseconds.
   private static let spawnTime: UInt64 = 100_000
-
-  private func finish() -> [Step] {
-    [
-      Step(kind: .starting, time: change.inactiveExit), Step(kind: .success, time: time),
-      Step(kind: .started, time: time),
-    ]
-  }
 
   /// The start that the manager did not tell by itself, as the end came too soon.
   private func startBefore(_ state: UnitState?) -> [Step] {

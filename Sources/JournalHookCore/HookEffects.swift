@@ -65,6 +65,11 @@ package struct HookEffects: Sendable, Hashable {
     effects.contains { $0.touches(unit, of: own) }
   }
 
+  /// Whether a run for some unit may do something to this one.
+  package func mayTouch(_ unit: String) -> Bool {
+    effects.contains { $0.units?.matches(unit) ?? true }
+  }
+
   /// A line's commands, as far as a shell's separators part them.
   private static func commands(_ line: some StringProtocol) -> [some StringProtocol] {
     line.split(whereSeparator: { ";|&\n".contains($0) })

@@ -13,6 +13,8 @@ package final class JournalWatch {
   private let manager: Manager
   private var journalSource: EventSource?
   private var journalDescriptor: CInt?
+  /// Whether the descriptor tells every change.
+  private var isReliable = true
   private var timer: EventSource?
   private var pollTimer: EventSource?
   private var delay: UInt64 = 0
@@ -55,6 +57,7 @@ package final class JournalWatch {
   /// Watches the journal's descriptor from now on, instead of an earlier one.
   package func watch(journal descriptor: CInt, isReliable: Bool) throws(SystemError) {
     journalDescriptor = descriptor
+    self.isReliable = isReliable
     journalSource?.cancel()
     journalSource = try loop.watch(descriptor, for: .input) { [unowned self] _ in look() }
     if !isReliable { try poll() }
@@ -69,7 +72,13 @@ package final class JournalWatch {
   /// Calls back again, at once if something has happened meanwhile.
   func resume() {
     guard journalSource == nil, let journalDescriptor else { return }
-    journalSource = try? loop.watch(journalDescriptor, for: .input) { [unowned self] _ in look() }
+    do {
+      journalSource = try loop.watch(journalDescriptor, for: .input) { [unowned self] _ in look() }
+      if isReliable { pollTimer = nil }
+    } catch {
+      // There was no memory for it (ENOMEM, ENOSPC): looking regularly leads here again.
+      if pollTimer == nil { try? poll() }
+    }
   }
 
   /// Stops watching a journal that is about to be closed.

@@ -31,6 +31,9 @@ final class LoopGuard {
   /// Until when, in microseconds of event time, and why.
   private var suspended: [Place: (until: UInt64, reason: String)] = [:]
 
+  /// What the last event followed from that was looked at.
+  private var lastCause: (event: String, run: Int64?)?
+
   /// - Parameter report: told once for each circle.
   init(ledger: Ledger, hooks: HookStore, report: @escaping (String) -> Void) {
     self.ledger = ledger
@@ -73,13 +76,16 @@ final class LoopGuard {
     return .suspended(reason: reason)
   }
 
-  /// The newest run that the event follows from, as far as can be told.
+  /// The newest run that the event follows from, as far as can be told. Every run waits for this: the ledger is asked once for
+  /// an event, however many hooks answer it, and only for hooks that may act on its unit.
   private func cause(of event: LifecycleEvent) throws -> Int64? {
+    if let lastCause, lastCause.event == event.id { return lastCause.run }
     var newest: Int64?
-    for hook in hooks.hooks where !hook.effects.effects.isEmpty {
+    for hook in hooks.hooks where hook.effects.mayTouch(event.unit) {
       let runs = try ledger.runsUnderWay(of: hook.name, at: event.realtime, aftermath: LoopGuard.aftermath)
       for run in runs where hook.effects.touches(event.unit, of: run.unit) { newest = max(newest ?? run.id, run.id) }
     }
+    lastCause = (event.id, newest)
     return newest
   }
 }

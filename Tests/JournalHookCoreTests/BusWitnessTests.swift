@@ -220,13 +220,39 @@ import Testing
     #expect(witness.failedStarts(in: tracker).isEmpty)
   }
 
+  @Test func aFailedStartThatWasNotLogged() {
+    func failed(_ invocation: String = "i", state: String = "failed", mainStart: UInt64 = 1901) -> UnitChange {
+      var change = change(
+        state, invocation, begin: state == "failed" ? 1900 : 2000, enter: 1100, exit: 1200, inactive: 2000,
+        result: "exit-code", restarts: state == "failed" ? 0 : 1)
+      change.details.exitCode = 1
+      change.details.mainStart = mainStart
+      return change
+    }
+    let told = ["starting bus", "failed exit-code bus"]
+    #expect(events([], [failed()]) == told)
+    #expect(events([], [failed(mainStart: 900)]) == told, "before the main process")
+    #expect(
+      events([said(.starting, "i", at: 1900), said(.failureResult, "i", at: 2001)], [failed()]).isEmpty, "logged")
+    #expect(events([said(.failureResult, "i", at: 2001)], [failed()]).isEmpty, "logged in part")
+    #expect(
+      events([], [change("failed", "i", begin: 900, enter: 100, exit: 200, inactive: 2000)]).isEmpty, "begun before")
+    let before = [said(.started, "h", at: 1100), said(.success, "h", at: 1200)]
+    #expect(events(before, [failed()]) == told, "after an invocation that was told")
+    let waiting = failed(state: "auto-restart")
+    #expect(events(before, [waiting]) == ["restarting bus"] + told)
+    #expect(events(before, [failed(state: "auto-restart", mainStart: 1000)]).isEmpty, "what was before it is not known")
+    var last = change(
+      "failed", "j", begin: 2100, enter: 1100, exit: 1200, inactive: 2200, result: "exit-code", restarts: 1)
+    last.details.mainStart = 2101
+    #expect(events([], [waiting, last]) == told + ["restarting bus"] + told)
+  }
+
   @Test func whatIsNoChangeIsNoNews() {
     #expect(events([], [change("active", "i", enter: 900)]).isEmpty, "active since before")
     #expect(events([], [change("inactive", nil)]).isEmpty, "was loaded, never ran")
     let skipped = change("inactive", "i", enter: 10, exit: 20, inactive: 2000)
     #expect(events([], [skipped]).isEmpty, "a skipped start")
-    let failed = change("failed", "i", begin: 1900, enter: 1100, exit: 1200, inactive: 2000)
-    #expect(events([], [failed]).isEmpty, "a failed start logs that itself")
     #expect(events([], [change("deactivating", "i", enter: 500, exit: 2000)]).isEmpty)
     let up = change("active", "i", enter: 2000)
     #expect(events([], [up, up, up]).count == 1)

@@ -5,6 +5,21 @@ extension SystemTests {
   @Suite(.box) struct HiddenTests {
     /// What is done to the unit, and what is told of it.
     private static let cases: [(unit: String, text: String, done: String, told: String)] = [
+      ("false", "Type=oneshot\nExecStart=/bin/false\nLogLevelMax=crit", "start", "starting failed"),
+      (
+        "unready", "Type=notify\nExecStart=/bin/false\nLogLevelMax=crit", "start start",
+        "starting failed starting failed"
+      ),
+      (
+        "unpossible", "ExecStartPre=/bin/mkdir /run/unpossible\nExecStart=/bin/sleep infinity\nLogLevelMax=crit",
+        "start restart", "started stopped starting stopped failed"
+      ),
+      (
+        "loop",
+        "Type=notify\nNotifyAccess=all\nRestart=on-failure\nRestartSec=100ms\nLogLevelMax=crit\n"
+          + "ExecStart=/bin/sh -c 'mkdir /run/loop && exit 1; systemd-notify --ready; exec sleep infinity'",
+        "start-no-block", "starting failed restarting started"
+      ),
       ("plain", "ExecStart=/bin/sleep infinity", "start stop", "started stopped"),
       ("again", "ExecStart=/bin/sleep infinity", "start stop start stop", "started stopped started stopped"),
       ("restart", "ExecStart=/bin/sleep infinity", "start restart", "started stopped started restarted"),
@@ -36,8 +51,8 @@ extension SystemTests {
             for verb in $2; do
               case $verb in
                 kill) systemctl kill -s KILL "$unit" ;;
-                start-no-block) systemctl start --no-block "$unit"; until pgrep -f 'sleep 30' >/dev/null; do sleep 0.02; done ;;
-                *) systemctl "$verb" "$unit" ;;
+                start-no-block) systemctl start --no-block "$unit"; until pgrep -f 'sleep 30|sleep infinity' >/dev/null; do sleep 0.02; done ;;
+                *) systemctl "$verb" "$unit" || true ;;
               esac
             done
             """#, unit, done)
