@@ -46,6 +46,22 @@ package struct Hook: Sendable, Hashable {
   package var definition: HookDefinition
   /// The drop-ins that were merged into it, in this order.
   package var dropIns: [String]
+  /// All that was assigned, in the order in which it counts.
+  package var assignments: [HookAssignment] = []
+
+  /// Where a key was assigned what contains a text; the begin of the hook's file if it was nowhere.
+  package func place(of key: String, containing text: String = "") -> (file: String, line: Int) {
+    let found = assignments.last { $0.key == key && (text.isEmpty || $0.value.contains(text)) }
+    return found.map { ($0.file, $0.line) } ?? (path, 1)
+  }
+}
+
+/// A line of a hook's file or of one of its drop-ins.
+package struct HookAssignment: Sendable, Hashable {
+  package var key: String
+  package var value: String
+  package var file: String
+  package var line: Int
 }
 
 /// The form of a file in a hook directory.

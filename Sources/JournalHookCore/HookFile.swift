@@ -62,6 +62,8 @@ package func loadHook(
   for dropIn in dropIns { parser.add(UnitFile(parsing: dropIn.contents), file: dropIn.path) }
   parser.finish(content, file: path)
   if parser.hasErrors { return .broken(parser.diagnostics) }
-  let hook = Hook(name: name, path: path, kind: kind, definition: parser.definition, dropIns: dropIns.map(\.path))
+  let hook = Hook(
+    name: name, path: path, kind: kind, definition: parser.definition, dropIns: dropIns.map(\.path),
+    assignments: parser.assignments)
   return .hook(hook, parser.diagnostics)
 }

@@ -36,6 +36,7 @@ struct HookParser {
   private let kind: HookKind
   private(set) var definition = HookDefinition()
   private(set) var diagnostics: [Diagnostic] = []
+  private(set) var assignments: [HookAssignment] = []
   private var file = ""
   private var line = 1
 
@@ -63,6 +64,8 @@ struct HookParser {
     }
     for assignment in content.assignments {
       line = assignment.line
+      assignments.append(
+        HookAssignment(key: assignment.key, value: assignment.value, file: file, line: assignment.line))
       do throws(HookValueError) {
         try apply(assignment)
       } catch {

@@ -55,8 +55,9 @@ package struct HookCheck {
   package static func missingAnswers(of hooks: [LoadedHook], known: Set<String>) -> [Diagnostic] {
     hooks.compactMap { hook -> Diagnostic? in
       guard let name = hook.definition.onHookFailure, !known.contains(name) else { return nil }
+      let place = hook.hook.place(of: "OnHookFailure", containing: name)
       return Diagnostic(
-        file: hook.hook.path, line: 1, severity: .warning,
+        file: place.file, line: place.line, severity: .warning,
         message: "OnHookFailure=: there is no hook '\(name)'" + suggestion(for: name, among: known.sorted()))
     }
   }
@@ -84,9 +85,10 @@ package struct HookCheck {
     for hook in hooks {
       for unit in hook.definition.match.namedUnits {
         guard let state = try? bus.loadState(of: unit), state == "not-found" else { continue }
+        let place = hook.hook.place(of: "Unit", containing: unit)
         diagnostics.append(
           Diagnostic(
-            file: hook.hook.path, line: 1, severity: .warning,
+            file: place.file, line: place.line, severity: .warning,
             message: "Unit=: the service manager knows no unit \(unit)"))
       }
     }

@@ -122,8 +122,9 @@ struct HookReader {
         Diagnostic(file: place.path, line: 1, severity: .error, message: "refused: \(error)"))
     } catch let error as HookError {
       entry.status = error.isRefusal ? .refused : .broken
+      let place = error.place ?? (file: place.path, line: 1)
       entry.diagnostics.append(
-        Diagnostic(file: place.path, line: 1, severity: .error, message: error.description))
+        Diagnostic(file: place.file, line: place.line, severity: .error, message: error.description))
     } catch {}
     entries.append(entry)
   }
@@ -158,16 +159,24 @@ struct HookReader {
   /// Finds and checks the programs of a hook: the file itself or what `Exec=` names, and those of `ExecCondition=`.
   private mutating func resolve(_ hook: Hook) throws(HookError) -> LoadedHook {
     let exec = hook.definition.exec
-    let path = try exec.map { command throws(HookError) in try find(command, "Exec=") } ?? hook.path
-    var loaded = LoadedHook(hook: hook, program: try load(path, exec == nil ? "refused" : "Exec="))
+    let program =
+      if let exec { try load(exec, "Exec", of: hook) } else { try load(hook.path, "refused", at: nil) }
+    var loaded = LoadedHook(hook: hook, program: program)
     loaded.effects = HookEffects(exec: exec, script: script(of: loaded))
     for command in hook.definition.execConditions {
-      loaded.conditionPrograms.append(try load(find(command, "ExecCondition="), "ExecCondition="))
+      loaded.conditionPrograms.append(try load(command, "ExecCondition", of: hook))
     }
     return loaded
   }
 
-  private mutating func load(_ path: String, _ what: String) throws(HookError) -> LoadedProgram {
+  private mutating func load(_ command: ExecCommand, _ key: String, of hook: Hook) throws(HookError) -> LoadedProgram {
+    let place = hook.place(of: key, containing: command.program)
+    return try load(find(command, "\(key)=", at: place), "\(key)=", at: place)
+  }
+
+  private mutating func load(_ path: String, _ what: String, at place: HookError.Place?) throws(HookError)
+    -> LoadedProgram
+  {
     do throws(TrustError) {
       let file = try HookReader.openProgram(path)
       note(file.path, asFileIn: String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
@@ -175,7 +184,7 @@ struct HookReader {
       return LoadedProgram(path: path, identity: file.identity)
     } catch {
       note(error)
-      throw HookError(description: "\(what): \(error)", isRefusal: error.isRefusal)
+      throw HookError(description: "\(what): \(error)", isRefusal: error.isRefusal, place: place)
     }
   }
 
@@ -191,7 +200,7 @@ struct HookReader {
   }
 
   /// Where the program of a command is.
-  private func find(_ command: ExecCommand, _ key: String) throws(HookError) -> String {
+  private func find(_ command: ExecCommand, _ key: String, at place: HookError.Place) throws(HookError) -> String {
     let program = command.program
     if program.hasPrefix("/") { return program }
     for folder in directories + RunEnvironment.searchPath.split(separator: ":").map(String.init) {
@@ -205,7 +214,7 @@ struct HookReader {
     }
     throw HookError(
       description: "\(key): there is no program '\(program)' in the hook directories or in PATH "
-        + "(\(RunEnvironment.searchPath))", isRefusal: false)
+        + "(\(RunEnvironment.searchPath))", isRefusal: false, place: place)
   }
 
   /// Opens a program under the rules, and checks that it can be executed.

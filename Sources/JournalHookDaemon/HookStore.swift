@@ -63,6 +63,10 @@ package struct HookError: Error, CustomStringConvertible {
   var isTrustRefusal = false
   /// Whether the file is not the one that was read.
   var isChange = false
+  /// The line that is to be changed, if it is not the file as a whole.
+  var place: Place?
+
+  typealias Place = (file: String, line: Int)
 }
 
 /// The hooks of some directories, as they are now.
