@@ -48,7 +48,11 @@ package func loadHook(
   case .definitionFile:
     content = UnitFile(parsing: contents)
   case .executable, .plainFile:
-    guard let lines = LeadingComment.definition(in: contents) else { return .program }
+    guard let lines = LeadingComment.definition(in: contents) else {
+      guard let line = firstSection(in: contents) else { return .program }
+      let message = "a definition, but the file's name does not end with .hook: rename it"
+      return .broken([Diagnostic(file: path, line: line, severity: .error, message: message)])
+    }
     content = UnitFile(lines: lines)
     if kind == .plainFile {
       let line = content.sections.first?.line ?? 1
@@ -61,9 +65,30 @@ package func loadHook(
   parser.add(content, file: path)
   for dropIn in dropIns { parser.add(UnitFile(parsing: dropIn.contents), file: dropIn.path) }
   parser.finish(content, file: path)
-  if parser.hasErrors { return .broken(parser.diagnostics) }
+  var diagnostics = parser.diagnostics
+  if kind == .executable, !contents.starts(with: "#!".utf8) {
+    let message = "the file has no #! line, such as #!/bin/sh, to say what runs it"
+    diagnostics.append(Diagnostic(file: path, line: 1, severity: .warning, message: message))
+  }
+  if diagnostics.contains(where: { $0.severity == .error }) { return .broken(diagnostics) }
   let hook = Hook(
     name: name, path: path, kind: kind, definition: parser.definition, dropIns: dropIns.map(\.path),
     assignments: parser.assignments)
-  return .hook(hook, parser.diagnostics)
+  return .hook(hook, diagnostics)
+}
+
+/// The line of the section that a unit file begins with; nil if it is none.
+private func firstSection(in contents: [UInt8]) -> Int? {
+  var rest = contents[...]
+  var number = 1
+  while !rest.isEmpty {
+    let line = rest.prefix { $0 != UInt8(ascii: "\n") }
+    let text = line.drop { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }
+    if let first = text.first, first != UInt8(ascii: "#"), first != UInt8(ascii: ";") {
+      return HookParser.sections.contains { line.starts(with: "[\($0)]".utf8) } ? number : nil
+    }
+    rest = rest.dropFirst(line.count + 1)
+    number += 1
+  }
+  return nil
 }

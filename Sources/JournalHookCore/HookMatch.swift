@@ -98,7 +98,10 @@ extension HookMatch.Term {
       if value == "*" { return (value, .anyEvent) }
       guard let kind = LifecycleEvent.Kind(rawValue: value) else {
         let names = LifecycleEvent.Kind.allCases.map(\.rawValue)
-        throw HookValueError("there is no event '\(value)'" + suggestion(for: value, among: names))
+        if value.contains(",") { throw HookValueError("there is no event '\(value)'; several are separated by blanks") }
+        let near = suggestion(for: value, among: names)
+        throw HookValueError(
+          "there is no event '\(value)'" + (near.isEmpty ? ", but \(names.joined(separator: ", "))" : near))
       }
       return (value, .event(kind))
     case .result:

@@ -48,8 +48,6 @@ struct HookParser {
     definition.timeout = defaultTimeout
   }
 
-  var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
-
   /// Adds what a file says to what the files before it said.
   mutating func add(_ content: UnitFile, file: String) {
     self.file = file
@@ -135,6 +133,11 @@ struct HookParser {
         let all = UnitName(term.text).prefix + "@*." + (UnitName(term.text).suffix ?? "service")
         report(.warning, "\(term.text) is a template and never runs itself; its instances are \(all)", line: line)
       }
+      if key == .unit, case .name(_, isPattern: true) = term.test, !term.text.contains("."), !term.text.hasSuffix("*") {
+        report(
+          .warning, "\(term.text) matches no unit, as their names end with a suffix: \(term.text).service, say",
+          line: line)
+      }
       if case .result(let result) = term.test, !Self.results.contains(result) {
         let near = suggestion(for: result, among: Self.results)
         report(.warning, "systemd has no result '\(result)' that is known here" + near, line: line)
@@ -215,6 +218,12 @@ struct HookParser {
     for word in command.words.dropFirst() where Self.isVariable(word.source) {
       report(
         .warning, "\(word.source) is passed as it is: variables are not expanded, specifiers (%n, %e) are", line: line)
+    }
+    let operators = ["&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1"]
+    if let word = command.words.dropFirst().first(where: { operators.contains($0.source) }) {
+      report(
+        .warning, "'\(word.source)' is passed to the command as it is: there is no shell (use a script, or /bin/sh -c)",
+        line: line)
     }
   }
 

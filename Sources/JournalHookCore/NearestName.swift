@@ -7,7 +7,9 @@ func nearestName(to name: String, among candidates: some Sequence<String>) -> St
     // What has only its end missing is near, however long the end: Timeout, TimeoutSec.
     let isBeginning = wanted.count >= 4 && (letters.starts(with: wanted) || wanted.starts(with: letters))
     let distance = isBeginning ? 1 : editDistance(wanted, letters)
-    if distance < best?.distance ?? Int.max { best = (candidate, distance) }
+    let last = best?.distance ?? Int.max
+    let isShorter = distance == last && isBeginning && letters.count < best?.name.utf8.count ?? 0
+    if distance < last || isShorter { best = (candidate, distance) }
   }
   guard let best, best.distance <= max(2, wanted.count / 3) else { return nil }
   return best.name

@@ -17,7 +17,7 @@ struct Account: Equatable {
     var account: Account
     if let user {
       let entry = if let number = UInt32(user) { unsafe getpwuid(number) } else { unsafe getpwnam(user) }
-      guard let entry = unsafe entry else { throw SystemError("find the user", path: user, code: ESRCH) }
+      guard let entry = unsafe entry else { throw unknown("user", user) }
       account = unsafe Account(entry.pointee)
     } else if let own {
       account = own
@@ -26,7 +26,7 @@ struct Account: Equatable {
     }
     if let group {
       let entry = if let number = UInt32(group) { unsafe getgrgid(number) } else { unsafe getgrnam(group) }
-      guard let entry = unsafe entry else { throw SystemError("find the group", path: group, code: ESRCH) }
+      guard let entry = unsafe entry else { throw unknown("group", group) }
       account.identity.group = unsafe entry.pointee.gr_gid
       account.identity.supplementaryGroups = [account.identity.group]
     } else {
@@ -38,6 +38,11 @@ struct Account: Equatable {
       throw SystemError("run as the user or group", path: user ?? group, code: EPERM)
     }
     return account
+  }
+
+  /// There is no errno for it: getpwnam(3) finds nothing, and that is no failure.
+  private static func unknown(_ kind: String, _ name: String) -> SystemError {
+    SystemError("there is no \(kind)", path: name, code: 0)
   }
 
   private init(_ entry: passwd) {

@@ -62,6 +62,22 @@ package struct HookCheck {
     }
   }
 
+  /// Warns of users and groups that are not there. To look them up may take long (LDAP), so that only who checks does it.
+  package static func unknownAccounts(of hooks: [LoadedHook]) -> [Diagnostic] {
+    hooks.compactMap { hook -> Diagnostic? in
+      let (user, group) = (hook.definition.user, hook.definition.group)
+      guard user != nil || group != nil else { return nil }
+      do throws(SystemError) {
+        _ = try Account.find(user: user, group: group)
+        return nil
+      } catch {
+        let key = error.path == user ? "User" : "Group"
+        let place = hook.hook.place(of: key)
+        return Diagnostic(file: place.file, line: place.line, severity: .warning, message: "\(key)=: \(error)")
+      }
+    }
+  }
+
   /// Warns of hooks that drive each other in a circle, where their definitions show it.
   package static func circles(of hooks: [LoadedHook]) -> [Diagnostic] {
     HookCircles(hooks.map { .init(hook: $0.hook, effects: $0.effects) }).find().compactMap { circle in

@@ -46,6 +46,14 @@ struct HookReader {
         note(directory.path, asFolderOf: folder)
         for name in try directory.names() {
           if name.hasSuffix(".d"), let inner = dropInNames(in: name, of: directory) {
+            let hook = String(name.dropLast(2))
+            if hook.hasSuffix(HookFileNames.definitionSuffix), inner.contains(where: HookFileNames.isDropIn) {
+              let right = HookFileNames.dropInFolder(ofHook: HookFileNames.hookName(ofFile: hook))
+              directoryProblems.append(
+                Diagnostic(
+                  file: "\(folder)/\(name)", line: 1, severity: .warning,
+                  message: "ignored: the drop-ins of \(hook) belong in \(right)"))
+            }
             for file in inner where HookFileNames.isDropIn(file) && dropIns[name]?[file] == nil {
               dropIns[name, default: [:]][file] = Place(name: file, folder: "\(folder)/\(name)")
             }

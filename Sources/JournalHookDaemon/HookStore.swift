@@ -194,7 +194,7 @@ extension TrustError {
   /// Whether the file is there, but must not be used.
   var isRefusal: Bool {
     switch problem {
-    case .notFound, .unreadable, .notFolder: false
+    case .notFound, .unreadable, .notFolder, .carriageReturn: false
     default: true
     }
   }

@@ -12,8 +12,9 @@ package struct LedgerLock: ~Copyable {
     guard descriptor >= 0 else {
       throw LedgerError(
         kind: .unusable,
-        description: "\(SystemError("Cannot open", path: path)). Check that the state directory is writable, or name "
-          + "another one with --state-dir.")
+        description: "\(SystemError("Cannot open", path: path)). "
+          + (geteuid() == 0 ? "Check that it is writable" : "Run as root, or with --user for your own units")
+          + ", or name another state directory with --state-dir.")
     }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       let reason = SystemError("Cannot lock", path: path)
@@ -31,6 +32,12 @@ package struct LedgerLock: ~Copyable {
   }
 
   deinit { close(descriptor) }
+
+  /// Whether somebody follows with a state directory; nil if that cannot be told.
+  package static func isHeld(in stateDirectory: String) -> Bool? {
+    if let holder = holder(in: stateDirectory) { return holder.isAlive }
+    return unsafe access("\(stateDirectory)/follow.lock", R_OK) != 0 && errno == ENOENT ? false : nil
+  }
 
   /// Who followed last with a state directory; nil if nobody ever did.
   static func holder(in stateDirectory: String) -> RunOwner? {

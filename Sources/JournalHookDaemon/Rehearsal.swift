@@ -7,6 +7,8 @@ package final class Rehearsal {
   private let hooks: HookStore
   private let ledger: Ledger?
   private let again: Bool
+  /// What happens from now on is shown, whatever a follow beside this has done with it already.
+  private let start = Clock.now().microseconds
 
   /// - Parameters:
   ///   - selection: of which journal the events are.
@@ -47,8 +49,8 @@ package final class Rehearsal {
     for event: LifecycleEvent, of readers: EventReaders
   ) -> [(run: PlannedRun, command: [String])] {
     planner.plan([event], of: readers).compactMap { run in
-      let known = (try? ledger?.state(ofEvent: event.id, hook: run.hook)) ?? nil
-      if known != nil, !again { return nil }
+      let isKnown = { (try? self.ledger?.state(ofEvent: event.id, hook: run.hook)) ?? nil != nil }
+      if event.realtime < start, !again, isKnown() { return nil }
       return (run, hooks.hook(named: run.hook)?.arguments(for: event) ?? [])
     }
   }

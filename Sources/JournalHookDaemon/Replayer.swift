@@ -104,7 +104,9 @@ package actor Replayer {
     try executor.restoreWaiting()
     executor.onOutcome = { [unowned self] run, outcome in ended(run, outcome) }
     executor.onProgress = { [unowned self] in goOn() }
-    executor.add(try ledger.openRuns(owner: owner, after: 0, limit: .max))
+    let left = try ledger.openRuns(owner: owner, after: 0, limit: .max)
+    progress.runs += left.count
+    executor.add(left)
     goOn()
   }
 

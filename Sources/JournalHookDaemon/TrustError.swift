@@ -14,6 +14,8 @@ package struct TrustError: Error, Hashable, Sendable {
     case notFolder
     case notRegularFile
     case notExecutable
+    /// The `#!` line ends as lines do on Windows, so that the kernel looks for another interpreter.
+    case carriageReturn
     case tooManyLinks
     case tooLarge(limit: Int)
   }
@@ -44,6 +46,8 @@ package struct TrustError: Error, Hashable, Sendable {
   /// A command or an advice that puts it right; nil where there is nothing better than what the problem says.
   package var remedy: String? {
     switch problem {
+    // Somebody's home belongs to them: the hook is in the wrong place.
+    case .owner(let uid) where isHome(of: uid): "use a folder that belongs to root, such as /etc/journalhook/hooks.d"
     case .owner: "chown \(geteuid() == 0 ? "root:root" : "root") \(component)"
     // A folder for everybody, such as /tmp, is as it has to be: the hook is in the wrong place.
     case .writable(let mode) where mode & 0o1000 != 0:
@@ -51,10 +55,20 @@ package struct TrustError: Error, Hashable, Sendable {
     case .writable: "chmod go-w \(component)"
     case .setID: "chmod ug-s \(component)"
     case .notExecutable: "chmod +x \(component)"
+    case .carriageReturn: "sed -i 's/\\r$//' \(component)"
     case .unreadable(EACCES): "let the user that journalhook runs as read it"
     case .notAbsolute: "write the path from the root on"
     case .notFound, .unreadable, .notFolder, .notRegularFile, .tooManyLinks, .tooLarge: nil
     }
+  }
+}
+
+extension TrustError {
+  /// Whether what is at fault is a user's home or in there.
+  private func isHome(of uid: UInt32) -> Bool {
+    guard let entry = unsafe getpwuid(uid) else { return false }
+    let home = unsafe String(cString: entry.pointee.pw_dir)
+    return home.utf8.count > 1 && (component == home || component.hasPrefix(home + "/"))
   }
 }
 
@@ -70,6 +84,7 @@ extension TrustError: CustomStringConvertible {
     case .notFolder: "is not a folder"
     case .notRegularFile: "is not a regular file"
     case .notExecutable: "is not executable"
+    case .carriageReturn: "has a carriage return at the end of its #! line"
     case .tooManyLinks: "leads through too many symbolic links"
     case .tooLarge(let limit): "is larger than \(limit) bytes"
     }

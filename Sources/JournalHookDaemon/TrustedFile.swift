@@ -118,6 +118,7 @@ package struct TrustedFile: ~Copyable, Sendable {
 
   private func checkInterpreter(depth: Int) throws(TrustError) {
     guard let program = try interpreter() else { return }
+    if program.hasSuffix("\r") { throw TrustError(path: path, component: path, problem: .carriageReturn) }
     guard depth > 0 else { throw TrustError(path: path, component: program, problem: .tooManyLinks) }
     guard program.hasPrefix("/") else { throw TrustError(path: path, component: program, problem: .notAbsolute) }
     do throws(TrustError) {

@@ -4,7 +4,7 @@ public import Glibc
 ///
 /// This is the one place where an `errno` becomes an error.
 public struct SystemError: Error, Hashable, Sendable {
-  /// The `errno` value, positive.
+  /// The `errno` value, positive; 0 where there is none, and the operation says all.
   public let code: Int32
   /// What was attempted, in words or as the name of the call: "open", "start the scope".
   public let operation: String
@@ -45,6 +45,6 @@ extension SystemError: CustomStringConvertible {
   /// A sentence for people: "open /etc/x: No such file or directory".
   public var description: String {
     let subject = path.map { "\(operation) \($0)" } ?? operation
-    return "\(subject): \(reason)"
+    return code == 0 ? subject : "\(subject): \(reason)"
   }
 }

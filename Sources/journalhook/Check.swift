@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import JournalHookCore
 import JournalHookDaemon
 import Systemd
@@ -32,15 +33,16 @@ struct Check: ParsableCommand {
       diagnostics = configuration.diagnostics + store.diagnostics
       hooks = store.hooks
     }
+    let directories = try hookOptions.directories(of: managerOptions.manager)
     for path in path {
-      let checked = try HookCheck(
-        path: absolutePath(path), otherDirectories: try hookOptions.directories(of: managerOptions.manager))
+      let checked = try HookCheck(path: place(of: path, in: directories), otherDirectories: directories)
       diagnostics += checked.diagnostics
       hooks += checked.hooks
     }
-    let all = HookStore(directories: try hookOptions.directories(of: managerOptions.manager))
+    let all = HookStore(directories: directories)
     all.load()
     diagnostics += HookCheck.missingAnswers(of: hooks, known: Set((all.hooks + hooks).map(\.name)))
+    diagnostics += HookCheck.unknownAccounts(of: hooks)
     diagnostics += HookCheck.circles(of: hooks)
     diagnostics += HookCheck.unknownUnits(of: hooks, known: managerOptions.manager)
     for diagnostic in diagnostics {
@@ -57,6 +59,16 @@ struct Check: ParsableCommand {
       Console.print("\(hooks.count) hooks, nothing wrong.")
     }
   }
+
+  /// A path as it is; a mere name that is not here, in the hook directories.
+  private func place(of path: String, in directories: [String]) -> String {
+    let here = absolutePath(path)
+    if path.contains("/") || isThere(here) { return here }
+    let names = [path, path + ".hook"]
+    return directories.lazy.flatMap { folder in names.map { "\(folder)/\($0)" } }.first(where: isThere) ?? here
+  }
+
+  private func isThere(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
   /// Which unit's events a hook is run for that names another.
   private func tellAliases(of hooks: [LoadedHook]) {

@@ -65,8 +65,11 @@ struct Events: ParsableCommand {
   @OptionGroup var source: SourceOptions
 
   func validate() throws {
-    _ = try parseTime(since, option: "--since")
-    _ = try parseTime(until, option: "--until")
+    if let since = try parseTime(since, option: "--since"), let until = try parseTime(until, option: "--until"),
+      until < since
+    {
+      throw ValidationError("--until is before --since.")
+    }
     if follow, until != nil { throw ValidationError("--follow and --until exclude each other.") }
     if follow, reverse { throw ValidationError("--follow and --reverse exclude each other.") }
     if let lines, lines != "all", Int(lines).map({ $0 < 0 }) ?? true {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import JournalHookCore
 
 /// The command `journalhook`.
 @main
@@ -15,7 +16,21 @@ struct JournalHook: ParsableCommand {
 
   static let version = "0.1.0"
 
-  static func main() { main(joiningValues(Array(CommandLine.arguments.dropFirst()))) }
+  static func main() {
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    refuseUnknownCommand(arguments.first)
+    main(joiningValues(arguments))
+  }
+
+  /// Ends with what there is, as nobody can tell that from "Unexpected argument".
+  private static func refuseUnknownCommand(_ word: String?) {
+    let names = configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
+    guard let word, !word.hasPrefix("-"), !names.contains(word) else { return }
+    Console.warn(
+      "There is no command '\(word)'\(suggestion(for: word, among: names)) Commands: \(names.joined(separator: ", ")). "
+        + "See 'journalhook --help'.")
+    exit(withError: ExitCode.validationFailure)
+  }
 
   /// Makes `--boot=-1` of `-b -1`, as journalctl understands it: a value that begins with a dash, and may be left out.
   static func joiningValues(_ arguments: [String]) -> [String] {

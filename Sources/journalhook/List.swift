@@ -36,6 +36,12 @@ struct List: ParsableCommand {
       rows.forEach { Console.print($0.json.text) }
       return
     }
+    if LedgerLock.isHeld(in: stateDirectory) == false {
+      let user = managerOptions.manager == .system ? "" : " --user"
+      Console.warn(
+        "No journalhook follows with the state directory \(stateDirectory), so no hook runs: "
+          + "systemctl\(user) start journalhook.")
+    }
     if rows.isEmpty {
       Console.warn("There are no hooks in \(hooks.directories.joined(separator: ", ")).")
     }

@@ -119,6 +119,22 @@ import Testing
       "f:7: warning: $UNIT is passed as it is: variables are not expanded, specifiers (%n, %e) are"
     ),
     ("Exec=\nExec=sh -c 'echo $UNIT'", ""),
+    (
+      "Exec=\nExec=a && b",
+      "f:7: warning: '&&' is passed to the command as it is: there is no shell (use a script, or /bin/sh -c)"
+    ),
+    ("Exec=\nExec=sh -c 'a && b; c > /dev/null'", ""),
+    (
+      "[Match]\nUnit=maxscal?",
+      "f:7: warning: maxscal? matches no unit, as their names end with a suffix: maxscal?.service, say"
+    ),
+    ("[Match]\nUnit=max* *@?.mount", ""),
+    ("[Match]\nEvent=stop", "f:7: error: Event=: there is no event 'stop'; did you mean stopped?"),
+    ("[Match]\nEvent=start", "f:7: error: Event=: there is no event 'start'; did you mean started?"),
+    (
+      "[Match]\nEvent=stopped,failed",
+      "f:7: error: Event=: there is no event 'stopped,failed'; several are separated by blanks"
+    ),
     ("[Match]\nEvent=stoped", "f:7: error: Event=: there is no event 'stoped'; did you mean stopped?"),
     ("[Match]\nUnit=a/b", "f:7: error: Unit=: 'a/b' is not the name of a unit"),
     ("[Match]\nUnit=", "f:1: error: [Match] has no Unit="),
@@ -162,8 +178,37 @@ import Testing
     #expect(hook.timeout == .minutes(2))
     #expect(hook.exec?.words.map(\.source) == ["y", "z"])
     let broken = load(Self.good, dropIns: ["[Hook]\n", "\n[Match]\nEvent=x\n"])
-    #expect(broken.diagnostics.map(\.description) == ["d1:3: error: Event=: there is no event 'x'"])
+    #expect(broken.diagnostics.map(\.line) == [3])
+    #expect(broken.diagnostics[0].description.hasPrefix("d1:3: error: Event=: there is no event 'x', but starting, "))
     if case .hook(let hook, _) = load(Self.good, dropIns: ["", ""]) { #expect(hook.dropIns == ["d0", "d1"]) }
+  }
+
+  @Test func whatLooksLikeAHookIsToldWhyItIsNone() {
+    let script = "#!/bin/sh\n# [Match]\n# Unit=a\n# Event=stopped\n"
+    func problems(_ text: String, _ kind: HookKind) -> [String] {
+      load(text, kind: kind).diagnostics.map(\.description)
+    }
+    #expect(problems(script, .executable).isEmpty)
+    for kind in [HookKind.plainFile, .executable] {
+      #expect(
+        problems("\n; more\n" + Self.good, kind) == [
+          "f:3: error: a definition, but the file's name does not end with .hook: rename it"
+        ])
+      for program in ["#!/bin/sh\n[ -e /x ]\n", "[ -e /x ]\n", "\u{7F}ELF\n", "notes\n[Match]\n", "# [Matching]\n"] {
+        #expect(load(program, kind: kind) == .program)
+      }
+    }
+    let plain = script.dropFirst(10)
+    #expect(problems(String(plain), .executable).first?.hasPrefix("f:1: warning: the file has no #! line") == true)
+  }
+
+  @Test func knowsWhereAKeyWasSet() throws {
+    guard case .hook(let hook, _) = load(Self.good + "User=a\n", dropIns: ["[Hook]\n\nUser=b\n", "[Match]\nUnit=c\n"])
+    else { throw CancellationError() }
+    #expect(hook.place(of: "User") == ("d0", 3))
+    #expect(hook.place(of: "User", containing: "a") == ("f", 6))
+    #expect(hook.place(of: "Unit", containing: "c") == ("d1", 2))
+    #expect(hook.place(of: "Group") == ("f", 1))
   }
 
   @Test func takesNoTimeoutForInfinity() {

@@ -151,6 +151,7 @@ extension ProcessTests {
       #expect(try problem("/usr/bin/env") == nil)
       #expect(try problem("sh") == .notAbsolute)
       #expect(try problem("/no/such") == .notFound)
+      #expect(try problem("/usr/bin/env\r") == .carriageReturn)
       #expect(try problem(try folder.file("plain", mode: 0o644)) == .notExecutable)
       #expect(try problem(try folder.file("open", mode: 0o777)) == .writable(mode: S_IFREG | 0o777))
       #expect(try problem(try folder.file("nested", "#!\(folder.path)/open\n")) == .writable(mode: S_IFREG | 0o777))
