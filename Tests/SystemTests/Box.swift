@@ -18,13 +18,10 @@ final class Box: Sendable {
       return count
     }
     name = "sys-\(getpid())-\(number)"
-    let binary = Repository.binary
-    var options = ["--bind", Repository.path]
-    let slash = binary.lastIndex(of: "/") ?? binary.startIndex
-    if !binary.hasPrefix(Repository.path + "/") { options += ["--bind", String(binary[..<slash])] }
-    try Command.run([Repository.box, "up", name] + options).check()
+    try Command.run([Repository.box, "up", name, "--bind", Repository.path]).check()
     do {
-      try run([Repository.path + "/contrib/install", "--binary", binary]).check()
+      try Command.run([Repository.box, "put", name, Repository.binary, "/root/journalhook"]).check()
+      try run([Repository.path + "/contrib/install", "--binary", "/root/journalhook"]).check()
       try unit("work@.service", "[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sleep infinity\n")
       try unit("fence.service", "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\nExecStart=/bin/true\n")
       try run(["systemctl", "daemon-reload"]).check()
