@@ -14,6 +14,15 @@ package struct BusWitness: Sendable {
     var due: UInt64
   }
 
+  /// A job that was called off: nobody logs that, and it may have been the second half of a restart.
+  private struct Canceled {
+    var job: UInt32
+    var unit: String
+    var result: String
+    var time: UInt64
+    var realtime: UInt64
+  }
+
   private let machine: String
   private let boot: String
   private let hostname: String?
@@ -21,6 +30,8 @@ package struct BusWitness: Sendable {
   private let since: UInt64
   /// What the journal has yet to explain, oldest first.
   private var held: [Held] = []
+  /// Oldest first.
+  private var canceled: [Canceled] = []
 
   private var jobs = BusJobs()
 
@@ -32,9 +43,12 @@ package struct BusWitness: Sendable {
     self.since = since
   }
 
-  /// Takes note of a job that was queued or is gone.
-  package mutating func note(job: UInt32, isNew: Bool, of unit: String) {
-    if isNew { return jobs.isQueued(job, of: unit) }
+  /// Takes note of a job that was queued (without a result) or is gone.
+  package mutating func note(job: UInt32, of unit: String, result: String?, now: UInt64, realtime: UInt64) {
+    guard let result else { return jobs.isQueued(job, of: unit) }
+    if result != "done" {
+      canceled.append(Canceled(job: job, unit: unit, result: result, time: now, realtime: realtime))
+    }
     guard jobs.isGone(job, of: unit) else { return }
     for index in held.indices where held[index].word.unit == unit && held[index].word.restartJob == job {
       held[index].word.restartJob = nil
@@ -42,7 +56,9 @@ package struct BusWitness: Sendable {
   }
 
   /// When the first change that waits for its explanation has waited long enough, in microseconds since boot; nil if none does.
-  package var nextDue: UInt64? { held.first?.due }
+  package var nextDue: UInt64? {
+    [held.first?.due, canceled.first.map { $0.time &+ BusWitness.patience }].compactMap(\.self).min()
+  }
 
   /// Takes note of what the manager said.
   ///
@@ -77,7 +93,25 @@ package struct BusWitness: Sendable {
       let entries = missing(first.word, in: tracker)
       if !entries.isEmpty { return entries }
     }
+    while let first = canceled.first, first.time &+ BusWitness.patience <= now {
+      canceled.removeFirst()
+      if let entry = brokenRestart(first, in: tracker) { return [entry] }
+    }
     return []
+  }
+
+  /// The end of a restart whose job was called off when it had taken the unit down.
+  private func brokenRestart(_ canceled: Canceled, in tracker: LifecycleTracker) -> ManagerEntry? {
+    let mine = tracker.units.first { key, state in
+      key.unit == canceled.unit && key.machine == machine && state.restartJob == canceled.job
+        && state.unansweredRestart != nil
+    }
+    guard let (key, _) = mine else { return nil }
+    return ManagerEntry(
+      kind: .startFailed, unit: key.unit, manager: key.manager, machine: machine, hostname: hostname, boot: boot,
+      realtime: canceled.realtime, monotonic: canceled.time, cursor: "", invocation: nil,
+      job: .init(id: canceled.job, type: "start", result: canceled.result),
+      message: "Seen on the bus: the job that was to start \(key.unit) again is \(canceled.result).", source: .bus)
   }
 
   /// What the journal has passed over by the time of an entry of the same unit, as if it had been logged; to be asked again
@@ -97,12 +131,18 @@ package struct BusWitness: Sendable {
     let state = tracker.units[.init(machine: machine, manager: entry.manager, unit: entry.unit)]
     // Late entries about what is over pass over nothing.
     if state?.previousInvocations.contains(invocation) == true { return [] }
+    // A start that was refused bears the last invocation's id, of which all has happened by then.
+    let hasComeUp =
+      state?.phase == .up && state?.invocation == invocation
+      || mine.contains { held[$0].word.isUp && held[$0].word.invocation == invocation }
+    let isRefusal =
+      entry.kind == .startLimitHit || entry.result == "start-limit-hit" || entry.kind == .startFailed && hasComeUp
     let own = mine.firstIndex { held[$0].word.invocation == invocation }
     for (place, index) in mine.enumerated() {
       let word = held[index].word
       let isPassed =
         if word.invocation == invocation {
-          word.isUp && entry.tellsThatItWasUp
+          isRefusal || word.isUp && entry.tellsThatItWasUp
         } else if let own {
           place < own
         } else {

@@ -1,5 +1,9 @@
 /// One entry meeting one unit's state: the rules of the contract's section 2.
 struct TrackerStep {
+  /// More invocations than a unit has in the seconds for which journald is held up; of those that it never tells
+  /// (`LogLevelMax=`) the oldest are forgotten.
+  private static let earlyLimit = 32
+
   private var state = UnitState()
   private var events: [LifecycleEvent] = []
   /// Whether an event waits after it.
@@ -20,7 +24,9 @@ struct TrackerStep {
     let before = self.events.count
     run()
     for index in before..<self.events.count {
-      self.state.noteTurn(self.events[index].kind, at: self.events[index].monotonic)
+      let kind = self.events[index].kind
+      self.state.noteTurn(kind, at: self.events[index].monotonic)
+      if entry.source != .journal, kind.turn == .down || kind == .finished { self.state.isEndTold = true }
     }
     leavesWaiting = self.state.isWaiting
     swap(&self.state, &state)
@@ -30,6 +36,7 @@ struct TrackerStep {
   private mutating func run() {
     // A unit's invocations follow each other: one that is over has nothing more to tell.
     if let invocation = entry.invocation, state.previousInvocations.contains(invocation) { return }
+    if entry.source == .journal, addsNothing() { return }
     state.lastSeen = entry.monotonic
     settle()
     enterInvocation()
@@ -55,6 +62,23 @@ struct TrackerStep {
     }
   }
 
+  /// Whether the journal tells late what was told already: journald was held up (`LogLevelMax=` apart, nothing else delays
+  /// it for a second).
+  private mutating func addsNothing() -> Bool {
+    guard let invocation = entry.invocation else { return false }
+    if let place = state.earlyInvocations.firstIndex(of: invocation) {
+      state.earlyInvocations.removeSubrange(..<place)
+      if invocation != state.invocation { return true }
+    }
+    guard state.isEndTold, invocation == state.invocation else { return false }
+    switch entry.kind {
+    case .starting, .started, .stopping, .stopped, .success, .reloading, .reloaded, .mainProcessExit, .mishap:
+      return true
+    case .failureResult: return entry.result != "start-limit-hit"
+    case .startFailed, .restartScheduled, .skipped, .outOfMemory, .startLimitHit: return false
+    }
+  }
+
   /// What waits does so no longer than until the unit's next entry, unless that is what it waits for.
   private mutating func settle() {
     guard state.isWaiting else { return }
@@ -77,6 +101,7 @@ struct TrackerStep {
 
   private mutating func enterInvocation() {
     guard let invocation = entry.invocation, invocation != state.invocation else { return }
+    if entry.source != .journal { noteEarly(invocation) }
     if state.invocation == nil {
       // systemd 232–234 tells it in some of an invocation's entries only.
       state.invocation = invocation
@@ -84,6 +109,13 @@ struct TrackerStep {
       if state.phase == .up { goDownUnseen() }
       state.begin(invocation)
     }
+  }
+
+  /// The journal has yet to tell of the begin of an invocation, and of the end of the one before it.
+  private mutating func noteEarly(_ invocation: String) {
+    if let last = state.invocation, !state.earlyInvocations.contains(last) { state.earlyInvocations.append(last) }
+    state.earlyInvocations.append(invocation)
+    state.earlyInvocations.removeFirst(max(0, state.earlyInvocations.count - TrackerStep.earlyLimit))
   }
 
   /// A unit that was up has begun anew: its end was not logged, as it ended well and nobody logs that (up to systemd 239, and
@@ -111,6 +143,8 @@ struct TrackerStep {
     guard entry.invocation == nil || state.phase == .unknown else { return }
     if !isByRestartJob { endRestart() }
     if entry.invocation == nil { state.begin(nil) }
+    // A start that is no part of a restart brings back nothing that went down by one.
+    if !isByRestartJob, !state.isAutoRestart { state.wentDown = false }
     state.phase = .starting
     state.skippedTold = false
     state.startLimitHit = false
@@ -189,6 +223,7 @@ struct TrackerStep {
 
   private mutating func startFailed() {
     let result = entry.job?.result ?? "failed"
+    if result == "canceled", isByRestartJob { endRestart() }
     // "collected" means that the manager has dropped a job nobody needs; the others end a job without a start.
     guard !["done", "collected", "once", "canceled", "skipped"].contains(result) else { return }
     endRestart()
@@ -209,11 +244,16 @@ struct TrackerStep {
     } else if entry.isOldJobEnd, entry.invocation == nil {
       state.failedTold = true
       state.pendingFailure = event(.failed, result: state.likelyResult ?? result)
+    } else if entry.invocation == nil, entry.job?.id != nil, state.invocation != nil {
+      // Another start than that of the invocation that is known.
+      tell(.failed, result: result)
     } else if !state.failedTold {
       state.failedTold = true
       tell(.failed, result: result)
     }
     if state.phase != .up { state.phase = .down }
+    // That start is over; what comes next without an invocation is of another.
+    if entry.invocation == nil, entry.job?.id != nil, state.invocation == nil { state.failedTold = false }
   }
 
   private mutating func startLimitHit() {
@@ -286,7 +326,7 @@ struct TrackerStep {
       // What should have come up has failed.
       endRestart()
       state.phase = .down
-    case .unknown where state.exitCode == nil:
+    case .unknown where entry.source == .journal:
       // A unit that is first seen by a failure: was it up, or did its start fail? The next entry tells.
       state.pending = event(.stopped, result: result, restart: false)
       state.pendingFailure = event(.failed, result: result)

@@ -116,7 +116,11 @@ package enum UnitComparison {
       || (live.activeState == "activating" && live.activeExit.monotonic >= live.activeEnter.monotonic
         && live.activeExit.monotonic > 0)
     guard isOver else { return .undecided }
-    return .missing([ended(state, nil, by: earlier(known(live.activeExit, limit), limit))], andMoreToCome: true)
+    // While it waits for its restart the manager still has the result of what has ended.
+    let isOfEnd = invocation == state.invocation && (live.result ?? "success") != "success" && live.result != ""
+    var end = ended(state, nil, by: earlier(known(live.activeExit, limit), limit))
+    if isOfEnd { (end.kind, end.result) = (.failureResult, live.result) }
+    return .missing([end], andMoreToCome: true)
   }
 
   // MARK: Steps

@@ -14,6 +14,10 @@ package struct UnitState: Sendable, Equatable {
   package var invocation: String?
   /// Those before it, which are over: the last two, latest first.
   package var previousInvocations: [String] = []
+  /// Those that something else than the journal has told of first, oldest first, until the journal has come as far.
+  var earlyInvocations: [String] = []
+  /// The invocation's end was told by something else than the journal, which has nothing to add then.
+  var isEndTold = false
   /// When the last entry about the unit came, in microseconds since the boot.
   package var lastSeen: UInt64 = 0
   /// When the unit last took the turn up, and down, in microseconds since the boot; 0 if that was not seen.
@@ -71,6 +75,7 @@ package struct UnitState: Sendable, Equatable {
     stopJob = nil
     exitCode = nil
     exitStatus = nil
+    isEndTold = false
   }
 
   /// The stop job is over.

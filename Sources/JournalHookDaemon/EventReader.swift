@@ -182,7 +182,7 @@ package final class EventReader {
       failure = error
     }
     if let cursor = batch.cursor { lastCursor = cursor }
-    if firstTime > 0 || end < .max { batch.events.removeAll { !(firstTime...end).contains($0.realtime) } }
+    if firstTime > 0 || end < .max { batch.events.removeAll { $0.realtime < firstTime || $0.realtime > end } }
     batch.allChanges = tracker.takeChanges()
     return batch
   }
@@ -249,7 +249,9 @@ package final class EventReader {
   }
 
   /// Takes note of a job that was queued or is gone.
-  package func note(job: UInt32, isNew: Bool, of unit: String) { witness?.note(job: job, isNew: isNew, of: unit) }
+  package func note(job: UInt32, of unit: String, result: String?) {
+    witness?.note(job: job, of: unit, result: result, now: Clock.monotonic(), realtime: Clock.now().microseconds)
+  }
 
   /// Takes note of a manager's return: units that were up, and which it no longer has, are down.
   package func managerHasReturned(with units: Set<String>) {

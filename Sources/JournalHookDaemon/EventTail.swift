@@ -27,7 +27,7 @@ package final class EventTail {
         readers.all.first?.note($0)
         scheduleWitness()
       }
-      watch.onJob = { [unowned self] in readers.all.first?.note(job: $0, isNew: $1, of: $2) }
+      watch.onJob = { [unowned self] in readers.all.first?.note(job: $0, of: $1, result: $2) }
       watch.onReturn = { [unowned self] in
         readers.all.first?.managerHasReturned(with: $0)
         scheduleWitness()

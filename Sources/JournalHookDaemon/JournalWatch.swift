@@ -23,8 +23,8 @@ package final class JournalWatch {
   private var reconnectTimer: EventSource?
   /// Called with what the manager says of a unit's state.
   package var onUnitChange: ((UnitChange) -> Void)?
-  /// Called when a job of the manager is queued (true) or gone (false), with its number and its unit.
-  package var onJob: ((UInt32, Bool, String) -> Void)?
+  /// Called when a job of the manager is queued or gone: its number, its unit, and its result if it is gone.
+  package var onJob: ((UInt32, String, String?) -> Void)?
   /// Called when the manager was away for a moment (`systemctl daemon-reexec`), with the names of all units that it has now.
   /// The states of those that changed meanwhile follow by `onUnitChange`.
   package var onReturn: ((Set<String>) -> Void)?

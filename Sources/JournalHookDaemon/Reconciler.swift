@@ -134,7 +134,8 @@ final class Reconciler {
 
   private func answered(_ answer: Result<UnitStatus, SystemError>, _ moment: UnitStatus.Moment) {
     guard case .success(let status) = answer else { return done() }
-    guard status.activeState == "failed", let bus else {
+    // It has failed, or may wait for its restart after a failure.
+    guard ["failed", "activating"].contains(status.activeState), let bus else {
       take(status, moment, listening)
       return done()
     }

@@ -19,29 +19,31 @@ internal import Glibc
   /// Called when the manager has read the unit files anew.
   public var onReload: (() -> Void)?
 
-  /// Called when a job is queued (true) or gone (false), with its number and its unit.
-  public var onJob: ((UInt32, Bool, String) -> Void)?
+  /// Called when a job is queued or gone: its number, its unit, and its result (`done`, `canceled`, …) if it is gone.
+  public var onJob: ((_ id: UInt32, _ unit: String, _ result: String?) -> Void)?
 
   /// The job that a message tells to be new or gone; nil for every other message.
-  private static func job(in message: OpaquePointer?) -> (isNew: Bool, id: UInt32, unit: String)? {
+  private static func job(in message: OpaquePointer?) -> (id: UInt32, unit: String, result: String?)? {
     let isNew = unsafe sd_bus_message_is_signal(message, Bus.managerInterface, "JobNew") > 0
     let isGone = unsafe sd_bus_message_is_signal(message, Bus.managerInterface, "JobRemoved") > 0
     guard isNew || isGone else { return nil }
     var id: UInt32 = 0
     var path: UnsafePointer<CChar>?
     var unit: UnsafePointer<CChar>?
+    var result: UnsafePointer<CChar>?
     func type(_ letter: Unicode.Scalar) -> CChar { CChar(truncatingIfNeeded: letter.value) }
     guard unsafe sd_bus_message_read_basic(message, type("u"), &id) > 0,
       unsafe sd_bus_message_read_basic(message, type("o"), &path) > 0,
       unsafe sd_bus_message_read_basic(message, type("s"), &unit) > 0, let unit = unsafe unit
     else { return nil }
-    return (isNew, id, unsafe String(cString: unit))
+    if isGone { _ = unsafe sd_bus_message_read_basic(message, type("s"), &result) }
+    return (id, unsafe String(cString: unit), isNew ? nil : unsafe result.map { unsafe String(cString: $0) } ?? "")
   }
 
   private func take(_ message: OpaquePointer?) {
     if let job = unsafe Bus.job(in: message) {
-      if job.unit == "shutdown.target" { onShutdown?(job.isNew) }
-      onJob?(job.id, job.isNew, job.unit)
+      if job.unit == "shutdown.target" { onShutdown?(job.result == nil) }
+      onJob?(job.id, job.unit, job.result)
     }
     if unsafe isReloaded(message) { onReload?() }
     onMessage?(unsafe changes.read(message))

@@ -93,7 +93,7 @@ struct Events: ParsableCommand {
     var history = EventHistory(readers)
     history.since = try parseTime(since, option: "--since")?.microseconds ?? 0
     history.until = try parseTime(until, option: "--until")?.microseconds ?? .max
-    history.boot = try boot.map(bootChoice)
+    history.boot = try boot.flatMap(bootChoice)
     history.isFollowed = follow
     history.accepts = filter.accepts
     if utc { unsafe setenv("TZ", "UTC", 1) }
@@ -132,15 +132,16 @@ struct Events: ParsableCommand {
     }
   }
 
-  /// Reads `[ID][±offset]`, as journalctl does; `all` is no choice there, and wrong usage here.
-  private func bootChoice(_ text: String) throws -> EventHistory.BootChoice {
-    if let offset = Int(text) { return .offset(offset) }
+  /// Reads `[ID][±offset]` or `all`, as journalctl does.
+  private func bootChoice(_ text: String) throws -> EventHistory.BootChoice? {
+    if text == "all" { return nil }
+    if let offset = Int32(text) { return .offset(Int(offset)) }
     let id = text.prefix(32).lowercased()
     let rest = text.dropFirst(32)
-    guard id.utf8.count == 32, id.allSatisfy(\.isHexDigit), let offset = rest.isEmpty ? 0 : Int(rest) else {
+    guard id.utf8.count == 32, id.allSatisfy(\.isHexDigit), let offset = rest.isEmpty ? 0 : Int32(rest) else {
       throw ValidationError("--boot: '\(text)' is neither a boot id nor an offset.")
     }
-    return .id(id, offset: offset)
+    return .id(id, offset: Int(offset))
   }
 }
 

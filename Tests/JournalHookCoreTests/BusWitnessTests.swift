@@ -138,8 +138,34 @@ import Testing
     #expect(events([], [up], then: said(.starting, "i", at: 2001)) == ["starting journal"])
     #expect(events([started], [down], then: said(.mainProcessExit, "i", at: 3101)).isEmpty)
     #expect(events([started], [down], then: said(.success, "i", at: 3101)) == ["stopped success journal"])
+    // A start that was refused, in the name of the last invocation, which was hidden.
+    let refused = ["started bus", "stopped success bus"]
+    #expect(
+      events([], [up, down], then: said(.startLimitHit, "i", at: 3200)) == refused + ["gave-up start-limit-hit journal"]
+    )
+    #expect(events([], [up, down], then: said(.startFailed, "i", at: 3200)) == refused + ["failed failed journal"])
     // A late entry, about what is over.
     #expect(events([started, next], [again], then: said(.stopped, "i", at: 4100)).isEmpty)
+  }
+
+  @Test func aRestartWhoseJobIsCanceled() {
+    func events(result: String, then: [ManagerEntry] = []) -> [String] {
+      var tracker = LifecycleTracker()
+      var witness = BusWitness(machine: "m", boot: "b", hostname: "h", since: 1000)
+      var stopped = said(.stopped, "i", at: 2000)
+      stopped.job = .init(id: 7, type: "restart", result: "done")
+      for entry in [said(.started, "i", at: 500), stopped] { _ = tracker.process(entry) }
+      witness.note(job: 7, of: "a.service", result: result, now: 3000, realtime: 7)
+      #expect(witness.nextDue == (result == "done" ? nil : 3000 + BusWitness.patience))
+      for entry in then { _ = tracker.process(entry) }
+      let missed = witness.unexplained(by: tracker, now: 3000 + BusWitness.patience)
+      return missed.flatMap { tracker.process($0) }.map(text)
+    }
+    #expect(events(result: "canceled") == ["stopped success restart-failed"])
+    #expect(events(result: "done").isEmpty)
+    var started = said(.started, "j", at: 3100)
+    started.job = .init(id: 7, type: "start", result: "done")
+    #expect(events(result: "canceled", then: [started]).isEmpty, "it came up all the same")
   }
 
   private enum Step {
@@ -154,8 +180,8 @@ import Testing
       _ = tracker.process(said(.started, "i", at: 500))
       for step in steps {
         switch step {
-        case .queued(let job): witness.note(job: job, isNew: true, of: "a.service")
-        case .gone(let job): witness.note(job: job, isNew: false, of: "a.service")
+        case .queued(let job): witness.note(job: job, of: "a.service", result: nil, now: 5000, realtime: 7)
+        case .gone(let job): witness.note(job: job, of: "a.service", result: "done", now: 5000, realtime: 7)
         case .change(var change, let job):
           change.job = job
           witness.note(change, of: .system, now: 5000, realtime: 7)

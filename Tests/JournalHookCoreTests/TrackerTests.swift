@@ -4,7 +4,7 @@ import Testing
 
 /// What one manager said, in the order in which it said it, and the events that it tells.
 ///
-/// A line of a story is `KIND [unit=…] [inv=…] [job=ID/TYPE/RESULT] [ur=RESULT] [at=MICROSECONDS] [boot=…] [uid=USER] [stays=yes|no] ["text"]`.
+/// A line of a story is `KIND [unit=…] [inv=…] [job=ID/TYPE/RESULT] [ur=RESULT] [at=MICROSECONDS] [boot=…] [uid=USER] [stays=yes|no] [by=SOURCE] ["text"]`.
 @Suite struct TrackerTests {
   struct Story: CustomTestStringConvertible {
     var name: String
@@ -27,6 +27,58 @@ import Testing
         "STARTED inv=b job=3/start/done",
       ],
       ["started", "stopping", "stopped success", "started"]),
+    Story(
+      "what the bus has told adds nothing when the journal tells it late",
+      [
+        "STARTED inv=a by=bus", "SUCCESS inv=a by=bus", "STARTED inv=a job=1/start/done", "STOPPING inv=a job=2/stop",
+        "SUCCESS inv=a", "STOPPED inv=a job=2/stop/done", "STARTED inv=b job=3/start/done",
+      ],
+      ["started bus", "stopped success bus", "started"]),
+    Story(
+      "nor does that of many invocations, and the last one's end is told",
+      ["STARTED inv=a job=1/start/done"]
+        + zip("abcd", "bcde").flatMap { ["SUCCESS inv=\($0) by=bus", "STARTED inv=\($1) by=bus"] }
+        + zip("abcd", "bcde").flatMap { ["STOPPING inv=\($0)", "SUCCESS inv=\($0)", "STARTED inv=\($1)"] }
+        + ["STOPPING inv=e job=9/stop", "SUCCESS inv=e", "STOPPED inv=e job=9/stop/done"],
+      ["started"] + (0..<4).flatMap { _ in ["stopped success bus", "started bus"] } + ["stopping", "stopped success"]),
+    Story(
+      "a oneshot and a failure that the bus has told, and the restart that only the journal tells",
+      [
+        "STARTING inv=a by=bus", "SUCCESS inv=a by=bus", "STARTED inv=a by=bus",
+        "STARTING inv=a job=1/start", "SUCCESS inv=a", "STARTED inv=a job=1/start/done",
+        "STARTED inv=b by=bus", "FAILURE inv=b ur=signal by=bus", "STARTED inv=b job=2/start/done", "EXIT inv=b",
+        "FAILURE inv=b ur=signal", "SCHEDULED inv=b", "STARTED inv=c job=3/start/done",
+      ],
+      [
+        "starting bus", "finished success bus", "started bus", "stopped signal bus", "failed signal bus", "restarting",
+        "started auto", "restarted",
+      ]),
+    Story(
+      "a start that failed is no stop, although only its process and its end were logged",
+      ["EXIT inv=a", "FAILURE inv=a ur=signal", "FAILED inv=a job=1/start/failed"], ["failed signal"]),
+    Story(
+      "starts without an invocation fail each by itself",
+      [
+        "STARTED inv=a job=1/start/done", "SUCCESS inv=a", "FAILED job=2/start/failed", "FAILED job=3/start/failed",
+        "FAILED unit=v job=4/start/failed", "FAILED unit=v job=5/start/failed",
+      ],
+      ["started", "stopped success", "failed failed", "failed failed", "v failed failed", "v failed failed"]),
+    Story(
+      "a restart whose second half was called off",
+      [
+        "STARTED inv=a job=1/start/done", "STOPPING inv=a job=2/stop", "SUCCESS inv=a",
+        "STOPPED inv=a job=2/restart/done",
+        "FAILED job=2/start/canceled by=bus", "STARTED inv=b job=3/start/done",
+      ],
+      ["started", "stopping", "stopped success restart", "stopped success restart-failed", "started"]),
+    Story(
+      "a start by hand is no restart, whatever went down before",
+      [
+        "STARTED inv=a job=1/start/done", "SUCCESS inv=a", "STARTING inv=b job=2/start", "FAILURE inv=b ur=exit-code",
+        "FAILED inv=b job=2/start/failed", "SCHEDULED inv=b", "STARTING inv=c job=3/start",
+        "STARTED inv=c job=3/start/done",
+      ],
+      ["started", "stopped success", "starting", "failed exit-code", "restarting", "starting", "started auto"]),
     Story(
       "a restart whose STOPPED was lost is one all the same",
       [
@@ -323,6 +375,7 @@ import Testing
       exitCode: kind == .mainProcessExit ? "killed" : nil, exitStatus: kind == .mainProcessExit ? "9" : nil,
       nRestarts: nil, message: parts.count > 1 ? String(parts[1].dropLast()) : "\(kind)")
     entry.remainsAfterExit = values["stays"].map { $0 == "yes" }
+    entry.source = values["by"].flatMap { .init(rawValue: $0) } ?? .journal
     return entry
   }
 }

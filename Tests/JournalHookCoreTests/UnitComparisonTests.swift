@@ -72,6 +72,13 @@ import Testing
     Case(
       "waits for its automatic restart", ["started i 500"], unit("activating", "i", enter: 490, exit: 2000),
       ["stopped success i 2000"]),
+    Case(
+      "waits for its automatic restart after a failure", ["started i 500"],
+      unit("activating", "i", enter: 490, exit: 2000, result: "signal"),
+      ["stopped signal i 2000", "failed signal i 2000"]),
+    Case(
+      "on its way up again, whatever its result", ["started i 500"],
+      unit("activating", "j", exit: 2000, result: "signal"), ["stopped success i 2000"]),
     Case("on its way down", ["started i 500"], unit("deactivating", "i", enter: 490, exit: 2000), []),
     Case("told since it was asked", ["started i 500", "reloading i 5001"], unit("inactive", "i", inactive: 2100), []),
     Case("the journal tells it late", ["started i 500", "success i 5200"], unit("inactive", "i", inactive: 2100), []),

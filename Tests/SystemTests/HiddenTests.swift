@@ -69,5 +69,32 @@ extension SystemTests {
         }
       }
     }
+
+    @Test func `what journald tells late, as it was held up, adds nothing`() throws {
+      try Follow.use { follow in
+        let box = follow.box
+        try follow.recorder(
+          "50-late", match: "Unit=work@late*.service\nEvent=started stopped finished failed", hook: "RateLimitBurst=0")
+        try follow.start()
+        try box.sh(
+          #"""
+          systemctl start work@late2
+          pid=$(systemctl show -P MainPID systemd-journald)
+          trap 'kill -CONT "$pid"' EXIT
+          kill -STOP "$pid"
+          systemctl start work@late1; systemctl stop work@late1
+          for i in 1 2 3; do systemctl restart work@late2; done
+          sleep 1.6
+          """#)
+        try follow.settle()
+        try box.sh("systemctl stop work@late2")
+        try follow.settle()
+        let lines = try follow.logged().map { $0.split(separator: " ").map(String.init) }
+        func events(_ unit: String) -> [String] { lines.filter { $0.count == 3 && $0[1] == unit }.map { $0[2] } }
+        #expect(events("work@late1.service") == ["started", "stopped"])
+        #expect(
+          events("work@late2.service") == ["started"] + (0..<3).flatMap { _ in ["stopped", "started"] } + ["stopped"])
+      }
+    }
   }
 }
