@@ -10,8 +10,8 @@ extension LifecycleEvent {
 
   /// Adds the members of that.
   package func write(to object: inout JSONObject) {
-    object.add("id", id)
-    object.add("event", kind.rawValue)
+    object.add("id", plain: id)
+    object.add("event", plain: kind.rawValue)
     object.add("unit", unit)
     object.add("result", result)
     object.add("restart", restart)
@@ -28,12 +28,12 @@ extension LifecycleEvent {
     object.add("n_restarts", nRestarts)
     object.add("auto", auto)
     object.add("message", message)
-    object.add("time", Timestamp(microseconds: realtime).iso8601UTC)
+    object.add("time", plain: Timestamp(microseconds: realtime).iso8601UTC)
     object.add("boot", boot)
     object.add("machine", machine)
     object.add("hostname", hostname)
-    object.add("manager", manager.name)
-    object.add("source", source.rawValue)
+    object.add("manager", plain: manager.name)
+    object.add("source", plain: source.rawValue)
     object.add("cursor", cursor)
   }
 }

@@ -25,12 +25,15 @@ package struct JSONObject: Sendable {
   /// Adds a text; nothing when it is nil.
   package mutating func add(_ key: StaticString, _ value: String?) {
     guard let value else { return }
+    if JSONObject.isPlain(value.utf8Span.span) { return add(key, plain: value) }
+    begin(key)
+    quote(value)
+  }
+
+  /// Adds a text of our own or libsystemd's making, in which nothing need be escaped; nothing when it is nil.
+  package mutating func add(_ key: StaticString, plain value: String?) {
+    guard let value else { return }
     let text = value.utf8Span.span
-    guard JSONObject.isPlain(text) else {
-      begin(key)
-      quote(value)
-      return
-    }
     // All at once: nearly all that is written is like this.
     let isFirst = isEmpty
     open.append(addingCapacity: key.utf8CodeUnitCount + text.count + 6) { line in

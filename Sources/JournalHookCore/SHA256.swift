@@ -58,34 +58,59 @@ struct SHA256: Sendable {
     let constants = SHA256.roundConstants.span
     var (a, b, c, d) = (state[0], state[1], state[2], state[3])
     var (e, f, g, h) = (state[4], state[5], state[6], state[7])
-    for index in stride(from: 0, to: 64, by: 8) {
-      let w = index & 15
-      if index > 15 { SHA256.extend(&schedule, from: w) }
-      let k = constants.extracting(index..<index + 8)
+    for start in stride(from: 0, to: 64, by: 16) {
+      if start > 0 { SHA256.extend(&schedule) }
+      let k = constants.extracting(start..<start + 16)
       // The words move on by one place each round; after eight rounds they are where they were.
-      SHA256.round(a, b, c, &d, e, f, g, &h, k[0] &+ schedule[w])
-      SHA256.round(h, a, b, &c, d, e, f, &g, k[1] &+ schedule[w &+ 1])
-      SHA256.round(g, h, a, &b, c, d, e, &f, k[2] &+ schedule[w &+ 2])
-      SHA256.round(f, g, h, &a, b, c, d, &e, k[3] &+ schedule[w &+ 3])
-      SHA256.round(e, f, g, &h, a, b, c, &d, k[4] &+ schedule[w &+ 4])
-      SHA256.round(d, e, f, &g, h, a, b, &c, k[5] &+ schedule[w &+ 5])
-      SHA256.round(c, d, e, &f, g, h, a, &b, k[6] &+ schedule[w &+ 6])
-      SHA256.round(b, c, d, &e, f, g, h, &a, k[7] &+ schedule[w &+ 7])
+      SHA256.round(a, b, c, &d, e, f, g, &h, k[0] &+ schedule[0])
+      SHA256.round(h, a, b, &c, d, e, f, &g, k[1] &+ schedule[1])
+      SHA256.round(g, h, a, &b, c, d, e, &f, k[2] &+ schedule[2])
+      SHA256.round(f, g, h, &a, b, c, d, &e, k[3] &+ schedule[3])
+      SHA256.round(e, f, g, &h, a, b, c, &d, k[4] &+ schedule[4])
+      SHA256.round(d, e, f, &g, h, a, b, &c, k[5] &+ schedule[5])
+      SHA256.round(c, d, e, &f, g, h, a, &b, k[6] &+ schedule[6])
+      SHA256.round(b, c, d, &e, f, g, h, &a, k[7] &+ schedule[7])
+      SHA256.round(a, b, c, &d, e, f, g, &h, k[8] &+ schedule[8])
+      SHA256.round(h, a, b, &c, d, e, f, &g, k[9] &+ schedule[9])
+      SHA256.round(g, h, a, &b, c, d, e, &f, k[10] &+ schedule[10])
+      SHA256.round(f, g, h, &a, b, c, d, &e, k[11] &+ schedule[11])
+      SHA256.round(e, f, g, &h, a, b, c, &d, k[12] &+ schedule[12])
+      SHA256.round(d, e, f, &g, h, a, b, &c, k[13] &+ schedule[13])
+      SHA256.round(c, d, e, &f, g, h, a, &b, k[14] &+ schedule[14])
+      SHA256.round(b, c, d, &e, f, g, h, &a, k[15] &+ schedule[15])
     }
     let words: State = [a, b, c, d, e, f, g, h]
     for index in 0..<8 { state[index] &+= words[index] }
   }
 
-  /// Makes the next eight words of the message schedule, in place of those of sixteen rounds before.
+  /// Makes the next sixteen words of the message schedule, in place of those before. A loop would reckon the places anew.
   @inline(__always)
-  private static func extend(_ schedule: inout Schedule, from start: Int) {
-    for index in start..<start &+ 8 {
-      let a = schedule[(index &+ 1) & 15]
-      let b = schedule[(index &+ 14) & 15]
-      let s0 = rotate(a, 7) ^ rotate(a, 18) ^ (a &>> 3)
-      let s1 = rotate(b, 17) ^ rotate(b, 19) ^ (b &>> 10)
-      schedule[index] &+= s0 &+ schedule[(index &+ 9) & 15] &+ s1
-    }
+  private static func extend(_ schedule: inout Schedule) {
+    extend(&schedule, 0)
+    extend(&schedule, 1)
+    extend(&schedule, 2)
+    extend(&schedule, 3)
+    extend(&schedule, 4)
+    extend(&schedule, 5)
+    extend(&schedule, 6)
+    extend(&schedule, 7)
+    extend(&schedule, 8)
+    extend(&schedule, 9)
+    extend(&schedule, 10)
+    extend(&schedule, 11)
+    extend(&schedule, 12)
+    extend(&schedule, 13)
+    extend(&schedule, 14)
+    extend(&schedule, 15)
+  }
+
+  @inline(__always)
+  private static func extend(_ schedule: inout Schedule, _ index: Int) {
+    let a = schedule[(index &+ 1) & 15]
+    let b = schedule[(index &+ 14) & 15]
+    let s0 = rotate(a, 7) ^ rotate(a, 18) ^ (a &>> 3)
+    let s1 = rotate(b, 17) ^ rotate(b, 19) ^ (b &>> 10)
+    schedule[index] &+= s0 &+ schedule[(index &+ 9) & 15] &+ s1
   }
 
   @inline(__always)
