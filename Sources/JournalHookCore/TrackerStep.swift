@@ -1,9 +1,5 @@
 /// One entry meeting one unit's state: the rules of the contract's section 2.
 struct TrackerStep {
-  /// More invocations than a unit has in the seconds for which journald is held up; of those that it never tells
-  /// (`LogLevelMax=`) the oldest are forgotten.
-  private static let earlyLimit = 32
-
   private var state = UnitState()
   private var events: [LifecycleEvent] = []
   /// Whether an event waits after it.
@@ -34,9 +30,9 @@ struct TrackerStep {
   }
 
   private mutating func run() {
+    if entry.source == .journal, state.wasToldEarly(entry) { return }
     // A unit's invocations follow each other: one that is over has nothing more to tell.
     if let invocation = entry.invocation, state.previousInvocations.contains(invocation) { return }
-    if entry.source == .journal, addsNothing() { return }
     state.lastSeen = entry.monotonic
     settle()
     enterInvocation()
@@ -62,23 +58,6 @@ struct TrackerStep {
     }
   }
 
-  /// Whether the journal tells late what was told already: journald was held up (`LogLevelMax=` apart, nothing else delays
-  /// it for a second).
-  private mutating func addsNothing() -> Bool {
-    guard let invocation = entry.invocation else { return false }
-    if let place = state.earlyInvocations.firstIndex(of: invocation) {
-      state.earlyInvocations.removeSubrange(..<place)
-      if invocation != state.invocation { return true }
-    }
-    guard state.isEndTold, invocation == state.invocation else { return false }
-    switch entry.kind {
-    case .starting, .started, .stopping, .stopped, .success, .reloading, .reloaded, .mainProcessExit, .mishap:
-      return true
-    case .failureResult: return entry.result != "start-limit-hit"
-    case .startFailed, .restartScheduled, .skipped, .outOfMemory, .startLimitHit: return false
-    }
-  }
-
   /// What waits does so no longer than until the unit's next entry, unless that is what it waits for.
   private mutating func settle() {
     guard state.isWaiting else { return }
@@ -101,7 +80,7 @@ struct TrackerStep {
 
   private mutating func enterInvocation() {
     guard let invocation = entry.invocation, invocation != state.invocation else { return }
-    if entry.source != .journal { noteEarly(invocation) }
+    if entry.source != .journal { state.noteEarly(invocation) }
     if state.invocation == nil {
       // systemd 232–234 tells it in some of an invocation's entries only.
       state.invocation = invocation
@@ -109,13 +88,6 @@ struct TrackerStep {
       if state.phase == .up { goDownUnseen() }
       state.begin(invocation)
     }
-  }
-
-  /// The journal has yet to tell of the begin of an invocation, and of the end of the one before it.
-  private mutating func noteEarly(_ invocation: String) {
-    if let last = state.invocation, !state.earlyInvocations.contains(last) { state.earlyInvocations.append(last) }
-    state.earlyInvocations.append(invocation)
-    state.earlyInvocations.removeFirst(max(0, state.earlyInvocations.count - TrackerStep.earlyLimit))
   }
 
   /// A unit that was up has begun anew: its end was not logged, as it ended well and nobody logs that (up to systemd 239, and
