@@ -138,14 +138,14 @@ package struct EntryDecoder: Sendable {
 
   private func text(of entry: JournalEntry, unit: String, message: String) -> ManagerText? {
     var text: ManagerText
-    if entry.has("MESSAGE_ID") {
-      guard let id = entry.id("MESSAGE_ID"), let kind = EntryDecoder.kinds[id] else { return nil }
+    if let id = entry.id("MESSAGE_ID") {
+      guard let kind = EntryDecoder.kinds[id] else { return nil }
       // Control processes log the same MESSAGE_ID, and in Type=forking even the same COMMAND=.
       if kind == .mainProcessExit, !message.hasPrefix("\(unit): Main process exited") { return nil }
       if kind != .mainProcessExit, ManagerText.isMisplaced(message, for: kind, unit: unit) { return nil }
       text = ManagerText(kind)
     } else {
-      guard let told = ManagerText(message, unit: unit) else { return nil }
+      guard !entry.has("MESSAGE_ID"), let told = ManagerText(message, unit: unit) else { return nil }
       text = told
     }
     // Ends that count as success (SuccessExitStatus=) are logged for debugging only.

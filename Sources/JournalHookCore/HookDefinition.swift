@@ -54,6 +54,12 @@ package struct Hook: Sendable, Hashable {
     let found = assignments.last { $0.key == key && (text.isEmpty || $0.value.contains(text)) }
     return found.map { ($0.file, $0.line) } ?? (path, 1)
   }
+
+  /// A warning about a key, and there about what contains a text.
+  package func warning(about key: String, containing text: String = "", _ message: String) -> Diagnostic {
+    let place = place(of: key, containing: text)
+    return Diagnostic(file: place.file, line: place.line, severity: .warning, message: "\(key)=: \(message)")
+  }
 }
 
 /// A line of a hook's file or of one of its drop-ins.

@@ -85,7 +85,7 @@ private func firstSection(in contents: [UInt8]) -> Int? {
     let line = rest.prefix { $0 != UInt8(ascii: "\n") }
     let text = line.drop { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }
     if let first = text.first, first != UInt8(ascii: "#"), first != UInt8(ascii: ";") {
-      return HookParser.sections.contains { line.starts(with: "[\($0)]".utf8) } ? number : nil
+      return HookParser.sections.contains { text.starts(with: "[\($0)]".utf8) } ? number : nil
     }
     rest = rest.dropFirst(line.count + 1)
     number += 1

@@ -27,7 +27,10 @@ package final class EventTail {
         readers.all.first?.note($0)
         scheduleWitness()
       }
-      watch.onJob = { [unowned self] in readers.all.first?.note(job: $0, of: $1, result: $2) }
+      watch.onJob = { [unowned self] in
+        readers.all.first?.note(job: $0, of: $1, result: $2)
+        if $2 != nil { scheduleWitness() }
+      }
       watch.onReturn = { [unowned self] in
         readers.all.first?.managerHasReturned(with: $0)
         scheduleWitness()

@@ -163,7 +163,10 @@ package actor Follower {
     self.watch = watch
     try watchJournal()
     watch.onUnitChange = { [unowned self] in note($0) }
-    watch.onJob = { [unowned self] in readers.all.first?.note(job: $0, of: $1, result: $2) }
+    watch.onJob = { [unowned self] in
+      readers.all.first?.note(job: $0, of: $1, result: $2)
+      if $2 != nil { scheduleWitness() }
+    }
     watch.onReturn = { [unowned self] in
       readers.all.first?.managerHasReturned(with: $0)
       scheduleWitness()

@@ -55,10 +55,9 @@ package struct HookCheck {
   package static func missingAnswers(of hooks: [LoadedHook], known: Set<String>) -> [Diagnostic] {
     hooks.compactMap { hook -> Diagnostic? in
       guard let name = hook.definition.onHookFailure, !known.contains(name) else { return nil }
-      let place = hook.hook.place(of: "OnHookFailure", containing: name)
-      return Diagnostic(
-        file: place.file, line: place.line, severity: .warning,
-        message: "OnHookFailure=: there is no hook '\(name)'" + suggestion(for: name, among: known.sorted()))
+      return hook.hook.warning(
+        about: "OnHookFailure", containing: name,
+        "there is no hook '\(name)'" + suggestion(for: name, among: known.sorted()))
     }
   }
 
@@ -71,9 +70,7 @@ package struct HookCheck {
         _ = try Account.find(user: user, group: group)
         return nil
       } catch {
-        let key = error.path == user ? "User" : "Group"
-        let place = hook.hook.place(of: key)
-        return Diagnostic(file: place.file, line: place.line, severity: .warning, message: "\(key)=: \(error)")
+        return hook.hook.warning(about: error.path == user ? "User" : "Group", "\(error)")
       }
     }
   }
@@ -101,11 +98,8 @@ package struct HookCheck {
     for hook in hooks {
       for unit in hook.definition.match.namedUnits {
         guard let state = try? bus.loadState(of: unit), state == "not-found" else { continue }
-        let place = hook.hook.place(of: "Unit", containing: unit)
         diagnostics.append(
-          Diagnostic(
-            file: place.file, line: place.line, severity: .warning,
-            message: "Unit=: the service manager knows no unit \(unit)"))
+          hook.hook.warning(about: "Unit", containing: unit, "the service manager knows no unit \(unit)"))
       }
     }
     return diagnostics

@@ -65,11 +65,7 @@ struct Events: ParsableCommand {
   @OptionGroup var source: SourceOptions
 
   func validate() throws {
-    if let since = try parseTime(since, option: "--since"), let until = try parseTime(until, option: "--until"),
-      until < since
-    {
-      throw ValidationError("--until is before --since.")
-    }
+    try checkSpan(since: since, until: until)
     if follow, until != nil { throw ValidationError("--follow and --until exclude each other.") }
     if follow, reverse { throw ValidationError("--follow and --reverse exclude each other.") }
     if let lines, lines != "all", Int(lines).map({ $0 < 0 }) ?? true {

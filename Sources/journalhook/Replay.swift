@@ -37,11 +37,7 @@ struct Replay: ParsableCommand {
   @OptionGroup var source: SourceOptions
 
   func validate() throws {
-    if let since = try parseTime(since, option: "--since"), let until = try parseTime(until, option: "--until"),
-      until < since
-    {
-      throw ValidationError("--until is before --since.")
-    }
+    try checkSpan(since: since, until: until)
     try checkJobs(jobs)
   }
 

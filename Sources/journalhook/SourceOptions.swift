@@ -55,3 +55,10 @@ func parseTime(_ text: String?, option: String) throws -> Timestamp? {
     throw ValidationError("\(option): \(error).")
   }
 }
+
+/// Refuses times that cannot be read, and spans that end before they begin.
+func checkSpan(since: String?, until: String?) throws {
+  let since = try parseTime(since, option: "--since")
+  let until = try parseTime(until, option: "--until")
+  if let since, let until, until < since { throw ValidationError("--until is before --since.") }
+}
