@@ -13,7 +13,13 @@ import Testing
       var template = Array("/tmp/journalhook-ledger-XXXXXX".utf8CString)
       path = mkdtemp(&template).map { String(cString: $0) } ?? ""
     }
-    deinit { for name in ["", "-wal", "-shm"] { unlink("\(path)/journalhook.db\(name)") } }
+    /// Without a process: other tests collect every child that there is.
+    deinit {
+      for name in ["journalhook.db", "journalhook.db-wal", "journalhook.db-shm", "follow.lock"] {
+        unlink("\(path)/\(name)")
+      }
+      rmdir(path)
+    }
   }
 
   private let cursor =
