@@ -4,7 +4,7 @@ internal import Systemd
 /// Events that a definition may or may not be for.
 private let events: [LifecycleEvent] = [
   LifecycleEvent(
-    id: "1", kind: .stopped, unit: "work@a\\x20b.service", result: "success", restart: true, auto: false,
+    id: "1", kind: .stopped, unit: "work@a\\x20b.service", result: "success", restartJob: true, autoRestart: false,
     exitCode: "exited", exitStatus: "0", realtime: 1, monotonic: 1, boot: "b", machine: "m", hostname: "host"),
   LifecycleEvent(
     id: "2", kind: .failed, unit: "maxscale.service", result: "signal", exitCode: "killed", exitStatus: "KILL",

@@ -14,7 +14,7 @@ extension LifecycleEvent {
     object.add("event", plain: kind.rawValue)
     object.add("unit", unit)
     object.add("result", result)
-    object.add("restart", restart)
+    object.add("restart_job", restartJob)
     object.add("invocation", invocation)
     if let job {
       object.add("job") { inner in
@@ -26,7 +26,7 @@ extension LifecycleEvent {
     object.add("exit_code", exitCode)
     object.add("exit_status", exitStatus)
     object.add("n_restarts", nRestarts)
-    object.add("auto", auto)
+    object.add("auto_restart", autoRestart)
     object.add("message", message)
     object.add("time", plain: Timestamp(microseconds: realtime).iso8601UTC)
     object.add("boot", boot)

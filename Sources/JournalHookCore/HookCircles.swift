@@ -63,7 +63,7 @@ package struct HookCircles {
         let kinds = effect.verb.events.filter { kind in
           match.matches(
             LifecycleEvent(
-              id: "", kind: kind, unit: unit, restart: effect.verb == .restart, realtime: 0, monotonic: 0, boot: "",
+              id: "", kind: kind, unit: unit, restartJob: effect.verb == .restart, realtime: 0, monotonic: 0, boot: "",
               machine: ""))
         }
         guard !kinds.isEmpty else { return nil }

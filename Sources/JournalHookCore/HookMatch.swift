@@ -7,8 +7,8 @@ package struct HookMatch: Sendable, Hashable {
     case event = "Event"
     case result = "Result"
     case exitStatus = "ExitStatus"
-    case restart = "Restart"
-    case auto = "Auto"
+    case restartJob = "RestartJob"
+    case autoRestart = "AutoRestart"
     case host = "Host"
   }
 
@@ -111,7 +111,7 @@ extension HookMatch.Term {
       case .status(let status): return (value, .exitStatus(status))
       case .signal(let signal): return (value, .signal(signal))
       }
-    case .restart, .auto:
+    case .restartJob, .autoRestart:
       let flag = try HookValue.boolean(value)
       return (flag ? "yes" : "no", .flag(flag))
     case .host:

@@ -45,9 +45,9 @@ package struct LifecycleEvent: Sendable, Equatable {
   /// `success`, or systemd's result (`exit-code`, `signal`, `timeout`, …), on events that have one.
   package var result: String?
   /// On `stopped` and `started`: whether the two belong to one restart job. Absent on other events.
-  package var restart: Bool?
+  package var restartJob: Bool?
   /// On `started` and `restarted`: whether systemd's `Restart=` brought the unit back. Absent on other events.
-  package var auto: Bool?
+  package var autoRestart: Bool?
   /// The invocation that the event is about: 32 hexadecimal digits.
   package var invocation: String?
   package var job: Job?
@@ -80,14 +80,15 @@ extension LifecycleEvent {
   /// It leaves the work to the memberwise initializer, which puts an event together where it shall be. One that sets the
   /// properties one after the other is copied there when it is done (Swift 6.3), with all its texts.
   package init(
-    id: String, kind: Kind, unit: String, result: String? = nil, restart: Bool? = nil, auto: Bool? = nil,
+    id: String, kind: Kind, unit: String, result: String? = nil, restartJob: Bool? = nil, autoRestart: Bool? = nil,
     invocation: String? = nil, job: Job? = nil, exitCode: String? = nil, exitStatus: String? = nil,
     nRestarts: UInt32? = nil, message: String? = nil, realtime: UInt64, monotonic: UInt64, boot: String,
     machine: String, hostname: String? = nil, manager: Manager = .system, source: Source = .journal,
     cursor: String? = nil
   ) {
     self.init(
-      id: id, unit: unit, kind: kind, result: result, restart: restart, auto: auto, invocation: invocation, job: job,
+      id: id, unit: unit, kind: kind, result: result, restartJob: restartJob, autoRestart: autoRestart,
+      invocation: invocation, job: job,
       exitCode: exitCode, exitStatus: exitStatus, nRestarts: nRestarts, message: message, realtime: realtime,
       monotonic: monotonic, boot: boot, machine: machine, hostname: hostname, manager: manager, source: source,
       cursor: cursor)

@@ -59,7 +59,7 @@ extension HookMatch.Clause {
     case .exitStatus(let status): return event.exitCode == "exited" && event.exitStatus == String(status)
     case .signal(let signal):
       return (event.exitCode == "killed" || event.exitCode == "dumped") && event.exitStatus == String(signal)
-    case .flag(let flag): return flag == ((key == .restart ? event.restart : event.auto) ?? false)
+    case .flag(let flag): return flag == ((key == .restartJob ? event.restartJob : event.autoRestart) ?? false)
     }
   }
 
@@ -71,8 +71,8 @@ extension HookMatch.Clause {
     case .event: event.kind.rawValue
     case .result: event.result
     case .exitStatus: event.exitCode.map { code in event.exitStatus.map { "\(code) \($0)" } ?? code }
-    case .restart: event.restart ?? false ? "yes" : "no"
-    case .auto: event.auto ?? false ? "yes" : "no"
+    case .restartJob: event.restartJob ?? false ? "yes" : "no"
+    case .autoRestart: event.autoRestart ?? false ? "yes" : "no"
     case .host: event.hostname
     }
   }

@@ -95,7 +95,7 @@ struct TrackerStep {
   private mutating func goDownUnseen() {
     endRestart()
     var stopped = event(
-      .stopped, result: state.likelyResult ?? "success", restart: false, invocation: .some(state.invocation))
+      .stopped, result: state.likelyResult ?? "success", restartJob: false, invocation: .some(state.invocation))
     stopped.job = nil
     stopped.message = nil
     state.pending = stopped
@@ -157,8 +157,8 @@ struct TrackerStep {
     let auto = state.isAutoRestart
     let restarted = state.wentDown && (auto || isRestart)
     state.phase = .up
-    tell(.started, restart: state.unansweredRestart != nil, auto: auto)
-    if restarted { tell(.restarted, auto: auto) }
+    tell(.started, restartJob: state.unansweredRestart != nil, autoRestart: auto)
+    if restarted { tell(.restarted, autoRestart: auto) }
     state.unansweredRestart = nil
     state.restartJob = nil
     state.isRestarting = false
@@ -300,7 +300,7 @@ struct TrackerStep {
       state.phase = .down
     case .unknown where entry.source == .journal:
       // A unit that is first seen by a failure: was it up, or did its start fail? The next entry tells.
-      state.pending = event(.stopped, result: result, restart: false)
+      state.pending = event(.stopped, result: result, restartJob: false)
       state.pendingFailure = event(.failed, result: result)
       state.failedTold = true
       return
@@ -312,7 +312,7 @@ struct TrackerStep {
 
   private mutating func goDown(result: String) {
     endRestart()
-    state.pending = event(.stopped, result: result, restart: false)
+    state.pending = event(.stopped, result: result, restartJob: false)
     if !state.isStopping { state.tellWaiting(restart: false, into: &events) }
   }
 
@@ -381,24 +381,25 @@ struct TrackerStep {
   // MARK: Telling
 
   private mutating func tell(
-    _ kind: LifecycleEvent.Kind, result: String? = nil, restart: Bool? = nil, auto: Bool? = nil,
+    _ kind: LifecycleEvent.Kind, result: String? = nil, restartJob: Bool? = nil, autoRestart: Bool? = nil,
     nRestarts: UInt32? = nil, invocation: String?? = nil
   ) {
-    events.append(event(kind, result: result, restart: restart, auto: auto, invocation: invocation))
+    events.append(event(kind, result: result, restartJob: restartJob, autoRestart: autoRestart, invocation: invocation))
     if let nRestarts { events[events.count - 1].nRestarts = nRestarts }
   }
 
   private func event(
-    _ kind: LifecycleEvent.Kind, result: String? = nil, restart: Bool? = nil, auto: Bool? = nil,
+    _ kind: LifecycleEvent.Kind, result: String? = nil, restartJob: Bool? = nil, autoRestart: Bool? = nil,
     invocation: String?? = nil
   ) -> LifecycleEvent {
     let invocation = invocation ?? entry.invocation
     let isEnd = kind == .stopped || kind == .failed
-    let isAuto = kind == .restarting || auto == true
+    let isAuto = kind == .restarting || autoRestart == true
     return LifecycleEvent(
       id: origin.id(
         unit: entry.unit, kind: kind, source: .journal, invocation: invocation, monotonic: entry.monotonic),
-      kind: kind, unit: entry.unit, result: result, restart: restart, auto: auto, invocation: invocation,
+      kind: kind, unit: entry.unit, result: result, restartJob: restartJob, autoRestart: autoRestart,
+      invocation: invocation,
       job: entry.job, exitCode: isEnd ? state.exitCode : nil, exitStatus: isEnd ? state.exitStatus : nil,
       nRestarts: isAuto ? state.nRestarts : nil, message: entry.message, realtime: entry.realtime,
       monotonic: entry.monotonic, boot: entry.boot, machine: entry.machine, hostname: entry.hostname,

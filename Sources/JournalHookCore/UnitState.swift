@@ -111,7 +111,7 @@ extension UnitState {
     if var stopped = _pending.take() {
       phase = .down
       wentDown = true
-      stopped.restart = restart
+      stopped.restartJob = restart
       if let entry { stopped.take(from: entry) }
       unansweredRestart = restart ? stopped : nil
       events.append(stopped)
@@ -128,7 +128,7 @@ extension UnitState {
   /// - Parameter entry: what has shown it; without one it is told as of the stop.
   mutating func tellFailedRestart(by entry: ManagerEntry? = nil) -> LifecycleEvent? {
     guard var stopped = _unansweredRestart.take() else { return nil }
-    stopped.restart = false
+    stopped.restartJob = false
     stopped.source = .restartFailed
     let origin = EventOrigin(machine: stopped.machine, boot: stopped.boot, manager: stopped.manager)
     stopped.id = origin.id(

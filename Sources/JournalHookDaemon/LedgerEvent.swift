@@ -3,7 +3,8 @@ internal import JournalHookCore
 /// Events in the ledger are the contract's JSON with the two times as numbers; SQLite takes them apart again.
 extension Ledger {
   private static let paths = [
-    "id", "event", "unit", "result", "restart", "auto", "invocation", "job.id", "job.type", "job.result", "exit_code",
+    "id", "event", "unit", "result", "restart_job", "auto_restart", "invocation", "job.id", "job.type", "job.result",
+    "exit_code",
     "exit_status", "n_restarts", "message", "boot", "machine", "hostname", "source", "cursor",
   ]
 
@@ -25,7 +26,8 @@ extension LifecycleEvent {
       let kind = next().text.flatMap(Kind.init), let unit = next().text
     else { return nil }
     self.init(
-      id: id, kind: kind, unit: unit, result: next().text, restart: flag(), auto: flag(), invocation: next().text,
+      id: id, kind: kind, unit: unit, result: next().text, restartJob: flag(), autoRestart: flag(),
+      invocation: next().text,
       job: Job(id: number(), type: next().text, result: next().text), exitCode: next().text, exitStatus: next().text,
       nRestarts: number(), message: next().text, realtime: UInt64(clamping: realtime),
       monotonic: UInt64(clamping: monotonic), boot: next().text ?? "", machine: next().text ?? "",

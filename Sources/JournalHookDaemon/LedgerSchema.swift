@@ -104,5 +104,15 @@ enum LedgerSchema {
     CREATE INDEX runs_waiting ON runs(unit) WHERE wait IS NOT NULL;
     CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
     """,
+    // 3: in the JSON of events `restart` and `auto` are called `restart_job` and `auto_restart`.
+    ["runs", "unit_events"].map { table in
+      [("restart", "restart_job"), ("auto", "auto_restart")].map { old, new in
+        """
+        UPDATE \(table) SET event_json = json_remove(
+          json_set(event_json, '$.\(new)', json(iif(json_extract(event_json, '$.\(old)'), 'true', 'false'))), '$.\(old)')
+        WHERE iif(json_valid(event_json), json_type(event_json, '$.\(old)') IS NOT NULL, 0);
+        """
+      }.joined(separator: "\n")
+    }.joined(separator: "\n"),
   ]
 }

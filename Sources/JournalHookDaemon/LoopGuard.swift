@@ -49,7 +49,7 @@ final class LoopGuard {
       suspended[place] = nil
     }
     // systemd's own Restart= is nobody's effect.
-    guard event.auto != true, let cause = try? cause(of: event) else { return .pass(cause: nil) }
+    guard event.autoRestart != true, let cause = try? cause(of: event) else { return .pass(cause: nil) }
     let since = event.realtime - min(event.realtime, LoopGuard.interval)
     guard let chain = try? ledger.causes(of: cause, since: since) else { return .pass(cause: cause) }
     let before = chain.count { $0.hook == hook && $0.unit == event.unit }
@@ -72,7 +72,7 @@ final class LoopGuard {
     report(
       "Hooks drive each other in a circle, \(LoopGuard.limit) times in 5 minutes: \(names) (units "
         + "\(circle.map(\.unit).joined(separator: ", "))). They are suspended until \(Timestamp(microseconds: until)). "
-        + "Have one of them ignore what the other does (Restart=no, a condition), or remove one.")
+        + "Have one of them ignore what the other does (RestartJob=no, a condition), or remove one.")
     return .suspended(reason: reason)
   }
 

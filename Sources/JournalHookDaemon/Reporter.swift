@@ -91,7 +91,7 @@ package final class Reporter {
   func event(_ event: LifecycleEvent) {
     guard let show else { return }
     let result = event.result.map { " \($0)" } ?? ""
-    let restart = event.restart == true ? " restart" : ""
+    let restart = event.restartJob == true ? " restart" : ""
     show(
       "\(Timestamp(microseconds: event.realtime).shortPreciseLocal) \(event.unit) \(event.kind.rawValue)\(result)\(restart)"
     )

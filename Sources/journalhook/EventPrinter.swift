@@ -84,8 +84,8 @@ extension LifecycleEvent {
       }
     var words = [Console.paint(unit.printable, .bold), Console.paint(kind.rawValue, color)]
     if let result { words.append(result.printable) }
-    if restart == true { words.append("restart") }
-    if auto == true { words.append("auto") }
+    if restartJob == true { words.append("restart") }
+    if autoRestart == true { words.append("auto") }
     if source != .journal { words.append("[\(source.rawValue)]") }
     if let exitCode, let exitStatus { words.append("(\(exitCode), status \(exitStatus))".printable) }
     return words.joined(separator: " ")

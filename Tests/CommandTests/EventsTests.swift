@@ -59,7 +59,7 @@ import Testing
       #expect(json.count == 1)
       #expect(
         json.first?.contains(
-          "\"event\":\"stopped\",\"unit\":\"maxscale.service\",\"result\":\"signal\",\"restart\":false") == true)
+          "\"event\":\"stopped\",\"unit\":\"maxscale.service\",\"result\":\"signal\",\"restart_job\":false") == true)
       #expect(events("-o json").count == all.count)
     }
   }

@@ -32,7 +32,7 @@ import Testing
 
   private func text(_ event: LifecycleEvent) -> String {
     var words = [event.kind.rawValue, event.result ?? "", event.source.rawValue]
-    if event.auto == true { words.append("auto") }
+    if event.autoRestart == true { words.append("auto") }
     return words.filter { !$0.isEmpty }.joined(separator: " ")
   }
 
@@ -189,7 +189,8 @@ import Testing
       }
       var told: [String] = []
       while case let missed = witness.unexplained(by: tracker, now: 5000 + BusWitness.patience), !missed.isEmpty {
-        told += missed.flatMap { tracker.process($0) }.map { text($0) + ($0.restart == true ? " restart" : "") }
+        let events = missed.flatMap { tracker.process($0) }
+        told += events.map { event in event.restartJob == true ? "\(text(event)) restart" : text(event) }
       }
       return told
     }

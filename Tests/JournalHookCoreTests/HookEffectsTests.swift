@@ -63,7 +63,7 @@ import Testing
         ], []
       ),
       ([try node("self", "a", "stopped", "systemctl restart %n")], [["self"]]),
-      ([try node("self", "a", "stopped", "systemctl restart a", "Restart=no")], []),
+      ([try node("self", "a", "stopped", "systemctl restart a", "RestartJob=no")], []),
       (
         [
           try node("a", "a", "started", "systemctl restart b"), try node("b", "b", "started", "systemctl restart a"),

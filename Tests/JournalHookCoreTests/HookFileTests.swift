@@ -145,7 +145,7 @@ import Testing
       "[Match]\nExitStatus=SIGTRM",
       "f:7: error: ExitStatus=: 'SIGTRM' is neither an exit status from 0 to 255 nor a signal; did you mean SIGTERM?"
     ),
-    ("[Match]\nRestart=x", "f:7: error: Restart=: 'x' is neither yes nor no"),
+    ("[Match]\nRestartJob=x", "f:7: error: RestartJob=: 'x' is neither yes nor no"),
     ("[Match]\nResult=signl", "f:7: warning: systemd has no result 'signl' that is known here; did you mean signal?"),
     ("[Match]\nResult=success", ""),
     ("[Match]\nunit=b", "f:7: warning: unknown key unit=, ignored; did you mean Unit=?"),

@@ -128,7 +128,9 @@ struct UnitInvariants {
     }
     if event.invocation != nil, event.invocation != invocation { turn = .none }
     if event.source == .restartFailed {
-      guard event.kind == .stopped, owesRestart, event.restart == false else { return "a restart failed that was none" }
+      guard event.kind == .stopped, owesRestart, event.restartJob == false else {
+        return "a restart failed that was none"
+      }
       owesRestart = false
       return nil
     }
@@ -136,7 +138,7 @@ struct UnitInvariants {
     case .starting: turn = .starting
     case .reloading, .reloaded, .reloadFailed, .stopping: turn = .up
     case .started:
-      guard event.restart == owesRestart else { return "started and its stopped do not agree about a restart" }
+      guard event.restartJob == owesRestart else { return "started and its stopped do not agree about a restart" }
       if let id = event.invocation, !startedInvocations.insert(id).inserted { return "started twice" }
       owesRestart = false
       turn = .up
@@ -144,7 +146,7 @@ struct UnitInvariants {
       if owesRestart { return "stopped while a restart is open" }
       if turn == .starting || turn == .down, event.invocation == invocation { return "stopped, but was not up" }
       if let id = event.invocation, !stoppedInvocations.insert(id).inserted { return "stopped twice" }
-      owesRestart = event.restart == true
+      owesRestart = event.restartJob == true
       hasStopped = true
       turn = .down
     case .failed:
@@ -173,8 +175,8 @@ extension Int {
     hasher.combine(self)
     hasher.combine(event.id)
     hasher.combine(event.result)
-    hasher.combine(event.restart)
-    hasher.combine(event.auto)
+    hasher.combine(event.restartJob)
+    hasher.combine(event.autoRestart)
     hasher.combine(event.monotonic)
     self = hasher.finalize()
   }

@@ -26,11 +26,11 @@ import Testing
     ("Unit=maxscale\nEvent=*\nExitStatus=KILL", true),
     ("Unit=maxscale\nEvent=*\nExitStatus=1 SIGKILL", true),
     ("Unit=maxscale\nEvent=*\nExitStatus=!SIGKILL", false),
-    ("Unit=maxscale\nEvent=*\nRestart=yes", true),
-    ("Unit=maxscale\nEvent=*\nRestart=no", false),
+    ("Unit=maxscale\nEvent=*\nRestartJob=yes", true),
+    ("Unit=maxscale\nEvent=*\nRestartJob=no", false),
     ("Unit=maxscale\nEvent=*\nRestart=!no", true),
-    ("Unit=maxscale\nEvent=*\nAuto=no", true),
-    ("Unit=maxscale\nEvent=*\nAuto=on", false),
+    ("Unit=maxscale\nEvent=*\nAutoRestart=no", true),
+    ("Unit=maxscale\nEvent=*\nAutoRestart=on", false),
     ("Unit=maxscale\nEvent=*\nHost=web?", true),
     ("Unit=maxscale\nEvent=*\nHost=WEB1 db*", true),
     ("Unit=maxscale\nEvent=*\nHost=!web*", false),
@@ -40,13 +40,13 @@ import Testing
   ])
   func decides(_ lines: String, _ expected: Bool) throws {
     let match = try #require(matchSection(lines))
-    let event = event(result: "signal", restart: true, exit: ("killed", "9"), hostname: "web1")
+    let event = event(result: "signal", restartJob: true, exit: ("killed", "9"), hostname: "web1")
     #expect(match.matches(event, aliases: ["mxs.service"]) == expected)
     #expect(match.evaluate(event, aliases: ["mxs.service"]).allSatisfy(\.holds) == expected)
   }
 
   @Test func takesWhatIsAbsentForNo() throws {
-    let match = try #require(matchSection("Unit=a\nEvent=*\nRestart=no\nAuto=no"))
+    let match = try #require(matchSection("Unit=a\nEvent=*\nRestartJob=no\nAutoRestart=no"))
     #expect(match.matches(event(.failed, "a.service")))
     let exits = try #require(matchSection("Unit=a\nEvent=*\nExitStatus=0 TEMPFAIL"))
     #expect(exits.matches(event(.stopped, "a.service", exit: ("exited", "75"))))

@@ -29,8 +29,8 @@ import Testing
   private func summary(_ event: LifecycleEvent) -> String {
     var words = [event.unit, event.kind.rawValue]
     if let result = event.result, event.kind != .reloadFailed { words.append(result) }
-    if event.restart == true { words.append("restart") }
-    if event.auto == true, event.kind == .started { words.append("auto") }
+    if event.restartJob == true { words.append("restart") }
+    if event.autoRestart == true, event.kind == .started { words.append("auto") }
     return words.joined(separator: " ")
   }
 }

@@ -342,8 +342,8 @@ import Testing
     var words = event.unit == "u.service" ? [] : [String(event.unit.dropLast(8))]
     words.append(event.kind.rawValue)
     if let result = event.result { words.append(result) }
-    if event.restart == true { words.append("restart") }
-    if event.auto == true, event.kind == .started { words.append("auto") }
+    if event.restartJob == true { words.append("restart") }
+    if event.autoRestart == true, event.kind == .started { words.append("auto") }
     if event.source != .journal { words.append(event.source.rawValue) }
     return words.joined(separator: " ")
   }

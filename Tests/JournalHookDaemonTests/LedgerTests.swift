@@ -30,7 +30,7 @@ import Testing
     _ id: String, _ kind: LifecycleEvent.Kind = .stopped, unit: String = "a.service"
   ) -> LifecycleEvent {
     LifecycleEvent(
-      id: id, kind: kind, unit: unit, result: "exit-code", restart: true, auto: false, invocation: "i",
+      id: id, kind: kind, unit: unit, result: "exit-code", restartJob: true, autoRestart: false, invocation: "i",
       job: .init(id: 7, type: "stop", result: "done"), exitCode: "exited", exitStatus: "3", nRestarts: 2,
       message: "a \"quoted\"\nmessage \u{1F600}", realtime: 1_700_000_000_123_456, monotonic: 42, boot: "b",
       machine: "m", hostname: "h", manager: .user(1000), source: .restartFailed, cursor: "s=1;i=2")
@@ -181,7 +181,9 @@ import Testing
     do {
       let database = try SQLiteDatabase(path: "\(folder.path)/journalhook.db")
       try LedgerSchema.migrate(database, to: 1)
-      for (id, json, state) in [(1, event("1").json.text, "pending"), (2, "{damaged", "succeeded")] {
+      // Up to version 2 the flags had other names.
+      let old = event("1").json.text.replacing("restart_job", with: "restart").replacing("auto_restart", with: "auto")
+      for (id, json, state) in [(1, old, "pending"), (2, "{damaged", "succeeded")] {
         try database.query(
           """
           INSERT INTO runs(event_id, hook, unit, event, event_json, event_time, event_monotonic, manager, mode, owner,
@@ -194,7 +196,10 @@ import Testing
     }
     let ledger = try Ledger(stateDirectory: folder.path)
     #expect(try LedgerSchema.version(of: ledger.database) == LedgerSchema.version)
-    #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 10).map(\.id) == [1])
+    let runs = try ledger.openRuns(owner: "follow", after: 0, limit: 10)
+    #expect(runs.map(\.id) == [1])
+    #expect(runs.first?.event.restartJob == true)
+    #expect(runs.first?.event.autoRestart == false)
     let machines = try ledger.database.query("SELECT machine FROM runs ORDER BY id")
     #expect(machines == [[.text("m")], [.text("")]])
     _ = try Ledger(stateDirectory: folder.path, readOnly: true)

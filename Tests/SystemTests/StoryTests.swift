@@ -153,7 +153,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `with Restart=no, a restart by hand leaves httpd alone, and a crash does not`() throws {
+    @Test func `with RestartJob=no, a restart by hand leaves httpd alone, and a crash does not`() throws {
       try Follow.use(.service) { follow in
         try follow.examples("50-httpd-stop-without-restart.hook", "50-httpd-start-without-restart.hook")
         try follow.box.sh("systemctl start httpd maxscale")
