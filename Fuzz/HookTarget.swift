@@ -33,6 +33,6 @@ func fuzzHook(_ input: FuzzInput) {
       }
       for variable in hook.definition.environment { _ = variable.value.expand(for: event) }
     }
-  case .program, .masked: break
+  case .program, .masked, .misplaced: break
   }
 }

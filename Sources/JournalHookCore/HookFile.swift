@@ -6,6 +6,8 @@ package enum HookLoadResult: Sendable, Hashable {
   case hook(Hook, [Diagnostic])
   /// A file without a definition: no hook; if it can be executed, a program for `Exec=`.
   case program
+  /// A file without a definition where one counts, but with one elsewhere: a mistake, unless it is some hook's program.
+  case misplaced(Diagnostic)
   /// An empty file (or a link to /dev/null): hides the files of that name in the directories behind.
   case masked
   /// A definition that cannot be used.
@@ -15,6 +17,7 @@ package enum HookLoadResult: Sendable, Hashable {
   package var diagnostics: [Diagnostic] {
     switch self {
     case .hook(_, let diagnostics), .broken(let diagnostics): diagnostics
+    case .misplaced(let diagnostic): [diagnostic]
     case .program, .masked: []
     }
   }
@@ -43,15 +46,31 @@ package func loadHook(
   defaultTimeout: TimeSpan = Configuration().defaultTimeout
 ) -> HookLoadResult {
   guard !contents.isEmpty else { return .masked }
+  var contents = contents
+  var diagnostics: [Diagnostic] = []
+  let isMarked = kind != .definitionFile && contents.starts(with: MisplacedDefinition.byteOrderMark)
+  if isMarked {
+    contents.removeFirst(MisplacedDefinition.byteOrderMark.count)
+    if contents.starts(with: "#!".utf8) || LeadingComment.definition(in: contents) != nil {
+      let message =
+        "the file begins with a byte order mark (U+FEFF), so that the kernel does not find its #! line: save it "
+        + "without, or: sed -i '1s/^\\xEF\\xBB\\xBF//' \(path)"
+      return .broken([Diagnostic(file: path, line: 1, severity: .error, message: message)])
+    }
+  }
   let content: UnitFile
   switch kind {
   case .definitionFile:
     content = UnitFile(parsing: contents)
   case .executable, .plainFile:
     guard let lines = LeadingComment.definition(in: contents) else {
-      guard let line = firstSection(in: contents) else { return .program }
-      let message = "a definition, but the file's name does not end with .hook: rename it"
-      return .broken([Diagnostic(file: path, line: line, severity: .error, message: message)])
+      // A text that is no script, and not executable, may well be about hooks.
+      let isScript = kind == .executable || contents.starts(with: "#!".utf8) || isMarked
+      if let found = firstSection(in: contents) {
+        return .broken([Diagnostic(file: path, line: found.line, severity: .error, message: found.message)])
+      }
+      guard isScript, let found = MisplacedDefinition.find(in: contents) else { return .program }
+      return .misplaced(Diagnostic(file: path, line: found.line, severity: .error, message: found.message))
     }
     content = UnitFile(lines: lines)
     if kind == .plainFile {
@@ -59,16 +78,19 @@ package func loadHook(
       let message = "the file has a hook's definition, but is not executable (chmod +x)"
       return .broken([Diagnostic(file: path, line: line, severity: .error, message: message)])
     }
+    for key in MisplacedDefinition(contents).strayKeys(besides: Set(lines.map(\.number))) {
+      diagnostics.append(Diagnostic(file: path, line: key.line, severity: key.severity, message: key.message))
+    }
   }
 
   var parser = HookParser(kind: kind, defaultTimeout: defaultTimeout)
   parser.add(content, file: path)
   for dropIn in dropIns { parser.add(UnitFile(parsing: dropIn.contents), file: dropIn.path) }
   parser.finish(content, file: path)
-  var diagnostics = parser.diagnostics
+  diagnostics += parser.diagnostics
   if kind == .executable, !contents.starts(with: "#!".utf8) {
-    let message = "the file has no #! line, such as #!/bin/sh, to say what runs it"
-    diagnostics.append(Diagnostic(file: path, line: 1, severity: .warning, message: message))
+    let message = "the file has no #! line, such as #!/bin/sh, to say what runs it: no run could begin"
+    diagnostics.append(Diagnostic(file: path, line: 1, severity: .error, message: message))
   }
   if diagnostics.contains(where: { $0.severity == .error }) { return .broken(diagnostics) }
   let hook = Hook(
@@ -77,15 +99,19 @@ package func loadHook(
   return .hook(hook, diagnostics)
 }
 
-/// The line of the section that a unit file begins with; nil if it is none.
-private func firstSection(in contents: [UInt8]) -> Int? {
+/// The section or the key that a definition without `.hook` in its file's name begins with; nil if it is none.
+private func firstSection(in contents: [UInt8]) -> (line: Int, message: String)? {
   var rest = contents[...]
   var number = 1
   while !rest.isEmpty {
     let line = rest.prefix { $0 != UInt8(ascii: "\n") }
     let text = line.drop { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }
     if let first = text.first, first != UInt8(ascii: "#"), first != UInt8(ascii: ";") {
-      return HookParser.sections.contains { text.starts(with: "[\($0)]".utf8) } ? number : nil
+      let isSection = HookParser.sections.contains { text.starts(with: "[\($0)]".utf8) }
+      let isKey =
+        !contents.starts(with: "#!".utf8) && ["Unit=", "Event=", "Exec="].contains { text.starts(with: $0.utf8) }
+      let message = "a definition, but the file's name does not end with .hook: rename it"
+      return isSection || isKey ? (number, message) : nil
     }
     rest = rest.dropFirst(line.count + 1)
     number += 1

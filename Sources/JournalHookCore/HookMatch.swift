@@ -83,6 +83,16 @@ extension HookMatch.Term {
     let isNegated = word.hasPrefix("!")
     let value = isNegated ? String(word.dropFirst()) : word
     guard !value.isEmpty else { throw HookValueError("there is no value behind '!' (it belongs directly before it)") }
+    // None of them holds a comma, but for a glob's set of characters.
+    if value.contains(","), !value.contains("[") {
+      let reason =
+        switch key {
+        case .unit: "'\(value)' is not the name of a unit"
+        case .event: "there is no event '\(value)'"
+        default: "'\(value)' is not one value"
+        }
+      throw HookValueError("\(reason); several are separated by blanks")
+    }
     let (text, test) = try Self.test(value, key)
     self.init(text: text, isNegated: isNegated, test: test)
   }
@@ -90,6 +100,13 @@ extension HookMatch.Term {
   private static func test(_ value: String, _ key: HookMatch.Key) throws(HookValueError) -> (String, Test) {
     switch key {
     case .unit:
+      if value.hasPrefix("/") {
+        let suffix = value.hasPrefix("/dev/") ? "device" : "mount"
+        throw HookValueError(
+          "'\(value)' is a path, not the name of a unit; that is printed by: systemd-escape -p --suffix=\(suffix) \(value)"
+        )
+      }
+      guard !value.contains("/") else { throw HookValueError("'\(value)' is not the name of a unit") }
       if Glob.isPattern(value) { return (value, .name(Glob(value), isPattern: true)) }
       let unit = UnitName(UnitName(value).suffix == nil ? value + ".service" : value)
       guard unit.isValid else { throw HookValueError("'\(value)' is not the name of a unit") }
@@ -98,7 +115,6 @@ extension HookMatch.Term {
       if value == "*" { return (value, .anyEvent) }
       guard let kind = LifecycleEvent.Kind(rawValue: value) else {
         let names = LifecycleEvent.Kind.allCases.map(\.rawValue)
-        if value.contains(",") { throw HookValueError("there is no event '\(value)'; several are separated by blanks") }
         let near = suggestion(for: value, among: names)
         throw HookValueError(
           "there is no event '\(value)'" + (near.isEmpty ? ", but \(names.joined(separator: ", "))" : near))

@@ -78,12 +78,17 @@ struct HookParser {
     func line(of section: String) -> Int {
       (content.sections.first { $0.name == section } ?? content.sections.first)?.line ?? 1
     }
+    var missing = [HookMatch.Key.unit, .event].filter { definition.match[$0].isEmpty }.map { ("Match", $0.rawValue) }
+    if kind == .definitionFile, definition.exec == nil { missing.append(("Hook", Key.exec.rawValue)) }
     // Where a value was refused, that is the news, not that there is none.
-    for key in [HookMatch.Key.unit, .event] where definition.match[key].isEmpty && !hasError(about: key.rawValue) {
-      report(.error, "[Match] has no \(key.rawValue)=", line: line(of: "Match"))
-    }
-    if kind == .definitionFile, definition.exec == nil, !hasError(about: Key.exec.rawValue) {
-      report(.error, "[Hook] has no Exec=", line: line(of: "Hook"))
+    for (section, key) in missing where !hasError(about: key) {
+      if let last = assignments.last(where: { $0.key == key && $0.value.isEmpty }) {
+        self.file = last.file
+        report(.error, "[\(section)] has no \(key)=: this line resets it, and none sets it again", line: last.line)
+        self.file = file
+      } else {
+        report(.error, "[\(section)] has no \(key)=", line: line(of: section))
+      }
     }
   }
 
@@ -100,9 +105,7 @@ struct HookParser {
     if key.hasPrefix("X-") { return }
     switch assignment.section {
     case "Match":
-      guard let known = HookMatch.Key(rawValue: key) else {
-        return reportUnknown(key, Self.matchKeys, Self.hookKeys, "Hook")
-      }
+      guard let known = HookMatch.Key(rawValue: key) else { return reportUnknownMatch(key) }
       try applyMatch(known, value)
     case "Hook":
       if let condition = HookCondition.Kind(rawValue: key) {
@@ -110,15 +113,29 @@ struct HookParser {
       } else if let known = Key(rawValue: key) {
         try applyHook(known, value)
       } else {
-        reportUnknown(key, Self.hookKeys, Self.matchKeys, "Match")
+        reportUnknownHook(key)
       }
     default: break
     }
   }
 
-  private mutating func reportUnknown(_ key: String, _ known: [String], _ others: [String], _ other: String) {
-    let hint = others.contains(key) ? "; it belongs in [\(other)]" : suggestion(for: key, among: known, suffix: "=")
-    report(.warning, "unknown key \(key)=, ignored" + hint, line: line)
+  /// To ignore a key of `[Match]` would widen what the hook runs for.
+  private mutating func reportUnknownMatch(_ key: String) {
+    let near = suggestion(for: key, among: Self.matchKeys, suffix: "=")
+    let known = Self.matchKeys.map { "\($0)=" }.joined(separator: ", ")
+    let hint =
+      Self.hookKeys.contains(key) ? "; it belongs in [Hook]" : near.isEmpty ? "; its keys are \(known)" : near
+    report(.error, "unknown key \(key)= in [Match]" + hint, line: line)
+  }
+
+  private mutating func reportUnknownHook(_ key: String) {
+    let near = nearestName(to: key, among: Self.hookKeys)
+    // So would a condition, also one that is misspelt in its first letters.
+    let isCondition = key.lowercased().hasPrefix("condition") || near?.contains("Condition") == true
+    let hint = Self.matchKeys.contains(key) ? "; it belongs in [Match]" : near.map { "; did you mean \($0)=?" } ?? ""
+    report(
+      isCondition ? .error : .warning,
+      isCondition ? "unknown condition \(key)=" + hint : "unknown key \(key)=, ignored" + hint, line: line)
   }
 
   private mutating func applyMatch(_ key: HookMatch.Key, _ value: String) throws(HookValueError) {

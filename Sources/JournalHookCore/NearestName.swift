@@ -5,8 +5,9 @@ func nearestName(to name: String, among candidates: some Sequence<String>) -> St
   for candidate in candidates {
     let letters = Array(candidate.lowercased().utf8)
     // What has only its end missing is near, however long the end: Timeout, TimeoutSec.
-    let isBeginning = wanted.count >= 4 && (letters.starts(with: wanted) || wanted.starts(with: letters))
-    let distance = isBeginning ? 1 : editDistance(wanted, letters)
+    let isBeginning = wanted.count >= 4 && letters.starts(with: wanted)
+    let isLonger = wanted.count >= 4 && wanted.starts(with: letters)
+    let distance = isBeginning ? 1 : isLonger ? min(2, editDistance(wanted, letters)) : editDistance(wanted, letters)
     let last = best?.distance ?? Int.max
     let isShorter = distance == last && isBeginning && letters.count < best?.name.utf8.count ?? 0
     if distance < last || isShorter { best = (candidate, distance) }

@@ -72,8 +72,14 @@ struct HookReader {
     for place in places.values.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }) {
       read(place, dropIns: dropIns)
     }
+    // What a hook runs is a program, whatever its text shows.
+    let programs = Set(entries.flatMap { $0.loaded?.programs ?? [] }.map(\.path))
+    entries.removeAll { misplaced.contains($0.path) && programs.contains($0.path) }
     refuseDoubleNames()
   }
+
+  /// The files with a definition where it does not count.
+  private var misplaced: Set<String> = []
 
   private mutating func read(_ place: Place, dropIns: [String: [String: Place]]) {
     let name = HookFileNames.hookName(ofFile: place.name)
@@ -101,6 +107,9 @@ struct HookReader {
       {
       case .program: return
       case .masked: entry.status = .masked
+      case .misplaced(let diagnostic):
+        entry.diagnostics = [diagnostic]
+        misplaced.insert(place.path)
       case .broken(let diagnostics):
         entry.diagnostics = diagnostics
         // An executable's new body must not run under its old definition; a definition file has no body.

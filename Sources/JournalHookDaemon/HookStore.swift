@@ -31,6 +31,8 @@ package struct LoadedHook: Sendable, Equatable {
   /// What it is known to do to units.
   package var effects = HookEffects(exec: nil, script: nil)
 
+  /// All programs that a run may execute.
+  var programs: [LoadedProgram] { conditionPrograms + [program] }
   package var programPath: String { program.path }
   package var name: String { hook.name }
   package var definition: HookDefinition { hook.definition }

@@ -76,13 +76,18 @@ import Testing
   static let additions: [(String, String)] = [
     ("Exec=y", "f:6: error: Exec=: there is a command already; write an empty Exec= first to replace it"),
     ("Exec=\nExec=y", ""),
-    ("Exec=", "f:4: error: [Hook] has no Exec="),
+    ("Exec=", "f:6: error: [Hook] has no Exec=: this line resets it, and none sets it again"),
     ("Timeout=5s", "f:6: warning: unknown key Timeout=, ignored; did you mean TimeoutSec=?"),
     ("timeoutsec=5s", "f:6: warning: unknown key timeoutsec=, ignored; did you mean TimeoutSec=?"),
     (
       "ConditionPathExist=/x",
-      "f:6: warning: unknown key ConditionPathExist=, ignored; did you mean ConditionPathExists=?"
+      "f:6: error: unknown condition ConditionPathExist=; did you mean ConditionPathExists=?"
     ),
+    ("ConditionVirtualization=no", "f:6: error: unknown condition ConditionVirtualization="),
+    (
+      "ConditonPathExists=/x", "f:6: error: unknown condition ConditonPathExists=; did you mean ConditionPathExists=?"
+    ),
+    ("ExecConditon=/x", "f:6: error: unknown condition ExecConditon=; did you mean ExecCondition=?"),
     ("Wibble=1", "f:6: warning: unknown key Wibble=, ignored"),
     ("Unit=b", "f:6: warning: unknown key Unit=, ignored; it belongs in [Match]"),
     ("X-Wibble=1\n[X-Other]\nA=1", ""),
@@ -137,9 +142,30 @@ import Testing
     ),
     ("[Match]\nEvent=stoped", "f:7: error: Event=: there is no event 'stoped'; did you mean stopped?"),
     ("[Match]\nUnit=a/b", "f:7: error: Unit=: 'a/b' is not the name of a unit"),
-    ("[Match]\nUnit=", "f:1: error: [Match] has no Unit="),
+    ("[Match]\nUnit=", "f:7: error: [Match] has no Unit=: this line resets it, and none sets it again"),
     ("[Match]\nUnit=\nUnit=b", ""),
-    ("[Match]\nEvent=", "f:1: error: [Match] has no Event="),
+    ("[Match]\nEvent=", "f:7: error: [Match] has no Event=: this line resets it, and none sets it again"),
+    (
+      "[Match]\nUnit=a.service, b.service",
+      "f:7: error: Unit=: 'a.service,' is not the name of a unit; several are separated by blanks"
+    ),
+    (
+      "[Match]\nUnit=*.path,b",
+      "f:7: error: Unit=: '*.path,b' is not the name of a unit; several are separated by blanks"
+    ),
+    ("[Match]\nUnit=b[x,y]*.service", ""),
+    ("[Match]\nHost=a, b", "f:7: error: Host=: 'a,' is not one value; several are separated by blanks"),
+    (
+      "[Match]\nUnit=/srv/my-data",
+      "f:7: error: Unit=: '/srv/my-data' is a path, not the name of a unit; that is printed by: "
+        + "systemd-escape -p --suffix=mount /srv/my-data"
+    ),
+    (
+      "[Match]\nUnit=!/dev/sda",
+      "f:7: error: Unit=: '/dev/sda' is a path, not the name of a unit; that is printed by: "
+        + "systemd-escape -p --suffix=device /dev/sda"
+    ),
+    ("[Match]\nUnit=srv/*", "f:7: error: Unit=: 'srv/*' is not the name of a unit"),
     ("[Match]\nUnit=! b", "f:7: error: Unit=: there is no value behind '!' (it belongs directly before it)"),
     (
       "[Match]\nExitStatus=SIGTRM",
@@ -148,8 +174,19 @@ import Testing
     ("[Match]\nRestartJob=x", "f:7: error: RestartJob=: 'x' is neither yes nor no"),
     ("[Match]\nResult=signl", "f:7: warning: systemd has no result 'signl' that is known here; did you mean signal?"),
     ("[Match]\nResult=success", ""),
-    ("[Match]\nunit=b", "f:7: warning: unknown key unit=, ignored; did you mean Unit=?"),
-    ("[Match]\nTimeoutSec=5", "f:7: warning: unknown key TimeoutSec=, ignored; it belongs in [Hook]"),
+    ("[Match]\nunit=b", "f:7: error: unknown key unit= in [Match]; did you mean Unit=?"),
+    ("[Match]\nRestart=no", "f:7: error: unknown key Restart= in [Match]; did you mean RestartJob=?"),
+    ("[Match]\nAuto=no", "f:7: error: unknown key Auto= in [Match]; did you mean AutoRestart=?"),
+    ("[Match]\nX-Restart=no", ""),
+    (
+      "[Match]\nWibble=no",
+      "f:7: error: unknown key Wibble= in [Match]; its keys are Unit=, Event=, Result=, ExitStatus=, RestartJob=, "
+        + "AutoRestart=, Host="
+    ),
+    ("[Match]\nTimeoutSec=5", "f:7: error: unknown key TimeoutSec= in [Match]; it belongs in [Hook]"),
+    (
+      "[Match]\nConditionHost=a", "f:7: error: unknown key ConditionHost= in [Match]; it belongs in [Hook]"
+    ),
     ("[Match]\nUnit=b@", "f:7: warning: b@.service is a template and never runs itself; its instances are b@*.service"),
   ]
 
@@ -177,6 +214,12 @@ import Testing
     #expect(hook.match.namedUnits == ["a.service", "b.service"])
     #expect(hook.timeout == .minutes(2))
     #expect(hook.exec?.words.map(\.source) == ["y", "z"])
+    for (section, key) in [("Match", "Unit"), ("Match", "Event"), ("Hook", "Exec")] {
+      #expect(
+        load(Self.good, dropIns: ["[Hook]\nNice=1", "[\(section)]\n\n\(key)="]).diagnostics.map(\.description) == [
+          "d1:3: error: [\(section)] has no \(key)=: this line resets it, and none sets it again"
+        ])
+    }
     let broken = load(Self.good, dropIns: ["[Hook]\n", "\n[Match]\nEvent=x\n"])
     #expect(broken.diagnostics.map(\.line) == [3])
     #expect(broken.diagnostics[0].description.hasPrefix("d1:3: error: Event=: there is no event 'x', but starting, "))
@@ -194,12 +237,16 @@ import Testing
         problems("\n; more\n" + Self.good, kind) == [
           "f:3: error: a definition, but the file's name does not end with .hook: rename it"
         ])
+      #expect(
+        problems("Unit=a\nEvent=stopped\nExec=x\n", kind) == [
+          "f:1: error: a definition, but the file's name does not end with .hook: rename it"
+        ])
       for program in ["#!/bin/sh\n[ -e /x ]\n", "[ -e /x ]\n", "\u{7F}ELF\n", "notes\n[Match]\n", "# [Matching]\n"] {
         #expect(load(program, kind: kind) == .program)
       }
     }
     let plain = script.dropFirst(10)
-    #expect(problems(String(plain), .executable).first?.hasPrefix("f:1: warning: the file has no #! line") == true)
+    #expect(problems(String(plain), .executable).first?.hasPrefix("f:1: error: the file has no #! line") == true)
   }
 
   @Test func knowsWhereAKeyWasSet() throws {

@@ -28,7 +28,7 @@ import Testing
     ("Unit=maxscale\nEvent=*\nExitStatus=!SIGKILL", false),
     ("Unit=maxscale\nEvent=*\nRestartJob=yes", true),
     ("Unit=maxscale\nEvent=*\nRestartJob=no", false),
-    ("Unit=maxscale\nEvent=*\nRestart=!no", true),
+    ("Unit=maxscale\nEvent=*\nRestartJob=!no", true),
     ("Unit=maxscale\nEvent=*\nAutoRestart=no", true),
     ("Unit=maxscale\nEvent=*\nAutoRestart=on", false),
     ("Unit=maxscale\nEvent=*\nHost=web?", true),

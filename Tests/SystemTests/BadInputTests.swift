@@ -44,6 +44,24 @@ extension SystemTests {
           "broken"
         ),
         (
+          "30-unknown-match.hook", "0644",
+          "[Match]\nUnit=work@bad.service\nEvent=started\nRestart=no\n[Hook]\nExec=/bin/true\n", 4, "RestartJob=",
+          "broken"
+        ),
+        (
+          "31-condition.hook", "0644",
+          "[Match]\nUnit=work@bad.service\nEvent=started\n[Hook]\nExec=/bin/true\nConditionPathExist=/x\n", 6,
+          "ConditionPathExists=", "broken"
+        ),
+        (
+          "32-late", "0755", "#!/bin/sh\nset -e\n# [Match]\n# Unit=work@bad.service\n# Event=started\n", 3,
+          "leading comment", "broken"
+        ),
+        (
+          "33-marked", "0755", "\u{FEFF}#!/bin/sh\n# [Match]\n# Unit=work@bad.service\n# Event=started\n", 1,
+          "byte order mark", "broken"
+        ),
+        (
           "28-writable", "0757", "#!/bin/sh\n# [Match]\n# Unit=work@bad.service\n# Event=started\n", 1, "writ",
           "refused"
         ),
