@@ -14,13 +14,14 @@ let package = Package(
     .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "CSpawn"),
+    .target(name: "CArguments"),
     .target(name: "Systemd", dependencies: ["CSystemd"]),
     .target(name: "JournalHookCore", dependencies: ["Systemd"]),
     .target(name: "JournalHookDaemon", dependencies: ["JournalHookCore", "Systemd", "CSystemd", "CSQLite", "CSpawn"]),
     .executableTarget(
       name: "journalhook",
       dependencies: [
-        "JournalHookDaemon", "JournalHookCore", "Systemd",
+        "JournalHookDaemon", "JournalHookCore", "Systemd", "CArguments",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .testTarget(name: "SystemdTests", dependencies: ["Systemd", "CSystemd"]),
@@ -42,7 +43,7 @@ if Context.environment["JOURNALHOOK_FUZZ"] != nil {
 }
 
 // The same strict rules for every Swift target: unsafe code is marked, imports say what they export, a warning is an error.
-for target in package.targets where target.type != .system && target.name != "CSpawn" {
+for target in package.targets where target.type != .system && !["CSpawn", "CArguments"].contains(target.name) {
   target.swiftSettings = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),

@@ -1,4 +1,5 @@
 import ArgumentParser
+internal import CArguments
 import JournalHookCore
 
 /// The command `journalhook`.
@@ -17,9 +18,19 @@ struct JournalHook: ParsableCommand {
   static let version = "0.1.0"
 
   static func main() {
-    let arguments = Array(CommandLine.arguments.dropFirst())
+    let arguments = commandLine()
     refuseUnknownCommand(arguments.first)
     main(joiningValues(arguments))
+  }
+
+  /// What stands behind the program's name.
+  private static func commandLine() -> [String] {
+    var count: CInt = 0
+    guard let words = unsafe carguments(&count), count > 0 else {
+      Console.warn("The arguments of the command line cannot be read: this C library does not hand them on.")
+      exit(withError: ExitCode.failure)
+    }
+    return (1..<Int(count)).compactMap { unsafe words[$0].map { unsafe String(cString: $0) } }
   }
 
   /// Ends with what there is, as nobody can tell that from "Unexpected argument".

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 /// The commands as people type them.
@@ -57,5 +58,13 @@ import Testing
     #expect(!shell("readelf -d '\(binary)' | grep NEEDED").output.contains("libFoundation.so"))
     // Internationalization is what comes in with all of Foundation; swift-argument-parser uses its small core.
     #expect(shell("grep -c _FoundationICU '\(binary)'").output.hasPrefix("0"))
+  }
+
+  /// As in a sandbox that hides /proc.
+  @Test(.enabled(if: geteuid() == 0)) func argumentsAreThereWithoutProc() {
+    let result = shell(
+      "unshare -m sh -c 'umount -l /proc || exit 99; \(binary) replay --since never'")
+    #expect(result.status == 64, "\(result.output)")
+    #expect(result.output.contains("'never' is not a time"), "\(result.output)")
   }
 }
