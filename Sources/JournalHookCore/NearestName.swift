@@ -1,3 +1,5 @@
+internal import Systemd
+
 /// The name among `candidates` that was probably meant by `name`, if one is near.
 func nearestName(to name: String, among candidates: some Sequence<String>) -> String? {
   let wanted = Array(name.lowercased().utf8)
@@ -39,4 +41,26 @@ private func editDistance(_ first: [UInt8], _ second: [UInt8]) -> Int {
     rows.append(row)
   }
   return rows[first.count][second.count]
+}
+
+/// The unit among `units` that was probably meant by a name that is no unit: the same in other letters, of another type, or a near
+/// one of the same type; nil if there is none.
+package func nearestUnit(to name: String, among units: some Sequence<String>) -> String? {
+  let wanted = UnitName(name.lowercased())
+  let units = units.sorted()
+  if let same = units.first(where: { $0.lowercased() == wanted.text }) { return same }
+  let stem = wanted.withoutSuffix
+  // In the order of the types, so that a service comes before its socket.
+  let twins = units.filter { UnitName($0.lowercased()).withoutSuffix == stem }
+  if let twin = UnitName.suffixes.lazy.compactMap({ suffix in twins.first { UnitName($0).suffix == suffix } }).first {
+    return twin
+  }
+  let type = units.filter { UnitName($0).suffix == wanted.suffix }
+  let byStem = Dictionary(type.map { (UnitName($0).withoutSuffix, $0) }, uniquingKeysWith: { first, _ in first })
+  guard let near = nearestName(to: stem, among: byStem.keys.sorted()) else { return nil }
+  // Of a short name one letter may be wrong, not most of it.
+  guard stem.count > 3 || abs(near.count - stem.count) <= 1 && near.lowercased().contains(stem.prefix(1)) else {
+    return nil
+  }
+  return byStem[near]
 }

@@ -1,3 +1,5 @@
+internal import Systemd
+
 /// The life of one attempt of a run, from its process's start until nothing of it is left.
 ///
 /// Inputs are what happened, the returned actions are what to do; no process and no clock is touched here. Of the main
@@ -156,7 +158,9 @@ package struct RunMachine: Sendable {
 
   private func outcome(of exit: Exit) -> Outcome {
     if cutOff { return Outcome(state: .interrupted, exit: exit, reason: "journalhook ended") }
-    if timedOut { return Outcome(state: .timedOut, exit: exit) }
+    if timedOut {
+      return Outcome(state: .timedOut, exit: exit, reason: timeout.map { "after \(TimeSpan(microseconds: $0))" })
+    }
     let isSuccess =
       switch exit {
       case .exited(0): true

@@ -6,6 +6,8 @@ internal import Systemd
 package struct HookCheck {
   package private(set) var diagnostics: [Diagnostic] = []
   package private(set) var hooks: [LoadedHook] = []
+  /// The number of files that are hooks or ought to be.
+  package private(set) var count = 0
 
   /// Checks one file or one directory.
   ///
@@ -22,8 +24,9 @@ package struct HookCheck {
       store.load()
       let own = store.entries.filter { $0.path.hasPrefix(path + "/") }
       diagnostics =
-        store.directoryProblems.filter { $0.file == path } + own.flatMap(\.diagnostics)
+        store.directoryProblems.filter { $0.file == path || $0.file.hasPrefix(path + "/") } + own.flatMap(\.diagnostics)
       hooks = own.compactMap(\.loaded)
+      count = own.count { $0.status != .masked }
       return
     }
     let slash = path.lastIndex(of: "/") ?? path.startIndex
@@ -49,16 +52,7 @@ package struct HookCheck {
     }
     diagnostics += entry.diagnostics
     hooks = [entry.loaded].compactMap { $0 }
-  }
-
-  /// Warns of hooks whose failure is to be answered by one that is not there.
-  package static func missingAnswers(of hooks: [LoadedHook], known: Set<String>) -> [Diagnostic] {
-    hooks.compactMap { hook -> Diagnostic? in
-      guard let name = hook.definition.onHookFailure, !known.contains(name) else { return nil }
-      return hook.hook.warning(
-        about: "OnHookFailure", containing: name,
-        "there is no hook '\(name)'" + suggestion(for: name, among: known.sorted()))
-    }
+    count = entry.status == .masked ? 0 : 1
   }
 
   /// Warns of users and groups that are not there. To look them up may take long (LDAP), so that only who checks does it.
@@ -86,6 +80,17 @@ package struct HookCheck {
     }
   }
 
+  /// Warns of hooks for many units that start units which they are for themselves.
+  package static func cascades(of hooks: [LoadedHook]) -> [Diagnostic] {
+    hooks.compactMap { hook in
+      guard let found = HookCascade.find(in: hook.definition.match, hook.effects) else { return nil }
+      return hook.hook.warning(
+        about: "Unit",
+        "this hook starts \(found.units), and '\(found.event)' of that runs it again, perhaps without end; "
+          + "to leave it out: Unit=!\(found.units)")
+    }
+  }
+
   /// Warns of units that hooks name and the service manager does not know. Without a manager there is nothing to say.
   package static func unknownUnits(of hooks: [LoadedHook], known manager: Manager) -> [Diagnostic] {
     let connection: Bus? =
@@ -95,11 +100,17 @@ package struct HookCheck {
       }
     guard let bus = connection else { return [] }
     var diagnostics: [Diagnostic] = []
+    var names: Set<String>?
     for hook in hooks {
       for unit in hook.definition.match.namedUnits {
         guard let state = try? bus.loadState(of: unit), state == "not-found" else { continue }
+        if names == nil { names = (try? bus.unitNames()) ?? [] }
+        let near = nearestUnit(to: unit, among: names ?? []).map { "; did you mean \($0)?" } ?? ""
+        // The suffix .service may be left out.
+        let isWhole = hook.hook.assignments.contains { $0.key == "Unit" && $0.value.contains(unit) }
+        let text = isWhole ? unit : UnitName(unit).withoutSuffix
         diagnostics.append(
-          hook.hook.warning(about: "Unit", containing: unit, "the service manager knows no unit \(unit)"))
+          hook.hook.warning(about: "Unit", containing: text, "the service manager knows no unit \(unit)" + near))
       }
     }
     return diagnostics

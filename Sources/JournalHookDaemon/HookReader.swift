@@ -46,17 +46,16 @@ struct HookReader {
         note(directory.path, asFolderOf: folder)
         for name in try directory.names() {
           if name.hasSuffix(".d"), let inner = dropInNames(in: name, of: directory) {
-            let hook = String(name.dropLast(2))
-            if hook.hasSuffix(HookFileNames.definitionSuffix), inner.contains(where: HookFileNames.isDropIn) {
-              let right = HookFileNames.dropInFolder(ofHook: HookFileNames.hookName(ofFile: hook))
-              directoryProblems.append(
-                Diagnostic(
-                  file: "\(folder)/\(name)", line: 1, severity: .warning,
-                  message: "ignored: the drop-ins of \(hook) belong in \(right)"))
-            }
+            let path = "\(folder)/\(name)"
+            if inner.contains(where: HookFileNames.isDropIn) { dropInFolders.append(Place(name: name, folder: folder)) }
             for file in inner where HookFileNames.isDropIn(file) && dropIns[name]?[file] == nil {
-              dropIns[name, default: [:]][file] = Place(name: file, folder: "\(folder)/\(name)")
+              dropIns[name, default: [:]][file] = Place(name: file, folder: path)
             }
+            for file in inner where !HookFileNames.isDropIn(file) && !HookFileNames.isIgnored(file) {
+              directoryProblems.append(HookFolderAdvice.notDropIn("\(path)/\(file)"))
+            }
+          } else if HookFileNames.isDropIn(name) {
+            directoryProblems.append(HookFolderAdvice.strayDropIn("\(folder)/\(name)"))
           } else if !HookFileNames.isIgnored(name), places[name] == nil {
             places[name] = Place(name: name, folder: folder)
           }
@@ -76,10 +75,35 @@ struct HookReader {
     let programs = Set(entries.flatMap { $0.loaded?.programs ?? [] }.map(\.path))
     entries.removeAll { misplaced.contains($0.path) && programs.contains($0.path) }
     refuseDoubleNames()
+    adviseOnNames(files: Set(places.keys))
   }
 
   /// The files with a definition where it does not count.
   private var misplaced: Set<String> = []
+  /// The directories that hold drop-ins.
+  private var dropInFolders: [Place] = []
+
+  /// What names say that lead to no hook: those of drop-ins' directories and those in `OnHookFailure=`.
+  private mutating func adviseOnNames(files: Set<String>) {
+    let names = entries.map(\.name)
+    for folder in dropInFolders {
+      let hook = String(folder.name.dropLast(2))
+      if names.contains(hook) { continue }
+      directoryProblems.append(
+        names.contains(HookFileNames.hookName(ofFile: hook))
+          ? HookFolderAdvice.misnamedDropIns(folder.path, of: hook)
+          : HookFolderAdvice.dropIns(folder.path, of: hook, hooks: names, programs: files))
+    }
+    let usable = entries.filter { $0.loaded != nil }.map(\.name)
+    for index in entries.indices {
+      guard let hook = entries[index].loaded?.hook, let name = hook.definition.onHookFailure else { continue }
+      let state = entries.first { $0.name == name }.map(\.status.name)
+      let problem = HookFolderAdvice.answer(name, isProgram: files.contains(name), state: state, hooks: usable)
+      if let problem {
+        entries[index].diagnostics.append(hook.warning(about: "OnHookFailure", containing: name, problem))
+      }
+    }
+  }
 
   private mutating func read(_ place: Place, dropIns: [String: [String: Place]]) {
     let name = HookFileNames.hookName(ofFile: place.name)
@@ -127,7 +151,12 @@ struct HookReader {
     } catch let error as TrustError {
       note(error)
       // A folder or a device beside the hooks is somebody's mistake, a missing file was just removed.
-      if case .notFound = error.problem, error.path == place.path { return }
+      if case .notFound = error.problem {
+        guard let missing = HookReader.describeMissing(place.path, error) else { return }
+        entry.diagnostics.append(missing)
+        entries.append(entry)
+        return
+      }
       if case .notRegularFile = error.problem, let folder = describe(folderAt: place) {
         entry.status = .refused
         entry.diagnostics.append(folder)
@@ -136,7 +165,7 @@ struct HookReader {
       }
       entry.status = error.isRefusal ? .refused : .broken
       entry.diagnostics.append(
-        Diagnostic(file: place.path, line: 1, severity: .error, message: "refused: \(error)"))
+        Diagnostic(file: place.path, line: 1, severity: .error, message: "\(error.verdict): \(error)"))
     } catch let error as HookError {
       entry.status = error.isRefusal ? .refused : .broken
       let place = error.place ?? (file: place.path, line: 1)
@@ -177,7 +206,7 @@ struct HookReader {
   private mutating func resolve(_ hook: Hook) throws(HookError) -> LoadedHook {
     let exec = hook.definition.exec
     let program =
-      if let exec { try load(exec, "Exec", of: hook) } else { try load(hook.path, "refused", at: nil) }
+      if let exec { try load(exec, "Exec", of: hook) } else { try load(hook.path, nil, at: nil) }
     var loaded = LoadedHook(hook: hook, program: program)
     loaded.effects = HookEffects(exec: exec, script: script(of: loaded))
     for command in hook.definition.execConditions {
@@ -191,7 +220,7 @@ struct HookReader {
     return try load(find(command, "\(key)=", at: place), "\(key)=", at: place)
   }
 
-  private mutating func load(_ path: String, _ what: String, at place: HookError.Place?) throws(HookError)
+  private mutating func load(_ path: String, _ what: String?, at place: HookError.Place?) throws(HookError)
     -> LoadedProgram
   {
     do throws(TrustError) {
@@ -201,7 +230,7 @@ struct HookReader {
       return LoadedProgram(path: path, identity: file.identity)
     } catch {
       note(error)
-      throw HookError(description: "\(what): \(error)", isRefusal: error.isRefusal, place: place)
+      throw HookError(description: "\(what ?? error.verdict): \(error)", isRefusal: error.isRefusal, place: place)
     }
   }
 
@@ -276,6 +305,20 @@ struct HookReader {
     let isMeant = !isPlain || place.name.hasSuffix(HookFileNames.definitionSuffix)
     return Diagnostic(
       file: place.path, line: 1, severity: isMeant ? .error : .warning, message: "refused: it is a folder, not a file")
+  }
+
+  /// What to say of a file that was listed and is not found; nil if it was removed meanwhile.
+  private static func describeMissing(_ path: String, _ error: TrustError) -> Diagnostic? {
+    var status = stat()
+    let message: String
+    if unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFLNK {
+      message = "cannot be used: the link leads to \(error.component), which does not exist"
+    } else if path.unicodeScalars.contains("\u{FFFD}") {
+      message = "cannot be used: its name is not valid UTF-8: rename it"
+    } else {
+      return nil
+    }
+    return Diagnostic(file: path, line: 1, severity: .error, message: message)
   }
 
   private mutating func note(_ error: TrustError) {

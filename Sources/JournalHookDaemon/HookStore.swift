@@ -82,6 +82,17 @@ package final class HookStore {
       case masked
       case broken
       case refused
+
+      /// As `list` shows it.
+      package var name: String {
+        switch self {
+        case .active: "active"
+        case .lastGood: "changed"
+        case .masked: "masked"
+        case .broken: "broken"
+        case .refused: "refused"
+        }
+      }
     }
 
     package var name: String
@@ -193,13 +204,17 @@ package final class HookStore {
 }
 
 extension TrustError {
-  /// Whether the file is there, but must not be used.
+  /// Whether the file is there, but not to be trusted: `refused`, where everything else is `broken`.
   var isRefusal: Bool {
     switch problem {
-    case .notFound, .unreadable, .notFolder, .carriageReturn: false
-    default: true
+    case .owner, .writable, .setID, .notRegularFile: true
+    case .notAbsolute, .notFound, .unreadable, .notFolder, .notExecutable, .carriageReturn, .tooManyLinks, .tooLarge:
+      false
     }
   }
+
+  /// How a message about it begins.
+  var verdict: String { isRefusal ? "refused" : "cannot be used" }
 
   /// Whether there were no descriptors or no memory to look at it.
   var isTemporary: Bool {

@@ -77,7 +77,7 @@ package final class Reporter {
   /// Says something about journalhook itself.
   package func say(_ message: String, _ id: MessageID, priority: JournalWriter.Priority) {
     journal.send(
-      message, priority: priority,
+      message.printable, priority: priority,
       fields: [(name: "MESSAGE_ID", value: id.rawValue), (name: "SYSLOG_IDENTIFIER", value: "journalhook")])
     if let show { show(message) } else { warn?(message) }
   }
@@ -130,7 +130,8 @@ package final class Reporter {
     case .succeeded: tell(run, "\(subject) succeeded: \(suffix).", .runSucceeded, .info, [state])
     case .failed: tell(run, "\(subject) failed\(exit)\(reason)\(next): \(suffix).", .runFailed, .error, [state])
     case .timedOut:
-      tell(run, "\(subject) timed out and was ended\(exit)\(next): \(suffix).", .runFailed, .error, [state])
+      let after = outcome.reason.map { " \($0)" } ?? ""
+      tell(run, "\(subject) timed out\(after) and was ended\(exit)\(next): \(suffix).", .runFailed, .error, [state])
     case .interrupted:
       tell(run, "\(subject) was interrupted\(reason)\(next): \(suffix).", .runInterrupted, .warning, [state])
     default:
@@ -217,16 +218,16 @@ package final class Reporter {
     _ extra: [(name: String, value: String)] = []
   ) {
     journal.send(
-      message, priority: priority,
+      message.printable, priority: priority,
       fields: [(name: "MESSAGE_ID", value: id.rawValue)] + Reporter.fields(of: run) + extra)
     show?(message)
   }
 
   private static func fields(of run: Run) -> [(name: String, value: String)] {
     var fields = [
-      (name: "SYSLOG_IDENTIFIER", value: run.hook),
+      (name: "SYSLOG_IDENTIFIER", value: run.hook.printable),
       (name: "JOURNALHOOK_RUN_ID", value: String(run.id)),
-      (name: "JOURNALHOOK_HOOK", value: run.hook),
+      (name: "JOURNALHOOK_HOOK", value: run.hook.printable),
       (name: "JOURNALHOOK_UNIT", value: run.event.unit),
       (name: "JOURNALHOOK_EVENT", value: run.event.kind.rawValue),
       (name: "JOURNALHOOK_ATTEMPT", value: String(run.attempt)),

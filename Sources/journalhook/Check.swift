@@ -23,42 +23,60 @@ struct Check: ParsableCommand {
   @OptionGroup var managerOptions: ManagerOptions
 
   func run() throws {
+    let directories = try hookOptions.directories(of: managerOptions.manager)
     var diagnostics: [Diagnostic] = []
     var hooks: [LoadedHook] = []
+    var count = 0
+    let places = path.map { place(of: $0, in: directories) }
     if path.isEmpty {
       let configuration = ConfigurationStore(paths: configurationPaths(of: managerOptions.manager))
       configuration.load()
-      let store = HookStore(directories: try hookOptions.directories(of: managerOptions.manager))
+      let store = HookStore(directories: directories)
       store.load()
       diagnostics = configuration.diagnostics + store.diagnostics
       hooks = store.hooks
+      count = store.entries.count { $0.status != .masked }
     }
-    let directories = try hookOptions.directories(of: managerOptions.manager)
-    for path in path {
-      let checked = try HookCheck(path: place(of: path, in: directories), otherDirectories: directories)
+    for place in places {
+      let checked = try HookCheck(path: place, otherDirectories: directories + Check.folders(of: places))
       diagnostics += checked.diagnostics
       hooks += checked.hooks
+      count += checked.count
     }
-    let all = HookStore(directories: directories)
-    all.load()
-    diagnostics += HookCheck.missingAnswers(of: hooks, known: Set((all.hooks + hooks).map(\.name)))
+    diagnostics += ProgramCheck.problems(of: hooks)
     diagnostics += HookCheck.unknownAccounts(of: hooks)
     diagnostics += HookCheck.circles(of: hooks)
+    diagnostics += HookCheck.cascades(of: hooks)
     diagnostics += HookCheck.unknownUnits(of: hooks, known: managerOptions.manager)
     for diagnostic in diagnostics {
       if output == .json {
         Console.print(diagnostic.json.text)
         continue
       }
-      Console.print(Console.paint(diagnostic.description, diagnostic.severity == .error ? .red : .yellow))
+      Console.print(Console.paint(diagnostic.description.printable, diagnostic.severity == .error ? .red : .yellow))
     }
     let errors = diagnostics.count { $0.severity == .error }
+    if output == .short {
+      if errors == 0 { tellAliases(of: hooks) }
+      // On standard error, so that every line of standard output is one problem.
+      let found = "\(Check.text(errors, "error")), \(Check.text(diagnostics.count - errors, "warning"))"
+      let places = (path.isEmpty ? directories : places).joined(separator: ", ")
+      Console.progress("\(Check.text(count, "hook")) in \(places): \(found)".printable + "\n")
+    }
     if errors > 0 { throw ExitCode(1) }
-    if output == .short { tellAliases(of: hooks) }
-    if diagnostics.isEmpty, output == .short, Console.showsProgress {
-      Console.print("\(hooks.count) hooks, nothing wrong.")
+  }
+
+  /// The directories among some places, and those of the files: hooks that are checked together may name each other.
+  private static func folders(of places: [String]) -> [String] {
+    places.map { place in
+      var status = stat()
+      if unsafe stat(place, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { return place }
+      let slash = place.lastIndex(of: "/") ?? place.startIndex
+      return slash == place.startIndex ? "/" : String(place[..<slash])
     }
   }
+
+  private static func text(_ count: Int, _ what: String) -> String { "\(count) \(what)\(count == 1 ? "" : "s")" }
 
   /// A path as it is; a mere name that is not here, in the hook directories.
   private func place(of path: String, in directories: [String]) -> String {
@@ -75,7 +93,7 @@ struct Check: ParsableCommand {
     let aliases = ManagerConnection.aliases(of: hooks.map(\.hook), manager: managerOptions.manager)
     for hook in hooks {
       for unit in hook.definition.match.namedUnits where aliases.unit(named: unit) != unit {
-        Console.print("\(hook.hook.path):1: note: Unit=\(aliases.described(unit))")
+        Console.print("\(hook.hook.path):1: note: Unit=\(aliases.described(unit))".printable)
       }
     }
   }

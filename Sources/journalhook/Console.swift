@@ -1,4 +1,5 @@
 internal import Glibc
+internal import JournalHookCore
 
 /// Standard output and standard error.
 enum Console {
@@ -38,7 +39,7 @@ enum Console {
   private static let standardOutput = PassingOutput(STDOUT_FILENO)
 
   /// Writes a message to standard error.
-  static func warn(_ message: String) { standardError.write("journalhook: \(message)\n") }
+  static func warn(_ message: String) { standardError.write("journalhook: \(message.printable)\n") }
 
   /// Writes text to standard error as it is.
   static func progress(_ text: String) { standardError.write(text) }

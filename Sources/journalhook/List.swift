@@ -45,11 +45,12 @@ struct List: ParsableCommand {
     if rows.isEmpty {
       Console.warn("There are no hooks in \(hooks.directories.joined(separator: ", ")).")
     }
-    let width = rows.map(\.entry.name.count).max() ?? 0
+    let width = rows.map(\.entry.name.printable.count).max() ?? 0
     for row in rows {
-      let name = row.entry.name.padding(to: width)
+      let name = row.entry.name.printable.padding(to: width)
       let state = Console.paint(row.state.padding(to: 7), row.isUsable ? .green : row.state == "masked" ? .dim : .red)
-      Console.print("\(name)  \(state)  \(row.lastRun.padding(to: 36))  \(row.purpose)")
+      let last = Console.paint(row.lastRun.padding(to: 36), row.hasFailed ? .red : nil)
+      Console.print("\(name)  \(state)  \(last)  \(row.purpose.printable)")
     }
   }
 
@@ -62,20 +63,15 @@ struct List: ParsableCommand {
 
     var isUsable: Bool { entry.loaded != nil }
 
-    var state: String {
-      switch entry.status {
-      case .active: "active"
-      case .lastGood: "changed"
-      case .masked: "masked"
-      case .broken: "broken"
-      case .refused: "refused"
-      }
-    }
+    var state: String { entry.status.name }
 
     var lastRun: String {
       guard let last else { return isUnknown ? "unknown" : "never run" }
       return "\(last.state.rawValue) \(Timestamp(microseconds: last.time).shortLocal)"
     }
+
+    /// Whether the last run was to no good end.
+    var hasFailed: Bool { last.map { $0.state.isFailure || $0.state == .refused } ?? false }
 
     /// What it is for; or, of a hook that cannot be used, why not.
     var purpose: String {

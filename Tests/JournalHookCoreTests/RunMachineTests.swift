@@ -25,7 +25,9 @@ import Testing
   private let machine = RunMachine(timeout: 100, grace: 10)
   private func record(
     _ state: Run.State, _ exit: RunMachine.Exit? = nil, _ reason: String? = nil
-  ) -> RunMachine.Action { .record(.init(state: state, exit: exit, reason: reason)) }
+  ) -> RunMachine.Action {
+    .record(.init(state: state, exit: exit, reason: state == .timedOut ? "after 100us" : reason))
+  }
 
   @Test func success() {
     #expect(

@@ -28,7 +28,7 @@ extension SystemTests {
         (
           "23-not-executable.hook", "0644",
           "[Match]\nUnit=work@bad.service\nEvent=started\n[Hook]\nExec=/etc/hostname\n", 5,
-          "execut", "refused"
+          "execut", "broken"
         ),
         (
           "24-script", "0644", "#!/bin/sh\n# [Match]\n# Unit=work@bad.service\n# Event=started\n", 2, "execut", "broken"
@@ -137,6 +137,113 @@ extension SystemTests {
         #expect(other.status == 0)
         #expect(
           other.text.contains("50-a.hook:2: warning: Unit=: the service manager knows no unit nonexistent.service"))
+      }
+    }
+
+    private static let match = "# [Match]\n# Unit=work@bad.service\n# Event=failed\n"
+    private static let section = "[Match]\nUnit=work@bad.service\nEvent=failed\n[Hook]\n"
+
+    /// A shell's text that makes something in the hook directory, and all that `check` says of that.
+    private static let silent: [(make: String, said: [String])] = [
+      (
+        "ln -s /no/where 10-dangling.hook",
+        ["10-dangling.hook:1: error: cannot be used: the link leads to /no, which does"]
+      ),
+      ("mkdir 99-none.d; echo >99-none.d/a.conf", ["99-none.d:1: warning: ignored: there is no hook '99-none'"]),
+      (
+        "mkdir 50-good.d; echo >50-good.d/a", ["50-good.d/a:1: warning: ignored: the name of a drop-in ends with .conf"]
+      ),
+      (
+        "cp 50-good 10-x.sh; mkdir 10-x.d; echo >10-x.d/a.conf",
+        ["10-x.d:1: warning: ignored: there is no hook '10-x'; did you mean 10-x.sh.d?"]
+      ),
+      ("echo >stray.conf", ["stray.conf:1: warning: ignored: a drop-in belongs in the directory of its hook"]),
+      (#"printf '%s' "$section" Exec=true >$'20-\e[31m.hook'"#, []),
+      (
+        #"printf '%s' "$section" $'Exec=true\nNice=\e[31m' >$'21-\e[31m.hook'"#,
+        [#"21-\x1b[31m.hook:6: error: Nice=: '\x1b[31m' is not"#]
+      ),
+      (
+        #"printf '%s' "$section" Exec=true >$'22-\xff.hook'"#,
+        ["22-\u{FFFD}.hook:1: error: cannot be used: its name is not valid UTF-8"]
+      ),
+      (
+        #"printf '#!/usr/bin/env nosuch\n%s' "$match" >30-env"#,
+        ["30-env:1: error: no run can succeed: /usr/bin/env finds no 'nosuch' in PATH ("]
+      ),
+      (
+        #"printf '%s' "$match" >31-none"#,
+        ["31-none:1: error: the file has no #! line, such as #!/bin/sh, to say what runs it: no run could"]
+      ),
+      (
+        #"echo echo >/usr/local/bin/text; chmod a+x /usr/local/bin/text; printf '%s' "$section" Exec=text >32.hook"#,
+        ["32.hook:5: error: no run can succeed: /usr/local/bin/text: it is a text without a #! line"]
+      ),
+      (
+        #"cp /bin/true /root/true; printf '%s' "$section" $'Exec=/root/true\nUser=nobody' >33.hook"#,
+        ["33.hook:6: error: no run can succeed: nobody may not execute /root/true"]
+      ),
+      (#"printf '%s' "$section" $'Exec=true\nUser=nobody' >34.hook"#, []),
+      (#"printf '#!/bin/sh\r\n%s' "$match" >35-crlf"#, ["35-crlf:1: error: cannot be used: "]),
+      (
+        #"printf '#!/bin/bash\n%sif true\n' "$match" >40-bash"#,
+        ["40-bash:6: error: /bin/bash -n: syntax error: unexpected end of file"]
+      ),
+      (
+        #"printf '#!/bin/sh\n%sif true; done\n' "$match" >41-sh"#,
+        [#"41-sh:5: error: /bin/sh -n: Syntax error: "done" unexpected"#]
+      ),
+      (
+        #"printf '#!/usr/bin/env bash\n%sshopt -s extglob\ncase x in !(a|b)) touch /tried ;; esac; echo $(touch /tried)\n' "$match" >42-good"#,
+        []
+      ),
+      (
+        #"printf '%s' "$section" $'Exec=true\nOnHookFailure=50-goods' >50-a.hook"#,
+        [
+          "50-a.hook:6: warning: OnHookFailure=: nothing answers a failure of this hook, as there is no hook '50-goods'; did you mean 50-good?"
+        ]
+      ),
+      (
+        #"cp /bin/true tool; printf '%s' "$section" $'Exec=tool\nOnHookFailure=tool' >51.hook"#,
+        [
+          "51.hook:6: warning: OnHookFailure=: nothing answers a failure of this hook, as 'tool' is a program and no hook"
+        ]
+      ),
+      (
+        #"printf '[Match]\nUnit=*.service\nEvent=failed\n[Hook]\nExec=systemctl start alert@%%n\n' >60.hook"#,
+        ["60.hook:2: warning: Unit=: this hook starts alert@*.service, and 'failed' of that runs it again"]
+      ),
+      (
+        #"printf '[Match]\nUnit=fenec FENCE dbus.timer\nEvent=failed\n[Hook]\nExec=true\n' >61.hook"#,
+        [
+          "61.hook:2: warning: Unit=: the service manager knows no unit fenec.service; did you mean fence.service?",
+          "61.hook:2: warning: Unit=: the service manager knows no unit FENCE.service; did you mean fence.service?",
+          "61.hook:2: warning: Unit=: the service manager knows no unit dbus.timer; did you mean dbus.service?",
+        ]
+      ),
+    ]
+
+    @Test func `check tells of what would be silent`() throws {
+      try Follow.use { follow in
+        let box = follow.box
+        try follow.recorder("50-good", match: "Unit=work@bad.service\nEvent=started")
+        let empty = try box.run(["journalhook", "check", "--hooks", follow.hooks])
+        #expect(empty.text == "" && empty.errors == "2 hooks in \(follow.hooks): 0 errors, 0 warnings\n", "\(empty)")
+        for (index, problem) in Self.silent.enumerated() {
+          let folder = follow.hooks + "/../silent-\(index)"
+          try box.sh(
+            #"mkdir "$1"; cp "$2/50-good" "$1"; cd "$1"; match=$3 section=$4; eval "$5"; chmod a+x -- *; chmod a-x -- *.hook || true"#,
+            folder,
+            follow.hooks, Self.match, Self.section, problem.make)
+          let check = try box.run(["journalhook", "check", "--hooks", folder])
+          let lines = check.text.split(separator: "\n").map { $0.dropFirst(folder.count + 1) }
+          #expect(lines.count == problem.said.count, "\(problem): \(check)")
+          for (line, said) in zip(lines.sorted(), problem.said.sorted()) {
+            #expect(line.hasPrefix(said), "\(problem): \(check)")
+          }
+          #expect(check.status == (check.text.contains(": error: ") ? 1 : 0))
+        }
+        #expect(try box.run(["test", "-e", "/tried"]).status == 1)
       }
     }
 

@@ -67,5 +67,7 @@ int cspawn_pidfd_open(pid_t pid);
 int cspawn_pidfd_signal(int pidfd, int signal);
 // prctl(PR_SET_CHILD_SUBREAPER): orphans among our descendants become our children.
 int cspawn_become_subreaper(void);
+// memfd_create(2), close-on-exec
+int cspawn_memory_file(const char *name);
 
 #endif
