@@ -9,9 +9,31 @@ internal import Systemd
 func recoverFromCrash(
   _ ledger: Ledger, owner: String, hooks: HookStore, _ reporter: Reporter
 ) throws -> [Int64] {
+  let failed = try recoverFromDeadReplays(ledger, owner: owner, hooks: hooks, reporter)
+  for run in try ledger.failUndecodable(now: Clock.now().microseconds) {
+    reporter.say("Run \(run) cannot be read from the ledger: failed.", .runFailed, priority: .error)
+  }
+  return try failed + endRuns(of: owner, ledger, hooks, reporter)
+}
+
+/// Takes over the runs of replays that were killed.
+///
+/// - Returns: the runs that have failed thereby.
+func recoverFromDeadReplays(
+  _ ledger: Ledger, owner: String, hooks: HookStore, _ reporter: Reporter
+) throws -> [Int64] {
+  var failed: [Int64] = []
   for other in try ledger.owners() where RunOwner(other)?.isAlive == false {
+    failed += try endRuns(of: other, ledger, hooks, reporter)
     try ledger.changeOwner(from: other, to: owner)
   }
+  return failed
+}
+
+/// Ends what is left of a dead owner's runs, and writes them down as interrupted.
+private func endRuns(
+  of owner: String, _ ledger: Ledger, _ hooks: HookStore, _ reporter: Reporter
+) throws -> [Int64] {
   for left in try ledger.containers(owner: owner) {
     do {
       var container = try RunContainer(restoring: left.path, stateDirectory: ledger.stateDirectory)
@@ -32,9 +54,6 @@ func recoverFromCrash(
     }
   }
   try ledger.forgetContainers(owner: owner)
-  for run in try ledger.failUndecodable(now: Clock.now().microseconds) {
-    reporter.say("Run \(run) cannot be read from the ledger: failed.", .runFailed, priority: .error)
-  }
   let interrupted = try ledger.interruptRunning(owner: owner, now: Clock.now().microseconds) {
     hooks.hook(named: $0)?.definition.rerunInterrupted ?? true
   }

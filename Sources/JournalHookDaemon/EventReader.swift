@@ -89,6 +89,10 @@ package final class EventReader {
   /// What a unit does then depends on what it did before; so reading begins where nothing was before: at the boot.
   package func seek(realtime: UInt64) throws(SystemError) {
     firstTime = realtime
+    // What was known belongs to another place.
+    let boot = tracker.currentBoot
+    tracker = LifecycleTracker()
+    tracker.currentBoot = boot
     try journal.seek(realtime: realtime)
     if try journal.previous(), let head = try BootList(source).head(of: try journal.boot()) {
       try seek(head)

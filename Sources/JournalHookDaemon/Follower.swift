@@ -21,6 +21,8 @@ package actor Follower {
   /// By reader: the time up to which all was written down, in microseconds since 1970.
   var committedTimes: [String: UInt64] = [:]
   var damageTurn: EventSource?
+  /// While replays have runs that follow has passed over.
+  var othersTimer: EventSource?
   var watch: JournalWatch?
   var hookWatcher: FolderWatcher?
   var sources: [EventSource] = []
@@ -183,6 +185,7 @@ package actor Follower {
     moreTimer = try loop.schedule { [unowned self] in
       moreTimer = nil
       loadStoredRuns()
+      if (try? ledger.hasWantedRunsOfOthers()) ?? true { awaitOthers() }
       retention.begin()
       look()
     }

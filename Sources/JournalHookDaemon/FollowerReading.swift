@@ -100,6 +100,7 @@ extension Follower {
         }
         executor.supersede(commit.superseded)
         executor.add(commit.runs)
+        if !commit.others.isEmpty { awaitOthers() }
         if commit.waiting > 0 {
           executor.hasWaiting = true
           executor.scheduleDue()

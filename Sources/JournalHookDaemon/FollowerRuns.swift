@@ -23,6 +23,32 @@ extension Follower {
     }
   }
 
+  /// Looks each second what becomes of runs that replays have and follow has passed over, as long as there are any: those of a
+  /// replay that has ended without having done them are follow's.
+  func awaitOthers() {
+    guard othersTimer == nil, !isDraining else { return }
+    othersTimer = try? loop.schedule(at: loop.now() + Follower.retryInterval) { [unowned self] in
+      othersTimer = nil
+      takeUpFromOthers()
+    }
+  }
+
+  private func takeUpFromOthers() {
+    var isMore = true
+    do {
+      let failures = try recoverFromDeadReplays(ledger, owner: Follower.owner, hooks: hooks, reporter)
+      try executor.answer(failures: failures)
+      isMore = try ledger.hasWantedRunsOfOthers()
+      try executor.takeUpWaiting()
+      hasStoredRuns = true
+      lastStoredRun = 0
+      loadStoredRuns()
+    } catch {
+      noteLedger(error: error)
+    }
+    if isMore { awaitOthers() }
+  }
+
   func progress() {
     if isDraining {
       if executor.isQuiet { loop.exit(0) }

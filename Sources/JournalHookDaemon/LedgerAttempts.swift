@@ -165,10 +165,11 @@ extension Ledger {
     ).compactMap { $0.first?.text }
   }
 
-  /// Hands over what somebody has not finished. What was never begun is dropped: whoever asked for it may ask again.
+  /// Hands over what somebody has not finished. What was never begun is dropped: whoever asked for it may ask again. But what
+  /// follow has passed over is follow's.
   func changeOwner(from old: String, to new: String) throws(SQLiteError) {
     try database.transaction { () throws(SQLiteError) in
-      try dropPending(owner: old)
+      try letGo(owner: old)
       try database.query("UPDATE runs SET owner = ? WHERE owner = ? AND open", .text(new), .text(old))
       try database.query(
         """
@@ -178,8 +179,40 @@ extension Ledger {
     }
   }
 
-  /// Forgets runs that were planned and never begun. What has failed and would have been tried again has failed.
+  /// Hands over to follow what it has passed over, and writes down that the owner will do no more.
   func dropPending(owner: String) throws(SQLiteError) {
+    try database.transaction { () throws(SQLiteError) in try letGo(owner: owner) }
+  }
+
+  /// Whether others have runs to do which become follow's if they do not do them.
+  func hasWantedRunsOfOthers() throws(SQLiteError) -> Bool {
+    try !database.query("SELECT 1 FROM runs WHERE wanted AND open AND owner <> ? LIMIT 1", .text(Follower.owner)).isEmpty
+  }
+
+  /// Whose runs these are that are not done yet, and how many of each.
+  package func openRuns(among runs: [Int64]) throws(SQLiteError) -> [String: Int] {
+    var owners: [String: Int] = [:]
+    for run in runs {
+      let row = try database.query("SELECT owner FROM runs WHERE id = ? AND open", .integer(run)).first
+      if let owner = row?.first?.text { owners[owner, default: 0] += 1 }
+    }
+    return owners
+  }
+
+  /// The states of runs; those that are no longer there have none.
+  package func states(of runs: [Int64]) throws(SQLiteError) -> [Run.State?] {
+    try runs.map { run throws(SQLiteError) in
+      try database.query("SELECT state FROM runs WHERE id = ?", .integer(run)).first?.first?.text
+        .flatMap(Run.State.init)
+    }
+  }
+
+  /// What follow has passed over becomes follow's. Of the rest, runs that were never begun are forgotten, and what has failed and
+  /// would have been tried again has failed. Inside the caller's transaction.
+  private func letGo(owner: String) throws(SQLiteError) {
+    try database.query(
+      "UPDATE runs SET owner = ?, wanted = 0 WHERE wanted AND open AND state <> 'running' AND owner = ?",
+      .text(Follower.owner), .text(owner))
     try database.query(
       "UPDATE runs SET state = 'failed', open = 0, due = NULL, wait = NULL WHERE wait = 'retry' AND open AND owner = ?",
       .text(owner))

@@ -30,6 +30,8 @@ extension Ledger {
     package var superseded: [Run] = []
     /// The number of runs that were added and wait for a time.
     package var waiting = 0
+    /// Runs that somebody else has written down and not done yet, by their numbers.
+    package var others: [Int64] = []
   }
 
   /// Writes down runs, cursor and tracker at once.
@@ -43,7 +45,11 @@ extension Ledger {
         while let next = remaining.first, next.event.id == event.id {
           remaining.removeFirst()
           if let run = try insert(next, owner: owner, again: step.again, now: now) { commit.runs.append(run) }
-          if next.due != nil, database.changes > 0 { commit.waiting += 1 }
+          if database.changes == 0 {
+            if let other = try noteOther(next, owner: owner) { commit.others.append(other) }
+          } else if next.due != nil {
+            commit.waiting += 1
+          }
         }
       }
       if let cursor = step.cursor { try save(cursor: cursor, of: step.reader) }
@@ -83,6 +89,20 @@ extension Ledger {
       """, values)
     guard database.changes > 0, planned.state == .pending, !planned.isHeld, planned.due == nil else { return nil }
     return Run(id: database.lastRow, hook: planned.hook, event: event, mode: planned.mode, attempt: 1)
+  }
+
+  /// A run that is planned is there already. If it is another's and not done yet, returns its number; if it is follow that has
+  /// planned it, the run becomes follow's when its owner goes without having done it. Inside the caller's transaction.
+  private func noteOther(_ planned: PlannedRun, owner: String) throws(SQLiteError) -> Int64? {
+    guard planned.state == .pending else { return nil }
+    let run = try database.query(
+      "SELECT id FROM runs WHERE event_id = ? AND hook = ? AND open AND owner <> ? ORDER BY again LIMIT 1",
+      .text(planned.event.id), .text(planned.hook), .text(owner)
+    ).first?.first?.integer
+    if let run, owner == Follower.owner {
+      try database.query("UPDATE runs SET wanted = 1 WHERE id = ?", .integer(run))
+    }
+    return run
   }
 
   /// Whether a run of the hook for the event is written down, and what became of it.

@@ -114,5 +114,11 @@ enum LedgerSchema {
         """
       }.joined(separator: "\n")
     }.joined(separator: "\n"),
+    // 4: `wanted`: follow has passed over the run's event while a replay had the run: when the replay goes without having done
+    // it, it is follow's.
+    """
+    ALTER TABLE runs ADD COLUMN wanted INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX runs_wanted ON runs(owner) WHERE wanted AND open;
+    """,
   ]
 }

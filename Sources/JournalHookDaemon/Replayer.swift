@@ -50,6 +50,10 @@ package actor Replayer {
   private var sources: [EventSource] = []
   private var turn: EventSource?
   private var drainTimer: EventSource?
+  /// Runs of the span that somebody else has and has not done yet.
+  private var others: [Int64] = []
+  private var othersTimer: EventSource?
+  private var isOthersTold = false
   private let owner = RunOwner().name
   private let hooks: HookStore
 
@@ -131,6 +135,7 @@ package actor Replayer {
         let commit = try ledger.commit(step, owner: owner, now: Clock.now().microseconds)
         progress.events += batch.events.count
         progress.runs += commit.runs.count + commit.waiting
+        others += commit.others
         report(progress)
         executor.supersede(commit.superseded)
         executor.add(commit.runs)
@@ -143,8 +148,65 @@ package actor Replayer {
       progress.failed += 1
       unread = []
     }
-    if isDraining ? executor.isQuiet : unread.isEmpty && executor.isIdle && !executor.hasWaiting { end() }
+    if isDraining {
+      if executor.isQuiet { end() }
+    } else if unread.isEmpty, executor.isIdle, !executor.hasWaiting {
+      awaitOthers()
+    }
   }
+
+  /// All that is this replay's is done. What another replay has of the span is waited for: if that ends without having done it, it
+  /// is missing still. What `follow` has is left to it.
+  private func awaitOthers() {
+    guard othersTimer == nil else { return }
+    do {
+      let open = try ledger.openRuns(among: others)
+      let replays = open.filter { $0.key != Follower.owner }
+      if !isOthersTold { open.sorted { $0.key < $1.key }.forEach(tellOther) }
+      isOthersTold = true
+      if !replays.isEmpty, replays.keys.contains(where: { RunOwner($0)?.isAlive ?? false }) {
+        othersTimer = try loop.schedule(at: loop.now() + Replayer.othersInterval) { [unowned self] in
+          othersTimer = nil
+          goOn()
+        }
+        return
+      }
+      let failures = try recoverFromDeadReplays(ledger, owner: owner, hooks: hooks, reporter)
+      try executor.answer(failures: failures)
+      let states = try ledger.states(of: others)
+      others = []
+      if !replays.isEmpty || states.contains(nil) {
+        // Somebody has gone, and not all that it had was done: the span is read once more.
+        for reader in readers.all { try reader.seek(realtime: options.since) }
+        unread = readers.all[...]
+        let left = try ledger.openRuns(owner: owner, after: 0, limit: .max)
+        progress.runs += left.count
+        executor.add(left)
+        return goOn()
+      }
+      progress.failed += states.filter { $0?.isFailure ?? false }.count
+    } catch {
+      reporter.say("\(error).", .trouble, priority: .error)
+      progress.failed += 1
+    }
+    end()
+  }
+
+  private func tellOther(_ owner: String, _ count: Int) {
+    let runs = count == 1 ? "1 run of this span belongs" : "\(count) runs of this span belong"
+    let what =
+      if owner != Follower.owner {
+        "\(runs) to another replay (\(owner)), which has not done them yet: waiting for it."
+      } else if LedgerLock.isHeld(in: options.stateDirectory) == false {
+        "\(runs) to follow, which is not running: it does them when it is started."
+      } else {
+        "\(runs) to follow, which has not done them yet."
+      }
+    reporter.alsoWarn(what)
+  }
+
+  /// How often it is looked what others have done, in microseconds.
+  private static let othersInterval: UInt64 = 200_000
 
   private func ended(_ run: Run, _ outcome: RunMachine.Outcome) {
     progress.done += 1

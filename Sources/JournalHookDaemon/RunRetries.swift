@@ -130,6 +130,11 @@ extension RunExecutor {
   /// Takes up what waits in the ledger from before. To be called once, before runs are added.
   func restoreWaiting() throws {
     try ledger.startClock(boot: Id128.boot())
+    try takeUpWaiting()
+  }
+
+  /// Takes up what waits in the ledger and became this owner's.
+  func takeUpWaiting() throws {
     for run in try ledger.waitingRetries(owner: owner) { retries.block(run) }
     hasWaiting = true
     scheduleDue()
