@@ -18,6 +18,8 @@ package struct Gap: Sendable, Equatable {
     case rateLimited = "rate-limited"
     /// journald did not run, or did not take what was written.
     case journaldAway = "journald-away"
+    /// The ledger was damaged, and with it what was known of what was read.
+    case ledgerLost = "ledger-lost"
   }
 
   package var kind: Kind
@@ -59,6 +61,8 @@ package struct Gap: Sendable, Equatable {
         "journald has dropped messages of the service manager, as they were too many: events \(window) may be missing. "
           + "RateLimitBurst= in journald.conf(5) raises the limit."
       case .journaldAway: "journald was not there or took no messages: events \(window) may be missing."
+      case .ledgerLost:
+        "The ledger was lost: runs for events \(window) may be missing that it had planned; those are not planned again."
       }
     return detail.map { "\(text) \($0)" } ?? text
   }

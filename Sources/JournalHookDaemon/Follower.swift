@@ -180,6 +180,8 @@ package actor Follower {
       watch.listenToManager()
     }
     watchFolders()
+    // From here on nothing waits for a lock that somebody else holds: what is refused is tried again.
+    ledger.database.busyTimeout = Ledger.busyTimeout
     ServiceNotifier.ready(status: status)
     // In the loop's first turn, behind READY.
     moreTimer = try loop.schedule { [unowned self] in

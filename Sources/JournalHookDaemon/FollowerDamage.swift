@@ -1,4 +1,5 @@
 internal import Glibc
+internal import JournalHookCore
 internal import Systemd
 
 /// A ledger that turns out to be damaged.
@@ -6,7 +7,7 @@ extension Follower {
   /// Begins with a new ledger where the old one is known to have been; true if there was need to.
   func placeAfterDamage() throws -> Bool {
     guard let damage = ledger.damage else { return false }
-    let time = damage.since
+    let time = options.since ?? damage.since
     try ledger.settle(damage)
     for reader in readers.all {
       try ledger.begin(reader: reader.name, machine: reader.machine, at: time)
@@ -15,21 +16,46 @@ extension Follower {
     try ledger.save(cursor: "@\(time)", of: readers.name)
     try ledger.makeDurable()
     ledger.removeDamageMark()
+    let place = damage.setAside.map { "It is set aside as \($0)." } ?? "There was nothing in it to set aside."
     reporter.say(
-      "The ledger was damaged: \(damage.reason). It is set aside as \(damage.setAside ?? "nothing: it was gone"). Runs that "
-        + "were waiting or under way in it are not done; what was done before is unknown.", .ledgerDamaged,
-      priority: .critical)
+      "The ledger was damaged: \(damage.reason). \(place) Runs that were waiting or under way in it are not done; what was "
+        + "done before is unknown.", .ledgerDamaged, priority: .critical)
+    let now = Clock.now().microseconds
+    for reader in readers.all { report(Gap(.ledgerLost, since: damage.since, until: now), of: reader) }
     reporter.say("Following the journal from \(Timestamp(microseconds: time)) on.", .following, priority: .info)
     return true
   }
 
-  /// Notes damage that shows only now, in the midst of something: what runs is ended, and the next start begins anew.
+  /// Notes what looks like damage, in the midst of something. A disk that could not read for a moment looks the same: so the ledger
+  /// is read from end to end first.
   func noteDamage(_ error: SQLiteError) {
     guard damageTurn == nil else { return }
-    let since = readers.all.compactMap { committedTimes[$0.name] }.min()
-    ledger.markDamaged(LedgerDamage(reason: error.message, since: since ?? Clock.now().microseconds))
+    damageTurn = try? loop.schedule { [unowned self] in
+      damageTurn = nil
+      guard let problem = ledger.problem() else { return useAnew(after: error) }
+      endDamaged(problem)
+    }
+  }
+
+  private func useAnew(after error: SQLiteError) {
+    do {
+      try ledger.database.reopen()
+      reporter.say(
+        "\(error). The ledger was read from end to end and is sound: it is used on. Look at the disk and its cables.",
+        .trouble,
+        priority: .error)
+    } catch {
+      noteLedger(error: error)
+      retryLater()
+    }
+  }
+
+  /// What runs is ended, and the next start begins anew.
+  private func endDamaged(_ reason: String) {
+    let since = readers.all.compactMap { committedTimes[$0.name] }.min() ?? Clock.now().microseconds
+    _ = ledger.markDamaged(LedgerDamage(reason: reason, since: since))
     reporter.say(
-      "The ledger is damaged: \(error). Runs under way are ended; the next start sets it aside and begins anew.",
+      "The ledger is damaged: \(reason). Runs under way are ended; the next start sets it aside and begins anew.",
       .ledgerDamaged, priority: .critical)
     isDraining = true
     damageTurn = try? loop.schedule { [unowned self] in

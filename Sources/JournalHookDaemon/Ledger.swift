@@ -32,6 +32,10 @@ package final class Ledger {
   /// What became of the ledger that was here before; nil when all is well.
   var damage: LedgerDamage?
 
+  /// How long a lock of another process is waited for while the loop runs, in milliseconds: deadlines, output and signals wait as
+  /// long.
+  static let busyTimeout: Int32 = 20
+
   /// Opens the ledger of a state directory, both made if they do not exist.
   package init(stateDirectory: String, readOnly: Bool = false) throws {
     self.stateDirectory = stateDirectory
@@ -40,6 +44,7 @@ package final class Ledger {
       try Ledger.checkTrust(in: stateDirectory)
     }
     let path = "\(stateDirectory)/journalhook.db"
+    if let reason = Ledger.obviousDamage(in: stateDirectory) { throw Ledger.damaged(path, reason) }
     if readOnly, unsafe access(path, F_OK) != 0 {
       throw LedgerError(
         kind: .unusable,
@@ -53,11 +58,7 @@ package final class Ledger {
       if !readOnly { try setUp() } else { try checkVersion(atLeast: LedgerSchema.version) }
     } catch let error as SQLiteError {
       if error.isCorruption {
-        throw LedgerError(
-          kind: .damaged,
-          description:
-            "The ledger \(path) is damaged: \(error.message). The next start of follow sets it aside and begins anew.",
-          reason: error.message)
+        throw Ledger.damaged(path, error.message)
       }
       throw LedgerError(
         kind: .unusable,
@@ -65,6 +66,13 @@ package final class Ledger {
           "Cannot use the ledger \(path): \(error.message). Check that the folder is writable, has room and is "
           + "this user's, or name another one with --state-dir.")
     }
+  }
+
+  private static func damaged(_ path: String, _ reason: String) -> LedgerError {
+    LedgerError(
+      kind: .damaged,
+      description: "The ledger \(path) is damaged: \(reason). The next start of follow sets it aside and begins anew.",
+      reason: reason)
   }
 
   /// Whether there is one.
@@ -78,10 +86,11 @@ package final class Ledger {
   private func setUp() throws {
     // WAL with synchronous=NORMAL: a commit is one write without waiting for the disk. After a crash of the process nothing
     // is lost; after a power loss the last commits may be, never the order of them, so runs may repeat but none is lost.
-    try database.execute(
-      "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-256; PRAGMA foreign_keys=ON;")
+    try database.begin(
+      with: "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-256; PRAGMA foreign_keys=ON;")
     try checkVersion(atLeast: 0)
     try LedgerSchema.migrate(database)
+    Ledger.noteComplete(in: stateDirectory)
   }
 
   /// Waits until all that was written down is on disk, the database's name included.
@@ -102,6 +111,14 @@ package final class Ledger {
         description:
           "The ledger \(database.path) has schema \(version); this journalhook knows \(LedgerSchema.version). "
           + "Install the newer journalhook again, or name another folder with --state-dir.")
+    }
+    guard version >= 0, try LedgerSchema.isWhole(database, version) else {
+      throw LedgerError(
+        kind: .unusable,
+        description:
+          "The ledger \(database.path) has schema \(version) without the tables of that schema: another program has written "
+          + "to it. Move it out of the folder, and journalhook begins with a new one, or name another folder with "
+          + "--state-dir.")
     }
     guard version >= oldest else {
       throw LedgerError(

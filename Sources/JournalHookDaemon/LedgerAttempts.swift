@@ -186,7 +186,8 @@ extension Ledger {
 
   /// Whether others have runs to do which become follow's if they do not do them.
   func hasWantedRunsOfOthers() throws(SQLiteError) -> Bool {
-    try !database.query("SELECT 1 FROM runs WHERE wanted AND open AND owner <> ? LIMIT 1", .text(Follower.owner)).isEmpty
+    try !database.query("SELECT 1 FROM runs WHERE wanted AND open AND owner <> ? LIMIT 1", .text(Follower.owner))
+      .isEmpty
   }
 
   /// Whose runs these are that are not done yet, and how many of each.

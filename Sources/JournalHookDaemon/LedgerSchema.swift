@@ -8,6 +8,15 @@ enum LedgerSchema {
     try database.query("PRAGMA user_version").first?.first?.integer ?? 0
   }
 
+  /// Whether a database has the tables of a version.
+  static func isWhole(_ database: SQLiteDatabase, _ version: Int64) throws(SQLiteError) -> Bool {
+    if version < 1 { return true }
+    let tables = ["cursors", "units", "unit_events", "boots", "runs", "attempts"] + (version > 1 ? ["meta"] : [])
+    let names = tables.map { "'\($0)'" }.joined(separator: ", ")
+    return try database.query("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN (\(names))")
+      == [[.integer(Int64(tables.count))]]
+  }
+
   /// Does the steps that a database lacks up to a version, all or none of them.
   static func migrate(_ database: SQLiteDatabase, to version: Int64 = version) throws(SQLiteError) {
     guard try self.version(of: database) < version else { return }

@@ -54,6 +54,9 @@ package actor Replayer {
   private var others: [Int64] = []
   private var othersTimer: EventSource?
   private var isOthersTold = false
+  /// What was read and is not written down yet.
+  private var uncommitted: Ledger.Step?
+  private var isHeldUpTold = false
   private let owner = RunOwner().name
   private let hooks: HookStore
 
@@ -111,6 +114,7 @@ package actor Replayer {
     let left = try ledger.openRuns(owner: owner, after: 0, limit: .max)
     progress.runs += left.count
     executor.add(left)
+    ledger.database.busyTimeout = Ledger.busyTimeout
     goOn()
   }
 
@@ -122,18 +126,39 @@ package actor Replayer {
     }
   }
 
+  private func goOn(in delay: UInt64) {
+    turn = try? loop.schedule(at: loop.now() + delay) { [unowned self] in
+      turn = nil
+      read()
+    }
+  }
+
+  /// Somebody else holds the ledger: what was to be written is tried again, for as long as it takes.
+  private func isHeldUp(by error: any Error) -> Bool {
+    guard let error = error as? SQLiteError, error.isBusy else { return false }
+    if !isHeldUpTold {
+      reporter.say("\(error). The replay waits until it can be written.", .trouble, priority: .warning)
+    }
+    isHeldUpTold = true
+    goOn(in: Follower.retryInterval)
+    return true
+  }
+
   private func read() {
     do {
-      if let reader = unread.first, !isDraining, executor.waitingCount < 1000 {
+      if uncommitted == nil, let reader = unread.first, !isDraining, executor.waitingCount < 1000 {
         var batch = try reader.read(limit: 256, until: options.until)
         if batch.isAtEnd {
           unread.removeFirst()
           batch.events += reader.flush(until: nil).events
         }
-        var step = Ledger.Step(planned: planner.plan(batch.events, of: readers), events: batch.events)
-        step.again = options.again
+        uncommitted = Ledger.Step(planned: planner.plan(batch.events, of: readers), events: batch.events)
+        uncommitted?.again = options.again
+      }
+      if let step = uncommitted {
         let commit = try ledger.commit(step, owner: owner, now: Clock.now().microseconds)
-        progress.events += batch.events.count
+        uncommitted = nil
+        progress.events += step.events.count
         progress.runs += commit.runs.count + commit.waiting
         others += commit.others
         report(progress)
@@ -144,9 +169,11 @@ package actor Replayer {
         if !unread.isEmpty { goOn() }
       }
     } catch {
+      if isHeldUp(by: error) { return }
       reporter.say("\(error).", .trouble, priority: .error)
       progress.failed += 1
       unread = []
+      uncommitted = nil
     }
     if isDraining {
       if executor.isQuiet { end() }
@@ -186,6 +213,7 @@ package actor Replayer {
       }
       progress.failed += states.filter { $0?.isFailure ?? false }.count
     } catch {
+      if isHeldUp(by: error) { return }
       reporter.say("\(error).", .trouble, priority: .error)
       progress.failed += 1
     }
@@ -231,9 +259,15 @@ package actor Replayer {
   /// The follower sets a damaged ledger aside when it starts next, which a replay may not do beside it.
   private func noteDamage(_ error: SQLiteError) {
     guard damageTurn == nil else { return }
-    reporter.say("The ledger is damaged: \(error). The replay ends.", .ledgerDamaged, priority: .error)
+    reporter.say("The ledger seems to be damaged: \(error).", .ledgerDamaged, priority: .error)
     isDraining = true
     damageTurn = try? loop.schedule { [unowned self] in
+      if ledger.problem() == nil, (try? ledger.database.reopen()) != nil {
+        // The disk could not read for a moment; what was not written down is told as failed.
+        isDraining = false
+        damageTurn = nil
+        return goOn()
+      }
       executor.endAll(within: Follower.cutOffTime) { [loop] in loop.exit(1) }
     }
   }

@@ -14,6 +14,15 @@ package struct SQLiteError: Error, CustomStringConvertible {
   /// Whether the database file itself is damaged, or none at all.
   package var isCorruption: Bool { [SQLITE_CORRUPT, SQLITE_NOTADB].contains(code & 0xFF) }
 
+  /// Whether somebody else holds the lock, so that it may go well a moment later.
+  package var isBusy: Bool { [SQLITE_BUSY, SQLITE_LOCKED, SQLITE_PROTOCOL].contains(code & 0xFF) }
+
+  /// Whether the file system has no room.
+  var isFull: Bool { code & 0xFF == SQLITE_FULL }
+
+  /// Whether the connection may have lost what it knows of its locks: SQLITE_PROTOCOL follows a lock that could not be let go of.
+  var spoilsConnection: Bool { [SQLITE_PROTOCOL, SQLITE_IOERR].contains(code & 0xFF) }
+
   /// Whether the file or its folder cannot be written.
   package var isReadOnly: Bool { [SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_PERM].contains(code & 0xFF) }
 }
@@ -36,14 +45,27 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
 
 /// One connection to one SQLite database, for one thread.
 @safe package final class SQLiteDatabase {
-  private let handle: OpaquePointer
+  private var handle: OpaquePointer
   package let path: String
+  private let isReadOnly: Bool
+  /// What each connection begins with.
+  private var setUp = ""
+  /// Whether the connection is to be made anew before it is used again.
+  private var isSpoilt = false
   /// Called when the file itself turns out to be damaged, in the midst of what is being done.
   package var onCorruption: ((SQLiteError) -> Void)?
   private var statements: [String: OpaquePointer] = unsafe [:]
 
   /// Opens a database file, made if it does not exist and may be written.
   package init(path: String, readOnly: Bool = false) throws(SQLiteError) {
+    self.path = path
+    self.isReadOnly = readOnly
+    unsafe handle = try SQLiteDatabase.open(path, readOnly: readOnly)
+    unsafe sqlite3_busy_timeout(handle, busyTimeout)
+  }
+
+  /// Opens a connection.
+  private static func open(_ path: String, readOnly: Bool) throws(SQLiteError) -> OpaquePointer {
     var handle: OpaquePointer?
     var flags = (readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) | SQLITE_OPEN_NOMUTEX
     var name = path
@@ -59,11 +81,42 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
       unsafe sqlite3_close(handle)
       throw SQLiteError(code: code, operation: "open the ledger", path: path, message: message)
     }
-    unsafe self.handle = handle
-    self.path = path
     unsafe sqlite3_extended_result_codes(handle, 1)
-    // Another process of ours holds the write lock for microseconds.
-    unsafe sqlite3_busy_timeout(handle, 5000)
+    return unsafe handle
+  }
+
+  /// How long a lock that somebody else holds is waited for, in milliseconds. Another process of ours holds it for microseconds.
+  package var busyTimeout: Int32 = 5000 {
+    didSet { unsafe sqlite3_busy_timeout(handle, busyTimeout) }
+  }
+
+  /// Runs statements now, and whenever the connection is made anew.
+  func begin(with script: String) throws(SQLiteError) {
+    setUp = script
+    try execute(script)
+  }
+
+  /// Closes the connection and makes another, which knows nothing of what the last one has met with.
+  func reopen() throws(SQLiteError) {
+    unsafe statements.values.forEach { unsafe _ = sqlite3_finalize($0) }
+    unsafe statements = [:]
+    // Closed first: locks belong to the process, and the last connection lets all of them go.
+    unsafe sqlite3_close_v2(handle)
+    unsafe handle = try SQLiteDatabase.open(path, readOnly: isReadOnly)
+    unsafe sqlite3_busy_timeout(handle, busyTimeout)
+    isSpoilt = false
+    try execute(setUp)
+  }
+
+  /// Reads the whole file with a connection of its own, and says what is wrong with it; nil if it is sound.
+  static func problem(of path: String) -> String? {
+    do throws(SQLiteError) {
+      let rows = try SQLiteDatabase(path: path).query("PRAGMA quick_check(1)")
+      let text = rows.first?.first?.text ?? "no answer"
+      return text == "ok" ? nil : text
+    } catch {
+      return error.isCorruption ? error.message : nil
+    }
   }
 
   /// A path as part of a URI.
@@ -96,6 +149,20 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
 
   @discardableResult
   package func query(_ sql: String, _ values: [SQLiteValue]) throws(SQLiteError) -> [[SQLiteValue]] {
+    if isSpoilt, unsafe sqlite3_get_autocommit(handle) != 0 { try reopen() }
+    do {
+      return try run(sql, values)
+    } catch {
+      if error.spoilsConnection { isSpoilt = true }
+      // What is in the log may find room in the file, and the log's room is free then.
+      if error.isFull, unsafe sqlite3_get_autocommit(handle) != 0 {
+        unsafe sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
+      }
+      throw error
+    }
+  }
+
+  private func run(_ sql: String, _ values: [SQLiteValue]) throws(SQLiteError) -> [[SQLiteValue]] {
     let statement = try unsafe prepare(sql)
     defer {
       unsafe sqlite3_reset(statement)
@@ -129,6 +196,7 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
       return value
     } catch {
       _ = try? query("ROLLBACK")
+      if error.isFull { _ = try? query("PRAGMA wal_checkpoint(TRUNCATE)") }
       throw error
     }
   }

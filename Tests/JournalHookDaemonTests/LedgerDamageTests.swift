@@ -1,5 +1,6 @@
 import Glibc
 import JournalHookCore
+import Systemd
 import Testing
 
 @testable import JournalHookDaemon
@@ -30,8 +31,11 @@ import Testing
 
   private func isSetAside(_ ledger: Ledger) throws -> Bool {
     guard let damage = ledger.damage else { return false }
-    let path = try #require(damage.setAside)
-    #expect(access(path, F_OK) == 0)
+    if let path = damage.setAside {
+      #expect(access(path, F_OK) == 0)
+    } else {
+      #expect(damage.reason == "the file is empty", "there is nothing in it to keep")
+    }
     #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 10).isEmpty)
     // Found again until it was dealt with.
     #expect(access("\(database)-damaged", F_OK) == 0)
@@ -88,7 +92,7 @@ import Testing
     var told = 0
     ledger.database.onCorruption = { _ in
       told += 1
-      ledger.markDamaged(LedgerDamage(reason: "seen", since: 42))
+      #expect(ledger.markDamaged(LedgerDamage(reason: "seen", since: 42)))
     }
     #expect(throws: SQLiteError.self) { try ledger.database.query("SELECT * FROM runs") }
     #expect(told > 0)
@@ -136,6 +140,53 @@ import Testing
     run("cp \(database) \(database)-wal \(copy.path)/; head -c 40000 /dev/urandom >\(copy.path)/journalhook.db-shm")
     #expect(
       try Ledger.openForFollowing(stateDirectory: copy.path).openRuns(owner: "follow", after: 0, limit: 9).count == 3)
+  }
+
+  @Test func anEmptyFileThatNoLedgerEverWasInIsNoDamage() throws {
+    close(open(database, O_CREAT | O_WRONLY, 0o600))
+    #expect(try Ledger.openForFollowing(stateDirectory: folder.path).damage == nil)
+    // Now there was one.
+    truncate(database, 0)
+    #expect { _ = try Ledger(stateDirectory: folder.path) } throws: { ($0 as? LedgerError)?.kind == .damaged }
+    unlink(database)
+    #expect(try Ledger.openForFollowing(stateDirectory: folder.path).damage == nil, "somebody began anew")
+  }
+
+  @Test func followingGoesOnWhereADamagedLedgerHadCome() throws {
+    do { try commit(1...300, to: try Ledger(stateDirectory: folder.path)) }
+    let cursor = try #require(JournalCursor(cursor))
+    // The pages of the runs, and not those of the cursors.
+    let pages = try SQLiteDatabase(path: database).query(
+      "SELECT pageno FROM dbstat WHERE name = 'sqlite_autoindex_runs_1' OR name = 'runs'"
+    ).compactMap { $0.first?.integer }
+    if pages.isEmpty { return }
+    let file = open(database, O_RDWR)
+    for page in pages { pwrite(file, [UInt8](repeating: 0xFF, count: 4096), 4096, Int(page - 1) * 4096) }
+    close(file)
+    let ledger = try Ledger.openForFollowing(stateDirectory: folder.path)
+    #expect(ledger.damage?.since == cursor.realtime + 1)
+  }
+
+  @Test(arguments: [2, -1]) func aVersionWithoutItsTablesIsRefused(version: Int) throws {
+    do { try SQLiteDatabase(path: database).execute("PRAGMA user_version=\(version)") }
+    #expect { _ = try Ledger.openForFollowing(stateDirectory: folder.path) } throws: {
+      let error = $0 as? LedgerError
+      return error?.kind == .unusable && error?.description.contains("without the tables") == true
+    }
+  }
+
+  @Test func aLockOfSomebodyElseIsNotWaitedForLong() throws {
+    let ledger = try Ledger(stateDirectory: folder.path)
+    let other = try SQLiteDatabase(path: database)
+    ledger.database.busyTimeout = Ledger.busyTimeout
+    try other.execute("BEGIN IMMEDIATE")
+    #expect { try commit(1...1, to: ledger) } throws: { ($0 as? SQLiteError)?.isBusy == true }
+    try other.execute("ROLLBACK")
+    try commit(1...1, to: ledger)
+    // A connection that is made anew does the same.
+    try ledger.database.reopen()
+    try commit(2...2, to: ledger)
+    #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 9).count == 2)
   }
 
   @Test func whatIsNoDamageIsNotSetAside() throws {
