@@ -40,7 +40,7 @@ struct SourceOptions: ParsableArguments {
 
   private var journal: Journal.Source {
     if let directory { return .directory(absolutePath(directory)) }
-    if !file.isEmpty { return .files(file) }
+    if !file.isEmpty { return .files(file.map(absolutePath)) }
     if let namespace { return .namespace(namespace) }
     return managerOptions.user ? .currentUser : .system
   }
