@@ -52,7 +52,7 @@ extension SystemTests {
         let read = try box.sh(
           #"""
           sqlite3 :memory: "CREATE TABLE e(j); " ".mode list" ".separator $(printf '\001')" ".import $1/events e" ".separator |" \
-            "SELECT j ->> 'event', j ->> 'id', j ->> 'restart' FROM e"
+            "SELECT j ->> 'event', j ->> 'id', j ->> 'restart_job' FROM e"
           """#, follow.folder
         ).lines.map { $0.split(separator: "|", omittingEmptySubsequences: false).map(String.init) }
         #expect(read.map { $0[0] } == kinds, "\(json)")
@@ -117,6 +117,10 @@ extension SystemTests {
           #expect(help.status == 0 && help.text.hasPrefix("Usage: \(program)"), "\(help)")
           #expect(try box.run(["\(programs)/\(program)", "--nonsense"]).status == 64)
         }
+        let http = try box.run(
+          ["env", "JOURNALHOOK_UNIT=a.service", "JOURNALHOOK_EVENT=failed", "\(programs)/notify", "--to"]
+            + ["webhook:http://example.org/"])
+        #expect(http.status == 64 && http.errors.contains("http:// is only for this machine"), "\(http)")
         try follow.file(
           "50-tell.hook",
           "[Match]\nUnit=work@n.service\nEvent=failed\n[Hook]\nExec=notify --to journal --to \"exec:/usr/bin/tee \(follow.folder)/told\"\n"

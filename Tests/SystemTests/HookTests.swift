@@ -121,7 +121,7 @@ extension SystemTests {
         #expect(Set(given.keys.filter { !$0.hasPrefix(prefix) }) == ["PATH", "LANG", "HOME", "USER"])
         #expect(given["HOME"] == "/root" && given["USER"] == "root")
         let expected = [
-          "EVENT": "stopped", "UNIT": "work@env.service", "RESULT": "signal", "RESTART": "0", "AUTO": "0",
+          "EVENT": "stopped", "UNIT": "work@env.service", "RESULT": "signal", "RESTART_JOB": "0", "AUTO_RESTART": "0",
           "EXIT_CODE": "killed", "SOURCE": "journal", "HOOK": "50-env", "HOOK_PATH": follow.hooks + "/50-env",
           "ATTEMPT": "1", "MODE": "live", "MANAGER": "system",
           "MACHINE": try box.sh("cat /etc/machine-id").text.trimmed,
@@ -141,7 +141,7 @@ extension SystemTests {
         #expect(try box.sh(#"wc -l <"$1/event""#, follow.folder).text == "1\n")
         let json = try box.sh(
           #"""
-          sqlite3 :memory: "SELECT json_valid(e), e ->> 'event', e ->> 'unit', e ->> 'result', e ->> 'restart', e ->> 'invocation',
+          sqlite3 :memory: "SELECT json_valid(e), e ->> 'event', e ->> 'unit', e ->> 'result', e ->> 'restart_job', e ->> 'invocation',
             e ->> 'time', e ->> 'cursor', e ->> 'manager', e ->> 'source' FROM (SELECT readfile('$1/event') || '' AS e)"
           """#, follow.folder
         ).text.trimmed

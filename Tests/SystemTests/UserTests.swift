@@ -40,6 +40,32 @@ extension SystemTests {
       }
     }
 
+    @Test func `the unit that is installed for users runs their hooks`() throws {
+      let ann = try Person("ann")
+      let hooks = ann.home + "/.config/journalhook/hooks.d"
+      try ann.unit("short.service", "[Service]\nType=oneshot\nExecStart=/bin/true\n")
+      try ann.put(ann.recorder, hooks + "/50-record", mode: "0755")
+      let before = try ann.box.run(["runuser", "-u", ann.name, "--", "journalhook", "list", "--hooks", hooks])
+      #expect(before.errors.contains("systemctl start journalhook"), "\(before)")
+      try ann.sh(#": >"$1"; systemctl --user enable -q --now journalhook"#, ann.log)
+      defer {
+        _ = try? ann.sh("systemctl --user disable -q --now journalhook")
+        _ = try? ann.sh("rm -rf .local/state/journalhook .config/journalhook")
+      }
+      try ann.sh("systemctl --user start short")
+      try ann.settle()
+      #expect(try ann.events(of: "short.service").contains { $0.hasPrefix("finished") })
+      let list = try ann.sh("journalhook list --user")
+      #expect(list.errors == "" && list.text.hasPrefix("50-record  active   succeeded"), "\(list)")
+      // It has come up with the user's manager, before what is ordinary.
+      try ann.box.sh(#"systemctl restart "user@$1""#, ann.uid)
+      try ann.box.wait(until: #"systemctl is-active -q "user@$1""#, ann.uid)
+      let order = try ann.sh(
+        "systemctl --user is-active journalhook; systemctl --user show -P Before journalhook"
+      ).text
+      #expect(order.hasPrefix("active\n") && order.contains("basic.target"), "\(order)")
+    }
+
     @Test func `each end is told once, whatever comes behind it`() throws {
       let ann = try Person("ann")
       let always = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestart=always\nExecStart=/bin/sleep 0.1\n"
