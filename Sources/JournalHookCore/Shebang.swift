@@ -53,6 +53,22 @@ package struct Shebang: Sendable, Hashable {
     }
   }
 
+  /// The end of a script's first line `exit` or `exit STATUS` that is not indented, if it is above a line.
+  package static func end(of contents: [UInt8], before line: Int) -> Int? {
+    var number = 1
+    var rest = contents[...]
+    while number < line, !rest.isEmpty {
+      let text = rest.prefix { $0 != UInt8(ascii: "\n") }
+      let words = text.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: ";") }
+      if text.starts(with: "exit".utf8), words.first?.elementsEqual("exit".utf8) == true, words.count <= 2 {
+        return text.endIndex
+      }
+      rest = rest.dropFirst(text.count + 1)
+      number += 1
+    }
+    return nil
+  }
+
   /// The line and the message of what a shell says of a script's syntax: `SCRIPT: line 3: …`, `SCRIPT: 3: …`, `SCRIPT:3: …`.
   package static func syntaxError(in output: String, of script: String) -> (line: Int, message: String)? {
     guard let first = output.split(separator: "\n").first else { return nil }

@@ -83,8 +83,8 @@ package struct ProgramCheck {
     guard let arguments = Shebang.syntaxCheck(by: interpreter, of: script), contents.count < ProgramCheck.limit,
       // What follows the text, as in archives that unpack themselves, is no part of the script.
       !contents.contains(0), triedScripts.insert(path).inserted,
-      let shell = try? TrustedFile.open(interpreter, for: .executing), let input = copy(of: contents),
-      let result = BoundedCommand.run(shell, arguments, as: BoundedCommand.nobody, input: input.rawValue)
+      let shell = try? TrustedFile.open(interpreter, for: .executing),
+      let result = read(contents, by: shell, arguments)
     else { return }
     guard let status = result.status else {
       return diagnostics.append(
@@ -93,10 +93,23 @@ package struct ProgramCheck {
           message: "\(interpreter) -n did not end by itself, so that the syntax is not known"))
     }
     guard let found = Shebang.syntaxError(in: result.output, of: script) else { return }
+    // What stands behind an `exit` is never read.
+    if let end = Shebang.end(of: contents, before: found.line),
+      let shorter = read(Array(contents[..<end]), by: shell, arguments), shorter.status == 0
+    {
+      return
+    }
     diagnostics.append(
       Diagnostic(
         file: path, line: found.line, severity: status == 0 ? .warning : .error,
         message: "\(interpreter) -n: \(found.message)"))
+  }
+
+  private func read(
+    _ contents: [UInt8], by shell: borrowing TrustedFile, _ arguments: [String]
+  ) -> BoundedCommand.Result? {
+    guard let input = copy(of: contents) else { return nil }
+    return BoundedCommand.run(shell, arguments, as: BoundedCommand.nobody, input: input.rawValue)
   }
 
   /// A file without a name that holds a text, and that others may read.

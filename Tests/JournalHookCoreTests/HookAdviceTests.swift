@@ -60,6 +60,17 @@ import Testing
     #expect(found == (line, message))
   }
 
+  @Test(arguments: [
+    ("a\nexit\nfoo (\n", 3, "a\nexit"), ("a\nexit 0;\n(\n", 3, "a\nexit 0;"), ("a\nexit $x\n(\n", 3, "a\nexit $x"),
+    ("a\nexit\nfoo\n", 2, nil), ("a\n  exit\nfoo (\n", 3, nil), ("exits\n(\n", 2, nil), ("exit 1 || x\n(\n", 2, nil),
+    ("", 1, nil),
+  ])
+  func knowsWhereAScriptEnds(_ script: String, _ line: Int, _ expected: String?) {
+    let contents = Array(script.utf8)
+    let end = Shebang.end(of: contents, before: line)
+    #expect(end.map { String(decoding: contents[..<$0], as: UTF8.self) } == expected)
+  }
+
   @Test func triesOnlyShells() {
     #expect(Shebang.syntaxError(in: "", of: "/s") == nil)
     #expect(Shebang.syntaxCheck(by: "/bin/dash", of: "/s") == ["/bin/dash", "-n", "/s"])

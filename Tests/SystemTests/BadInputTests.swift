@@ -76,6 +76,8 @@ extension SystemTests {
       try Follow.use { follow in
         let box = follow.box
         try arrange(follow)
+        // A name that would steer a terminal.
+        try box.sh(#"printf '[Match]\n' >"$1"/$'33-\e[31m.hook'"#, follow.hooks)
         try follow.start()
         // And once more while it runs.
         try follow.file("29-late.hook", "[Match]\nUnit=work@bad.service\nEvent=started\nExec=/bin/true\n")
@@ -91,6 +93,8 @@ extension SystemTests {
           #expect(lines.count == 1, "\(file.name): \(lines)")
           #expect(lines.contains { $0.hasPrefix(prefix) && $0.contains(file.message) }, "\(file.name): \(lines)")
         }
+        #expect(told.contains { $0.hasPrefix("\(follow.hooks)/33-\\x1b[31m.hook:1: error: ") }, "\(told)")
+        #expect(told.allSatisfy { !$0.contains("\u{1B}") })
         try box.sh("systemctl start work@bad")
         try follow.settle()
         #expect(try follow.isAlive)
@@ -197,6 +201,7 @@ extension SystemTests {
         #"printf '#!/usr/bin/env bash\n%sshopt -s extglob\ncase x in !(a|b)) touch /tried ;; esac; echo $(touch /tried)\n' "$match" >42-good"#,
         []
       ),
+      (#"printf '#!/bin/sh\n%sexit 0\nfoo (\n' "$match" >43-notes"#, []),
       (
         #"printf '%s' "$section" $'Exec=true\nOnHookFailure=50-goods' >50-a.hook"#,
         [

@@ -99,6 +99,12 @@ extension SystemTests {
         #expect(line("50-good").contains("What it is for"))
         #expect(line("51-bad").contains("failed") && line("52-never").contains("never run"), "\(list)")
         #expect(line("53-masked").contains("masked"), "\(list)")
+        // On a terminal what has failed is red.
+        let shown = try box.sh(
+          #"TERM=xterm script -qec "journalhook list --hooks '$1' --state-dir '$2'" /dev/null"#, follow.hooks,
+          follow.state
+        ).text
+        #expect(shown.contains("\u{1B}[31mfailed ") && !shown.contains("\u{1B}[31msucceeded"), "\(shown)")
         let json = try box.run(["journalhook", "list", "-o", "json"] + options)
         try box.put(json.text, follow.folder + "/list")
         #expect(
