@@ -23,13 +23,13 @@ package struct ProgramCheck {
   }
 
   private mutating func check(_ path: String, of hook: LoadedHook) {
-    guard let contents = read(path) else { return checkUser(of: hook, canExecute: path, in: path) }
+    guard let contents = read(path) else { return checkUser(of: hook, canExecute: path, in: path, byPath: false) }
     guard let shebang = Shebang(contents) else {
       // What is no text may be a program for the machine, or of a kind that the kernel was taught (binfmt_misc).
       if !contents.prefix(512).contains(0), !contents.starts(with: [0x7F] + "ELF".utf8) {
         report(hook, path, "it is a text without a #! line, such as #!/bin/sh, to say what runs it")
       }
-      return checkUser(of: hook, canExecute: path, in: path)
+      return checkUser(of: hook, canExecute: path, in: path, byPath: false)
     }
     switch shebang.reader {
     case .path(let interpreter):
@@ -59,21 +59,28 @@ package struct ProgramCheck {
 
   // MARK: Users
 
-  /// Whether the hook's user may execute a program, and get to where it is. A script itself is read by journalhook.
-  private mutating func checkUser(of hook: LoadedHook, canExecute path: String, in program: String) {
+  /// Whether the hook's user may execute a program. A script itself needs no more than that for its interpreter.
+  ///
+  /// - Parameter byPath: whether the user has to get to where it is, too: the kernel looks for an interpreter by its path,
+  ///   whereas the program of a hook is executed by a descriptor.
+  private mutating func checkUser(
+    of hook: LoadedHook, canExecute path: String, in program: String, byPath: Bool = true
+  ) {
     let definition = hook.definition
     guard geteuid() == 0, definition.user != nil || definition.group != nil,
       let account = try? Account.find(user: definition.user, group: definition.group), account.identity.user != 0,
-      let test = try? TrustedFile.open("/usr/bin/test", for: .executing), let null = try? openNull()
+      let test = try? TrustedFile.open("/usr/bin/test", for: .executing),
+      let file = try? TrustedFile.open(path, for: .executing)
     else { return }
-    let answer = BoundedCommand.run(test, ["test", "-x", path], as: account.identity, input: null.rawValue)
+    let answer = BoundedCommand.run(
+      test, ["test", "-x", byPath ? path : "/dev/fd/0"], as: account.identity, input: file.descriptor.rawValue)
     guard answer?.status == 1 else { return }
     let key = definition.user == nil ? "Group" : "User"
     report(
-      hook, program, "\(account.name) may not execute \(path), or not enter a directory on the way to it", about: key)
+      hook, program,
+      "\(account.name) may not execute \(path)\(byPath ? ", or not enter a directory on the way to it" : "")",
+      about: key)
   }
-
-  private func openNull() throws(SystemError) -> OwnedDescriptor { try OwnedDescriptor.open("/dev/null", O_RDONLY) }
 
   // MARK: Syntax
 

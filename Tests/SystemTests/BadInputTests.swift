@@ -184,8 +184,13 @@ extension SystemTests {
         ["32.hook:5: error: no run can succeed: /usr/local/bin/text: it is a text without a #! line"]
       ),
       (
-        #"cp /bin/true /root/true; printf '%s' "$section" $'Exec=/root/true\nUser=nobody' >33.hook"#,
-        ["33.hook:6: error: no run can succeed: nobody may not execute /root/true"]
+        #"install -m 0700 /bin/true /root/own; printf '%s' "$section" $'Exec=/root/own\nUser=nobody' >33.hook"#,
+        ["33.hook:6: error: no run can succeed: nobody may not execute /root/own"]
+      ),
+      (#"install /bin/true /root/all; printf '%s' "$section" $'Exec=/root/all\nUser=nobody' >34-all.hook"#, []),
+      (
+        #"install /bin/sh /root/sh; printf '#!/root/sh\n%s# [Hook]\n# User=nobody\n' "$match" >35-interpreter"#,
+        ["35-interpreter:6: error: no run can succeed: nobody may not execute /root/sh, or not enter a directory on"]
       ),
       (#"printf '%s' "$section" $'Exec=true\nUser=nobody' >34.hook"#, []),
       (#"printf '#!/bin/sh\r\n%s' "$match" >35-crlf"#, ["35-crlf:1: error: cannot be used: "]),
