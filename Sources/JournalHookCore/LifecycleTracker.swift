@@ -53,11 +53,14 @@ package struct LifecycleTracker: Sendable {
   package var isWaiting: Bool { !waiting.isEmpty }
 
   /// Whether the unit has taken the opposite turn since the event.
-  package func hasTurnedBack(since event: LifecycleEvent) -> Bool {
-    guard let turn = event.kind.turn, boots[event.machine] == event.boot,
+  ///
+  /// - Parameter newestBoot: the boot that the event's machine is in. Of another boot than the event's, only what is known of
+  ///   this one is known to be later.
+  package func hasTurnedBack(since event: LifecycleEvent, newestBoot: String?) -> Bool {
+    guard let turn = event.kind.turn, let known = boots[event.machine], known == event.boot || known == newestBoot,
       let state = units[Key(machine: event.machine, manager: event.manager, unit: event.unit)]
     else { return false }
-    return (turn == .up ? state.lastDown : state.lastUp) > event.monotonic
+    return (turn == .up ? state.lastDown : state.lastUp) > (known == event.boot ? event.monotonic : 0)
   }
 
   /// The units whose state has changed since the last call, once for each time; a unit that is not in `units` any more was

@@ -10,13 +10,15 @@ package struct PlannedRun: Sendable, Equatable {
   package var reason: String?
   /// Waits for the end of the backlog, and is superseded if the unit takes another turn until then (`CatchUp=latest`).
   package var isHeld = false
-  /// Begins no earlier than this, in microseconds of CLOCK_MONOTONIC; nil: at once.
-  package var due: UInt64?
+  /// Begins no earlier than this; nil: at once.
+  package var due: DueTime?
   /// So many microseconds after the event the unit counts as settled (`SettleSec=`); the opposite turn until then supersedes
   /// the run.
   package var settle: UInt64?
   /// The event whose run waited for the hook's rate limit until now, and is given up for this one.
   package var rateLimitedInstead: String?
+  /// When the interval of the hook's rate limit ends that this run waits for, in microseconds since 1970.
+  package var rateLimitEnd: UInt64?
   /// The run whose effects or failure led to this one, as far as that can be told.
   package var cause: Int64?
   /// Whether the hook has a lane of its own (`Parallel=yes`).

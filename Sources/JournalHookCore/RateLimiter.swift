@@ -11,26 +11,51 @@ package struct RateLimiter: Sendable {
     case wait(UInt64, instead: String?)
   }
 
-  private struct Key: Hashable {
-    var hook: String
-    var machine: String
-    var units: String
+  /// What is counted together.
+  package struct Key: Sendable, Hashable {
+    package var hook: String
+    package var machine: String
+    /// A unit, or a pattern for those that count as one.
+    package var units: String
+
+    package init(hook: String, machine: String, units: String) {
+      self.hook = hook
+      self.machine = machine
+      self.units = units
+    }
   }
 
-  private struct Window {
+  /// An interval and what was counted in it.
+  package struct Window: Sendable, Equatable {
     /// Event time in microseconds since 1970.
-    var start: UInt64
-    var interval: UInt64
-    var count: UInt32
-    /// The event whose run waits for the end of the interval.
-    var waiting: String?
+    package var start: UInt64
+    /// Microseconds.
+    package var interval: UInt64
+    package var count: UInt32
+    /// The id of the event whose run waits for the end of the interval.
+    package var waiting: String?
+
+    package init(start: UInt64, interval: UInt64, count: UInt32, waiting: String? = nil) {
+      self.start = start
+      self.interval = interval
+      self.count = count
+      self.waiting = waiting
+    }
   }
 
   private var windows: [Key: Window] = [:]
+  private var changed: Set<Key> = []
   /// So many windows are kept before those that are over are looked for.
   private var room = 256
 
-  package init() {}
+  /// - Parameter windows: those of an earlier limiter.
+  package init(windows: [Key: Window] = [:]) { self.windows = windows }
+
+  /// The windows that have changed since the last call; nil for those that are forgotten.
+  package mutating func takeChanges() -> [Key: Window?] {
+    defer { changed = [] }
+    return Dictionary(uniqueKeysWithValues: changed.map { ($0, windows[$0]) })
+  }
 
   /// The number of windows that are kept.
   var count: Int { windows.count }
@@ -50,7 +75,10 @@ package struct RateLimiter: Sendable {
       let isNext = window.waiting != nil && event.realtime >= end && event.realtime - end < interval
       window = Window(start: isNext ? end : event.realtime, interval: interval, count: isNext ? 1 : 0)
     }
-    defer { windows[key] = window }
+    defer {
+      windows[key] = window
+      changed.insert(key)
+    }
     if window.count < burst {
       window.count += 1
       return .pass
@@ -62,7 +90,9 @@ package struct RateLimiter: Sendable {
 
   private mutating func forgetSome(at now: UInt64) {
     guard windows.count >= room else { return }
-    windows = windows.filter { now < $0.value.start &+ $0.value.interval &* 2 }
+    let over = windows.filter { now >= $0.value.start &+ $0.value.interval &* 2 }.keys
+    for key in over { windows[key] = nil }
+    changed.formUnion(over)
     room = max(256, windows.count * 2)
   }
 

@@ -62,15 +62,23 @@ struct ConditionCheck {
 
   private func isActive(_ value: String) throws -> Bool {
     let unit = UnitName(value).suffix == nil ? value + ".service" : value
+    return ConditionCheck.active.contains(try status(ofUnit: unit).activeState)
+  }
+
+  /// Whether the manager has a job for a unit that is not up: it is about to be started. false where that cannot be asked.
+  func hasJob(_ unit: String) -> Bool {
+    guard let status = try? status(ofUnit: unit) else { return false }
+    return status.job != 0 && !ConditionCheck.active.contains(status.activeState)
+  }
+
+  private func status(ofUnit unit: String) throws -> UnitStatus {
     // A connection that was lost is made anew, once.
-    if let bus = connection.bus, let state = try? bus.activeState(of: unit) {
-      return ConditionCheck.active.contains(state)
-    }
+    if let bus = connection.bus, let status = try? bus.status(of: unit) { return status }
     connection.bus = ManagerConnection.open(to: manager)
     guard let bus = connection.bus else {
       throw SystemError("ask the service manager about", path: unit, code: ENOTCONN)
     }
-    return ConditionCheck.active.contains(try bus.activeState(of: unit))
+    return try bus.status(of: unit)
   }
 
   private static let active = ["active", "reloading", "refreshing"]

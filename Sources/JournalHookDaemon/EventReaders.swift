@@ -31,7 +31,8 @@ package final class EventReaders {
 
   /// Whether the event's unit has taken the opposite turn since, as far as was read.
   func hasTurnedBack(since event: LifecycleEvent) -> Bool {
-    all.first { $0.machine == event.machine }?.tracker.hasTurnedBack(since: event) ?? false
+    guard let reader = all.first(where: { $0.machine == event.machine }) else { return false }
+    return reader.tracker.hasTurnedBack(since: event, newestBoot: reader.newestBoot())
   }
 
   /// Whether an event waits for a time that may pass without another entry.

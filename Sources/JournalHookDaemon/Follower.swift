@@ -51,6 +51,7 @@ package actor Follower {
   var reportedDiagnostics: Set<Diagnostic> = []
   var isPollingHooks = false
   var hookTimer: EventSource?
+  var dropTimer: EventSource?
   /// The reader that was read last: whose entry it is that cannot be read.
   var failingReader: EventReader?
   var needsRelease = false
@@ -155,6 +156,7 @@ package actor Follower {
     let failures = try recoverFromCrash(ledger, owner: Follower.owner, hooks: hooks, reporter)
     try executor.answer(failures: failures)
     try place()
+    planner.limiter = RateLimiter(windows: try ledger.rateLimits())
 
     executor.onProgress = { [unowned self] in progress() }
     executor.onDue = { [unowned self] in look() }

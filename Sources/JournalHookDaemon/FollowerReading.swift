@@ -79,6 +79,7 @@ extension Follower {
     step.reader = reader.name
     step.changes = batch.changes
     step.tracker = reader.tracker
+    step.rateLimits = planner.limiter.takeChanges()
     step.isCatchingUp = isCatchingUp
     step.again = options.again && isCatchingUp
     uncommitted.append(step)
@@ -105,6 +106,7 @@ extension Follower {
           executor.hasWaiting = true
           executor.scheduleDue()
         }
+        if step.planned.contains(where: { $0.rateLimitedInstead != nil }) { reportDropped() }
         if !unwrittenGaps.isEmpty { writeGaps() }
       } catch {
         noteLedger(error: error)
@@ -149,6 +151,7 @@ extension Follower {
     do {
       try ledger.releaseHeld(owner: Follower.owner)
       needsRelease = false
+      reportDropped()
       // Some of them may have to settle, too.
       executor.hasWaiting = true
       executor.scheduleDue()

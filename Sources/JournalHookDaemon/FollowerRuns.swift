@@ -49,6 +49,26 @@ extension Follower {
     if isMore { awaitOthers() }
   }
 
+  /// Reports the runs that were dropped, those of a rate limit when its interval is over.
+  func reportDropped() {
+    guard !isCatchingUp else { return }
+    do {
+      let now = Clock.now().microseconds
+      for dropped in try ledger.takeDropped(now: now) { reporter.dropped(dropped) }
+      guard let next = try ledger.nextReport() else { return }
+      let delay = max(next, now + 1) - now
+      dropTimer = try loop.schedule(at: loop.now() &+ delay, accuracy: 50_000) { [unowned self] in
+        dropTimer = nil
+        reportDropped()
+      }
+    } catch {
+      dropTimer = try? loop.schedule(at: loop.now() + Follower.retryInterval) { [unowned self] in
+        dropTimer = nil
+        reportDropped()
+      }
+    }
+  }
+
   func progress() {
     if isDraining {
       if executor.isQuiet { loop.exit(0) }

@@ -53,8 +53,8 @@ extension Ledger {
     case final
     /// It stands, and a hook answers it (`OnHookFailure=`).
     case mended(by: PlannedRun)
-    /// The run is tried again so many microseconds later, at this time of CLOCK_MONOTONIC.
-    case retry(after: UInt64, due: UInt64)
+    /// The run is tried again so many microseconds later, at this time.
+    case retry(after: UInt64, due: DueTime)
     /// It is to be run again at the next start.
     case rerun
   }
@@ -77,7 +77,7 @@ extension Ledger {
     let end: [SQLiteValue] = [
       SQLiteValue(outcome.reason), SQLiteValue(now), SQLiteValue(code), SQLiteValue(status), .integer(run.id),
     ]
-    var due: UInt64?
+    var due: DueTime?
     var isOpen = false
     var state = outcome.state
     switch consequence {
@@ -90,10 +90,11 @@ extension Ledger {
       try database.query(
         """
         UPDATE runs SET reason = ?1, ended = ?2, exit_code = ?3, exit_status = ?4, held = 0, state = ?6, open = ?7, due = ?8,
-          wait = ?9, retries = retries + ?10 WHERE id = ?5
+          due_time = ?9, wait = ?10, retries = retries + ?11 WHERE id = ?5
         """,
         end + [
-          .text(state.rawValue), .integer(isOpen ? 1 : 0), SQLiteValue(due), due == nil ? .null : .text(Wait.retry),
+          .text(state.rawValue), .integer(isOpen ? 1 : 0), SQLiteValue(due?.monotonic),
+          SQLiteValue(due?.realtime), due == nil ? .null : .text(Wait.retry),
           .integer(due == nil ? 0 : 1),
         ])
       try database.query(

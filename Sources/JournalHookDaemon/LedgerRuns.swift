@@ -12,6 +12,8 @@ extension Ledger {
     /// Units whose tracked state has changed, and the tracker.
     package var changes: Set<LifecycleTracker.Key> = []
     package var tracker = LifecycleTracker()
+    /// The windows of rate limits that have changed.
+    package var rateLimits: [RateLimiter.Key: RateLimiter.Window?] = [:]
     package var isCatchingUp = false
     /// Runs that the ledger has are done again.
     package var again = false
@@ -54,6 +56,7 @@ extension Ledger {
       }
       if let cursor = step.cursor { try save(cursor: cursor, of: step.reader) }
       try save(step.changes, of: step.tracker)
+      try save(step.rateLimits)
       return commit
     }
   }
@@ -64,7 +67,7 @@ extension Ledger {
   func insert(_ planned: PlannedRun, owner: String, again: Bool, now: UInt64) throws(SQLiteError) -> Run? {
     let event = planned.event
     if let instead = planned.rateLimitedInstead {
-      try giveUpRateLimited(event: instead, hook: planned.hook, now: now)
+      try giveUpRateLimited(event: instead, hook: planned.hook, until: planned.rateLimitEnd ?? now, now: now)
     }
     let repetition =
       again
@@ -76,15 +79,17 @@ extension Ledger {
       .text(planned.mode.rawValue), .text(owner), .integer(planned.isHeld ? 1 : 0), .text(planned.state.rawValue),
       SQLiteValue(planned.reason), SQLiteValue(now), planned.state.isFinal ? SQLiteValue(now) : .null,
       .text(event.machine), SQLiteValue(event.kind.turn?.rawValue), .integer(planned.isParallel ? 1 : 0),
-      SQLiteValue(planned.cause), SQLiteValue(wait), SQLiteValue(planned.due),
+      SQLiteValue(planned.cause), SQLiteValue(wait), SQLiteValue(planned.due?.monotonic),
       SQLiteValue(planned.settle.map { event.realtime &+ $0 }), .integer(planned.state.isFinal ? 0 : 1),
+      SQLiteValue(planned.due?.realtime),
     ]
     try database.query(
       """
       INSERT INTO runs(event_id, hook, again, unit, event, event_json, event_time, event_monotonic, manager, mode, owner,
-        held, state, reason, created, ended, machine, turn, parallel, cause, wait, due, settle_until, open)
+        held, state, reason, created, ended, machine, turn, parallel, cause, wait, due, settle_until, open,
+        due_time)
       VALUES(?1, ?2, \(repetition), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
-        ?22, ?23)
+        ?22, ?23, ?24)
       ON CONFLICT DO NOTHING
       """, values)
     guard database.changes > 0, planned.state == .pending, !planned.isHeld, planned.due == nil else { return nil }

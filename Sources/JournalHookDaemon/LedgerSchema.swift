@@ -129,5 +129,22 @@ enum LedgerSchema {
     ALTER TABLE runs ADD COLUMN wanted INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX runs_wanted ON runs(owner) WHERE wanted AND open;
     """,
+    // 5: waits and rate limits that outlast a boot. `due_time`: `due` in microseconds since 1970, for later boots; NULL: at
+    // once. `rate_limits`: the windows of hooks' rate limits, by event time; `waiting`: the id of the event whose run waits.
+    // `dropped`: how many runs were dropped for one reason, until they are reported together at `until` (event time; 0: when
+    // the backlog has been read).
+    """
+    ALTER TABLE runs ADD COLUMN due_time INTEGER;
+    UPDATE runs SET due_time = settle_until WHERE due IS NOT NULL AND wait = 'settle';
+    CREATE TABLE rate_limits(
+      hook TEXT NOT NULL, machine TEXT NOT NULL, units TEXT NOT NULL,
+      start INTEGER NOT NULL, interval INTEGER NOT NULL, count INTEGER NOT NULL, waiting TEXT,
+      PRIMARY KEY(hook, machine, units)
+    ) WITHOUT ROWID;
+    CREATE TABLE dropped(
+      until INTEGER NOT NULL, hook TEXT NOT NULL, reason TEXT NOT NULL, unit TEXT NOT NULL, count INTEGER NOT NULL,
+      PRIMARY KEY(until, hook, reason, unit)
+    ) WITHOUT ROWID;
+    """,
   ]
 }

@@ -15,6 +15,8 @@ package enum MessageID: String, Sendable, CaseIterable {
   case runInterrupted = "4f50b9d0e2c64b6ab212b5a4ecc6f5a3"
   /// A run will not be done: it is stale, superseded, skipped, …
   case runDropped = "32b95a8e5bff40adb2fc0bf9a3462d37"
+  /// Runs of a hook are not done, for its rate limit or for CatchUp=latest; they are reported together.
+  case runsDropped = "07224eee33c84173ba670bbeccd8d05e"
   /// A run has printed more than the journal is given.
   case outputCut = "53fe70c0a29943ae8c36d3220ae9082e"
   /// A hook file cannot be used.
@@ -137,6 +139,17 @@ package final class Reporter {
     default:
       tell(run, "\(subject) is not run, \(outcome.state.rawValue)\(reason): \(suffix).", .runDropped, .notice, [state])
     }
+  }
+
+  /// Runs were dropped in the course of a time.
+  func dropped(_ dropped: DroppedRuns) {
+    let fields = [
+      (name: "MESSAGE_ID", value: MessageID.runsDropped.rawValue), (name: "SYSLOG_IDENTIFIER", value: dropped.hook),
+      (name: "JOURNALHOOK_HOOK", value: dropped.hook), (name: "JOURNALHOOK_STATE", value: dropped.state.rawValue),
+    ]
+    let units = dropped.namedUnits.map { (name: "OBJECT_SYSTEMD_UNIT", value: $0) }
+    journal.send(dropped.text, priority: .notice, fields: fields + units)
+    show?(dropped.text)
   }
 
   /// A run is written down that will never be done.

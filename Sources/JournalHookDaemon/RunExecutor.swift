@@ -11,7 +11,7 @@ package final class RunExecutor {
   let hooks: HookStore
   let reporter: Reporter
   private let containment: Containment
-  private let conditions: ConditionCheck
+  let conditions: ConditionCheck
   var queue: RunQueue
   /// Runs that wait in the queue.
   var waiting: [Int64: Run] = [:]
@@ -23,7 +23,7 @@ package final class RunExecutor {
   /// Runs whose hook was not there when their turn came, once.
   private var secondChances: Set<Int64> = []
   /// This boot, where events of earlier boots are to be told from those of this one.
-  private let boot: CurrentBoot?
+  let boot: CurrentBoot?
   /// Series of runs of which one waits to be tried again.
   var retries = RetryHolds()
   /// Whether runs may wait for a time.

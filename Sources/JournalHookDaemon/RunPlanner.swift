@@ -7,7 +7,8 @@ final class RunPlanner {
   /// This machine's.
   private let boot: CurrentBoot
   private let startedAt = Clock.monotonic()
-  private var limiter = RateLimiter()
+  /// Its windows are kept in the ledger, so that a restart forgets none.
+  var limiter = RateLimiter()
   /// For runs that somebody has asked for by `replay`.
   private let fixedMode: Run.Mode?
   /// Where the effects of runs can be told from other events: following this machine.
@@ -56,16 +57,9 @@ final class RunPlanner {
     if run.mode == .live, case .wait(let time, let instead) = limiter.admit(run.event, by: hook) {
       delay = max(delay ?? 0, time)
       run.rateLimitedInstead = instead
+      run.rateLimitEnd = run.event.realtime &+ time
     }
-    run.due = delay.map { time(after: run.event, $0) }
-  }
-
-  /// The time of CLOCK_MONOTONIC so many microseconds after an event.
-  private func time(after event: LifecycleEvent, _ delay: UInt64) -> UInt64 {
-    if event.boot == boot.id { return event.monotonic &+ delay }
-    let now = Clock.now().microseconds
-    let passed = now > event.realtime ? now - event.realtime : 0
-    return Clock.monotonic() + (delay > passed ? delay - passed : 0)
+    run.due = delay.map { DueTime($0, after: run.event, boot: boot.id, now: .now()) }
   }
 
   /// Clocks can be set; the time since the boot tells reliably what is from before this process.

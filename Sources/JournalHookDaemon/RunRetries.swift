@@ -63,7 +63,7 @@ extension RunExecutor {
       let delay = min(
         doubled.overflow ? .max : doubled.partialValue,
         max(RunExecutor.longestDelay, definition.retryDelay.microseconds))
-      return (outcome, .retry(after: delay, due: Clock.monotonic() &+ delay))
+      return (outcome, .retry(after: delay, due: DueTime.now().adding(delay)))
     }
     return (outcome, answer(to: run, definition))
   }
@@ -129,7 +129,7 @@ extension RunExecutor {
 
   /// Takes up what waits in the ledger from before. To be called once, before runs are added.
   func restoreWaiting() throws {
-    try ledger.startClock(boot: Id128.boot())
+    try ledger.startClock(boot: Id128.boot(), now: .now())
     try takeUpWaiting()
   }
 
@@ -140,11 +140,12 @@ extension RunExecutor {
     scheduleDue()
   }
 
-  /// Has runs begin when they are due. What has to settle is let go only when all was read; so this is to be called then, too.
+  /// Has runs begin when they are due. Until all that has happened was read it is not known whether they are superseded; so
+  /// this is to be called then, too.
   func scheduleDue() {
-    guard hasWaiting, !isDraining, writer.isDone else { return }
-    guard let due = (try? ledger.nextDue(owner: owner, settling: isUpToDate())) ?? nil else {
-      hasWaiting = (try? ledger.nextDue(owner: owner, settling: true)) != .some(nil)
+    guard hasWaiting, !isDraining, writer.isDone, isUpToDate() else { return }
+    guard let due = (try? ledger.nextDue(owner: owner)) ?? nil else {
+      hasWaiting = (try? ledger.nextDue(owner: owner)) != .some(nil)
       return
     }
     let now = Clock.monotonic()
@@ -158,15 +159,26 @@ extension RunExecutor {
   /// Lets those runs go whose time has come.
   private func releaseDue() {
     write { [unowned self] in
-      var isMore = true
+      var isMore = isUpToDate()
       while isMore {
-        let runs = try ledger.takeDue(
-          owner: owner, settling: isUpToDate(), now: Clock.monotonic(), limit: RunExecutor.portion)
-        add(runs)
+        let runs = try ledger.takeDue(owner: owner, now: Clock.monotonic(), limit: RunExecutor.portion)
+        add(runs.filter { !putOffForStart($0) })
         isMore = runs.count == RunExecutor.portion
       }
     }
     startNext()
     scheduleDue()
   }
+
+  /// Has a retry wait on whose unit went down in an earlier boot and is about to be started in this one.
+  private func putOffForStart(_ run: Run) -> Bool {
+    guard run.retries > 0, run.event.kind.turn == .down, let boot, boot.isLater(than: run.event),
+      conditions.hasJob(run.event.unit)
+    else { return false }
+    return (try? ledger.putOff(run, until: DueTime.now().adding(RunExecutor.retryInterval))) != nil
+  }
+}
+
+extension DueTime {
+  static func now() -> DueTime { DueTime(monotonic: Clock.monotonic(), realtime: Clock.now().microseconds) }
 }

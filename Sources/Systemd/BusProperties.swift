@@ -40,7 +40,7 @@ enum BusPropertyReader {
       return false
     }
     let signature = unsafe String(cString: contents)
-    guard ["s", "as", "ay", "t", "u", "b"].contains(signature) else {
+    guard ["s", "as", "ay", "t", "u", "b", "(uo)"].contains(signature) else {
       return unsafe sd_bus_message_skip(message, "v") >= 0
     }
     guard unsafe sd_bus_message_enter_container(message, type("v"), signature) > 0,
@@ -66,6 +66,14 @@ enum BusPropertyReader {
       guard count == 16, let bytes = unsafe bytes else { return .id(nil) }
       let id = unsafe bytes.loadUnaligned(as: sd_id128_t.self).hexadecimal
       return .id(id.allSatisfy { $0 == "0" } ? nil : id)
+    case "(uo)":
+      // A job: its number and its path. What is left of a container that is not read to its end cannot be passed over.
+      guard unsafe sd_bus_message_enter_container(message, type("r"), "uo") > 0 else { return nil }
+      var number: UInt32 = 0
+      guard unsafe sd_bus_message_read_basic(message, type("u"), &number) > 0,
+        unsafe sd_bus_message_skip(message, "o") >= 0, unsafe sd_bus_message_exit_container(message) >= 0
+      else { return nil }
+      return .number(UInt64(number))
     case "t":
       var number: UInt64 = 0
       return unsafe sd_bus_message_read_basic(message, type("t"), &number) > 0 ? .number(number) : nil

@@ -32,6 +32,8 @@ public struct UnitStatus: Sendable, Equatable {
   public var activeExit = Moment()
   /// When it last became inactive or failed.
   public var inactiveEnter = Moment()
+  /// The number of the job that the manager has for it, queued or running; 0 if there is none.
+  public var job: UInt64 = 0
   /// systemd's result: `success`, `exit-code`, …; nil where it was not asked for, and for types that have none.
   public var result: String?
 
@@ -61,5 +63,6 @@ public struct UnitStatus: Sendable, Equatable {
     activeEnter = moment("ActiveEnter")
     activeExit = moment("ActiveExit")
     inactiveEnter = moment("InactiveEnter")
+    job = properties.number("Job")
   }
 }

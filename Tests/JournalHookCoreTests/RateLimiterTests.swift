@@ -62,4 +62,29 @@ import Testing
     }
     #expect(limiter.count < 600)
   }
+
+  @Test func aRestartForgetsNothing() {
+    var limiter = RateLimiter()
+    var kept: [RateLimiter.Key: RateLimiter.Window] = [:]
+    var verdicts: [RateLimiter.Verdict] = []
+    for time: UInt64 in [100, 101, 102, 103, 104, 110, 200] {
+      verdicts.append(limiter.admit(event(time), by: hook()))
+      for (key, window) in limiter.takeChanges() { kept[key] = window }
+      #expect(limiter.takeChanges().isEmpty)
+      limiter = RateLimiter(windows: kept)
+    }
+    #expect(
+      verdicts == [.pass, .pass, .pass, .wait(7, instead: nil), .wait(6, instead: "103"), .pass, .pass])
+  }
+
+  @Test func whatWasDroppedIsNamed() {
+    let one = DroppedRuns(hook: "h", state: .superseded, units: [("a.service", 1)])
+    #expect(one.text.hasPrefix("Hook h: 1 run is superseded, for a.service: the hook says CatchUp=latest"))
+    let units = (1...12).map { (name: "a@\($0).service", count: $0 % 2 + 1) }
+    let many = DroppedRuns(hook: "h", state: .rateLimited, units: units)
+    #expect(many.count == 18)
+    #expect(
+      many.text.hasPrefix("Hook h: 18 runs are rate-limited, for a@1.service (2), a@2.service, a@3.service (2), "))
+    #expect(many.text.contains("a@10.service and 2 other units: there were more events than RateLimitBurst="))
+  }
 }

@@ -129,6 +129,10 @@ import Testing
     let left = try ledger.openRuns(owner: "follow", after: 0, limit: 10).map(\.event.id)
     #expect(left == ["3", "4", "5", "7"])
     #expect(try ledger.state(ofEvent: "1", hook: "down") == .superseded)
+    // Those that were superseded are reported together.
+    let dropped = try ledger.takeDropped(now: 0)
+    #expect(dropped.map(\.hook) == ["down", "other", "up"])
+    #expect(dropped.allSatisfy { $0.state == .superseded && $0.count == 1 })
   }
 
   @Test func theTrackerComesBackAsItWas() throws {
