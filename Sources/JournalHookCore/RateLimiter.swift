@@ -97,7 +97,7 @@ package struct RateLimiter: Sendable {
   }
 
   /// The units that count as one: the instances of a template, and transient units, each of which is seen once.
-  static func group(of unit: String) -> String {
+  package static func group(of unit: String) -> String {
     let name = UnitName(unit)
     let suffix = name.suffix ?? ""
     if name.instance != nil { return "\(name.prefix)@.\(suffix)" }

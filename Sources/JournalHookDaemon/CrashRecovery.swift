@@ -5,26 +5,28 @@ internal import Systemd
 /// Ends what runs of a dead journalhook have left behind, and writes them down as interrupted; takes over those of replays
 /// that were killed.
 ///
+/// - Parameter isStale: whether a run is of an earlier boot, and its hook only for this one.
 /// - Returns: the runs that have failed thereby.
 func recoverFromCrash(
-  _ ledger: Ledger, owner: String, hooks: HookStore, _ reporter: Reporter
+  _ ledger: Ledger, owner: String, hooks: HookStore, _ reporter: Reporter, isStale: (Run) -> Bool
 ) throws -> [Int64] {
-  let failed = try recoverFromDeadReplays(ledger, owner: owner, hooks: hooks, reporter)
+  let failed = try recoverFromDeadReplays(ledger, owner: owner, hooks: hooks, reporter, isStale: isStale)
   for run in try ledger.failUndecodable(now: Clock.now().microseconds) {
     reporter.say("Run \(run) cannot be read from the ledger: failed.", .runFailed, priority: .error)
   }
-  return try failed + endRuns(of: owner, ledger, hooks, reporter)
+  return try failed + endRuns(of: owner, ledger, hooks, reporter, isStale)
 }
 
 /// Takes over the runs of replays that were killed.
 ///
+/// - Parameter isStale: whether a run is of an earlier boot, and its hook only for this one.
 /// - Returns: the runs that have failed thereby.
 func recoverFromDeadReplays(
-  _ ledger: Ledger, owner: String, hooks: HookStore, _ reporter: Reporter
+  _ ledger: Ledger, owner: String, hooks: HookStore, _ reporter: Reporter, isStale: (Run) -> Bool
 ) throws -> [Int64] {
   var failed: [Int64] = []
   for other in try ledger.owners() where RunOwner(other)?.isAlive == false {
-    failed += try endRuns(of: other, ledger, hooks, reporter)
+    failed += try endRuns(of: other, ledger, hooks, reporter, isStale)
     try ledger.changeOwner(from: other, to: owner)
   }
   return failed
@@ -32,7 +34,7 @@ func recoverFromDeadReplays(
 
 /// Ends what is left of a dead owner's runs, and writes them down as interrupted.
 private func endRuns(
-  of owner: String, _ ledger: Ledger, _ hooks: HookStore, _ reporter: Reporter
+  of owner: String, _ ledger: Ledger, _ hooks: HookStore, _ reporter: Reporter, _ isStale: (Run) -> Bool
 ) throws -> [Int64] {
   for left in try ledger.containers(owner: owner) {
     do {
@@ -60,6 +62,8 @@ private func endRuns(
   for run in interrupted {
     let consequence =
       switch run.what {
+      // What becomes of it then is reported by itself.
+      case .rerun where try ledger.runs(where: "id = ?", [.integer(run.run)]).contains(where: isStale): ""
       case .rerun: "; it will be run again"
       case .gaveUp: " once too often: failed"
       case .left: "; it is not run again, as its hook says RerunInterrupted=no"

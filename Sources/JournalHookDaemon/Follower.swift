@@ -145,18 +145,20 @@ package actor Follower {
     sources.append(try loop.watch(signal: SIGHUP) { [unowned self] in reloadHooks(isAsked: true) })
     if ServiceNotifier.watchdogInterval() != nil { try loop.sendWatchdogNotifications() }
 
-    if options.selection.isLocal {
-      planner.loopGuard = LoopGuard(ledger: ledger, hooks: hooks) { [reporter] in
-        reporter.say($0, .circle, priority: .error)
-      }
-    }
     hookWatcher = FolderWatcher(loop: loop) { [unowned self] in reloadHooks(isAsked: false) }
     loadHooks()
     resolveAliasesNow()
-    let failures = try recoverFromCrash(ledger, owner: Follower.owner, hooks: hooks, reporter)
+    let failures = try recoverFromCrash(
+      ledger, owner: Follower.owner, hooks: hooks, reporter, isStale: executor.isOfEarlierBoot)
     try executor.answer(failures: failures)
     try place()
     planner.limiter = RateLimiter(windows: try ledger.rateLimits())
+    if options.selection.isLocal {
+      let files = UnitFiles(of: options.selection.manager)
+      planner.loopGuard = LoopGuard(
+        ledger: ledger, hooks: hooks, units: readers.all.flatMap { $0.tracker.units.keys }, hasUnitFile: files.contain
+      ) { [reporter] in reporter.say($0, .circle, priority: .error) }
+    }
 
     executor.onProgress = { [unowned self] in progress() }
     executor.onDue = { [unowned self] in look() }

@@ -36,7 +36,8 @@ extension Follower {
   private func takeUpFromOthers() {
     var isMore = true
     do {
-      let failures = try recoverFromDeadReplays(ledger, owner: Follower.owner, hooks: hooks, reporter)
+      let failures = try recoverFromDeadReplays(
+        ledger, owner: Follower.owner, hooks: hooks, reporter, isStale: executor.isOfEarlierBoot)
       try executor.answer(failures: failures)
       isMore = try ledger.hasWantedRunsOfOthers()
       try executor.takeUpWaiting()

@@ -181,6 +181,25 @@ package final class HookStore {
     return opened
   }
 
+  /// Why no hook of a name can be run; nil if one can.
+  func absence(of name: String) -> String? {
+    if byName[name] != nil { return nil }
+    guard let entry = entries.first(where: { $0.name == name }) else {
+      let paths = directories.map { "\($0)/\(name)" }
+      let program = paths.first { path in unsafe access(path, F_OK) == 0 }
+      if let program, !HookFileNames.isIgnored(name) {
+        return "\(program) is a program without a definition, not a hook"
+      }
+      return "there is no hook '\(name)'" + suggestion(for: name, among: hooks.map(\.name))
+    }
+    let reason = entry.diagnostics.first { $0.severity == .error }.map { ": \($0)" } ?? ""
+    switch entry.status {
+    case .masked: return "hook \(name) is masked (\(entry.path))"
+    case .refused: return "hook \(name) is refused\(reason)"
+    default: return "hook \(name) is broken\(reason)"
+    }
+  }
+
   private func open(_ name: String) throws(HookError) -> OpenedHook {
     // A program may just have been replaced, and inotify not have told yet: then its definition is read anew, too.
     for isSecondTry in [false, true] {

@@ -53,6 +53,8 @@ extension Ledger {
     case final
     /// It stands, and a hook answers it (`OnHookFailure=`).
     case mended(by: PlannedRun)
+    /// It stands, and for this reason no hook answers it although `OnHookFailure=` names one.
+    case unanswered(String)
     /// The run is tried again so many microseconds later, at this time.
     case retry(after: UInt64, due: DueTime)
     /// It is to be run again at the next start.
@@ -81,7 +83,7 @@ extension Ledger {
     var isOpen = false
     var state = outcome.state
     switch consequence {
-    case .final, .mended: break
+    case .final, .mended, .unanswered: break
     case .rerun: isOpen = true
     case .retry(_, let time):
       (due, isOpen, state) = (time, true, .pending)
@@ -112,6 +114,19 @@ extension Ledger {
     _ = try database.transaction { () throws(SQLiteError) in
       try insertAnswer(planned, to: run, owner: owner, now: now)
     }
+  }
+
+  /// The hooks of a run and of those whose failure it answers, one after the other, the oldest first.
+  func failureChain(of run: Int64) throws(SQLiteError) -> [String] {
+    try database.query(
+      """
+      WITH RECURSIVE chain(id, hook, cause, depth) AS (
+        SELECT id, hook, iif(mends, cause, NULL), 0 FROM runs WHERE id = ?
+        UNION ALL SELECT runs.id, runs.hook, iif(runs.mends, runs.cause, NULL), depth + 1
+          FROM chain JOIN runs ON runs.id = chain.cause)
+      SELECT hook FROM chain ORDER BY depth DESC
+      """, .integer(run)
+    ).compactMap { $0.first?.text }
   }
 
   private func insertAnswer(

@@ -5,7 +5,9 @@ internal import Systemd
 ///
 /// An event follows from a run if it happens while the run is under way, or shortly after, to a unit that the run's hook is
 /// known to act on (`HookEffects`). A run keeps its cause in the ledger, so that a restart forgets no chain. When the same hook
-/// comes back for the same unit too often, in one chain of causes or in all of them together, that is a circle.
+/// comes back for the same unit too often, in one chain of causes or in all of them together, that is a circle. What a hook does
+/// otherwise (`systemd-run`) shows by units that come to be while it runs, or shortly after: when their events run the same hook
+/// again too often, one from the other, that is a cycle, too.
 final class LoopGuard {
   /// So often a run may lead to the same hook's next run for the same unit, in so many microseconds.
   static let limit = 10
@@ -34,12 +36,26 @@ final class LoopGuard {
   /// What the last event followed from that was looked at.
   private var lastCause: (event: String, run: Int64?)?
 
-  /// - Parameter report: told once for each circle.
-  init(ledger: Ledger, hooks: HookStore, report: @escaping (String) -> Void) {
+  private var newUnits: NewUnits
+  private let hasUnitFile: (String) -> Bool
+
+  /// - Parameters:
+  ///   - units: those that have been there.
+  ///   - hasUnitFile: whether a unit is made by a file, so that it was there before it was heard of.
+  ///   - report: told once for each circle.
+  init(
+    ledger: Ledger, hooks: HookStore, units: some Sequence<LifecycleTracker.Key>,
+    hasUnitFile: @escaping (String) -> Bool, report: @escaping (String) -> Void
+  ) {
     self.ledger = ledger
     self.hooks = hooks
+    newUnits = NewUnits(known: units)
+    self.hasUnitFile = hasUnitFile
     self.report = report
   }
+
+  /// Takes note of an event, before runs that it leads to are judged.
+  func note(_ event: LifecycleEvent) { newUnits.note(event) }
 
   /// Looks at a run that an event leads to.
   func judge(_ event: LifecycleEvent, by hook: String) -> Verdict {
@@ -49,7 +65,8 @@ final class LoopGuard {
       suspended[place] = nil
     }
     // systemd's own Restart= is nobody's effect.
-    guard event.autoRestart != true, let cause = try? cause(of: event) else { return .pass(cause: nil) }
+    guard event.autoRestart != true else { return .pass(cause: nil) }
+    guard let cause = try? cause(of: event) else { return judgeNewUnit(event, by: hook) }
     let since = event.realtime - min(event.realtime, LoopGuard.interval)
     guard let chain = try? ledger.causes(of: cause, since: since) else { return .pass(cause: cause) }
     let before = chain.count { $0.hook == hook && $0.unit == event.unit }
@@ -73,6 +90,31 @@ final class LoopGuard {
       "Hooks drive each other in a circle, \(LoopGuard.limit) times in 5 minutes: \(names) (units "
         + "\(circle.map(\.unit).joined(separator: ", "))). They are suspended until \(Timestamp(microseconds: until)). "
         + "Have one of them ignore what the other does (RestartJob=no, a condition), or remove one.")
+    return .suspended(reason: reason)
+  }
+
+  /// Looks at a run for a unit that may have come to be by the same hook.
+  private func judgeNewUnit(_ event: LifecycleEvent, by hook: String) -> Verdict {
+    guard let birth = newUnits.birth(of: event),
+      let runs = try? ledger.runsUnderWay(of: hook, at: birth, aftermath: LoopGuard.aftermath),
+      let cause = runs.map(\.id).max(), RateLimiter.group(of: event.unit) != event.unit || !hasUnitFile(event.unit)
+    else { return .pass(cause: nil) }
+    // A place of no unit stands for all that come to be while the hook runs.
+    let place = Place(hook: hook, machine: event.machine, unit: "")
+    if let (until, reason) = suspended[place], event.realtime < until { return .suspended(reason: reason) }
+    let since = event.realtime - min(event.realtime, LoopGuard.interval)
+    let chain = ((try? ledger.causes(of: cause, since: since)) ?? []).filter { $0.hook == hook }
+    guard chain.count >= LoopGuard.limit else { return .pass(cause: cause) }
+    let until = event.realtime &+ LoopGuard.interval
+    let reason =
+      "the hook drives itself in a cycle by units that come to be while it runs; suspended until "
+      + "\(Timestamp(microseconds: until))"
+    suspended[place] = (until, reason)
+    let units = (chain.prefix(LoopGuard.limit).reversed().map(\.unit) + [event.unit]).joined(separator: " → ")
+    report(
+      "Hook \(hook) drives itself in a cycle, \(LoopGuard.limit) times in 5 minutes: \(hook) → \(hook), each time for a unit "
+        + "that came to be while it ran for the one before: \(units). Until \(Timestamp(microseconds: until)) it is suspended "
+        + "for units that come to be while it runs. Have its Unit= leave out what it starts.")
     return .suspended(reason: reason)
   }
 

@@ -104,7 +104,7 @@ package actor Replayer {
     sources.append(try loop.watch(signal: SIGTERM) { [unowned self] in drain() })
     sources.append(try loop.watch(signal: SIGINT) { [unowned self] in drain() })
     ledger.database.onCorruption = { [unowned self] in noteDamage($0) }
-    let failures = try recoverFromCrash(ledger, owner: owner, hooks: hooks, reporter)
+    let failures = try recoverFromCrash(ledger, owner: owner, hooks: hooks, reporter, isStale: executor.isOfEarlierBoot)
     try executor.answer(failures: failures)
     executor.hasTurnedBack = { [readers] in readers.hasTurnedBack(since: $0) }
     executor.isUpToDate = { [unowned self] in unread.isEmpty }
@@ -198,7 +198,8 @@ package actor Replayer {
         }
         return
       }
-      let failures = try recoverFromDeadReplays(ledger, owner: owner, hooks: hooks, reporter)
+      let failures = try recoverFromDeadReplays(
+        ledger, owner: owner, hooks: hooks, reporter, isStale: executor.isOfEarlierBoot)
       try executor.answer(failures: failures)
       let states = try ledger.states(of: others)
       others = []

@@ -109,7 +109,11 @@ package final class Reporter {
   }
 
   /// An attempt has an outcome, and something follows.
-  func ended(_ run: Run, _ outcome: RunMachine.Outcome, _ consequence: Ledger.Consequence = .final) {
+  ///
+  /// - Parameter isLeftBehind: the system goes down, and the run would be one of an earlier boot afterwards.
+  func ended(
+    _ run: Run, _ outcome: RunMachine.Outcome, _ consequence: Ledger.Consequence = .final, isLeftBehind: Bool = false
+  ) {
     let subject = "Hook \(run.hook)"
     let number = run.id == 0 ? "" : " (run \(run.id))"
     let suffix = "\(run.event.unit) \(run.event.kind.rawValue)\(number)"
@@ -123,9 +127,12 @@ package final class Reporter {
     let next =
       switch consequence {
       case .final: ""
+      case .rerun where isLeftBehind, .retry where isLeftBehind:
+        "; the system goes down, and it is not run again, as the hook does not say PreviousBoots=yes"
       case .rerun: "; it will be run again"
       case .retry(let delay, _): "; it is tried again in \(TimeSpan(microseconds: delay))"
       case .mended(let planned): "; hook \(planned.hook) answers"
+      case .unanswered(let reason): "; its failure is not answered: \(reason)"
       }
     let state = (name: "JOURNALHOOK_STATE", value: outcome.state.rawValue)
     switch outcome.state {

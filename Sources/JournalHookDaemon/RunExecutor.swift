@@ -109,9 +109,11 @@ package final class RunExecutor {
   private func isKnown(_ id: Int64) -> Bool { waiting[id] != nil || active[id] != nil || delayed[id] != nil }
 
   /// Whether a boot lies between the event and now, so that what the hook would do is about a system that is gone.
-  private func isOfEarlierBoot(_ run: Run) -> Bool {
+  func isOfEarlierBoot(_ run: Run) -> Bool {
     guard let boot, boot.isLater(than: run.event) else { return false }
-    return hooks.hook(named: run.hook)?.definition.previousBoots != true
+    // Who answers the failure of a hook for earlier boots is for them, too.
+    let chain = run.failed == nil ? [run.hook] : (try? ledger.failureChain(of: run.id)) ?? [run.hook]
+    return !chain.contains { hooks.hook(named: $0)?.definition.previousBoots == true }
   }
 
   func lane(of run: Run) -> RunQueue.Lane {
@@ -385,7 +387,7 @@ package final class RunExecutor {
         outcome, of: run, consequence, owner: owner, now: Clock.now().microseconds)
       if let mend { add([mend]) }
     }
-    reporter.ended(run, outcome, consequence)
+    reporter.ended(run, outcome, consequence, isLeftBehind: isShutdown && definition?.previousBoots == false)
     queue.finished(lane)
     if case .retry = consequence {
       hold(run)

@@ -26,6 +26,7 @@ final class RunPlanner {
   /// count them.
   func plan(_ events: [LifecycleEvent], of readers: EventReaders) -> [PlannedRun] {
     events.flatMap { event in
+      loopGuard?.note(event)
       let isOfEarlierBoot =
         readers.selection.isLocal ? boot.isLater(than: event) : event.boot != readers.newestBoot(of: event.machine)
       let names = hooks.aliases.names(of: event.unit)

@@ -68,9 +68,16 @@ extension RunExecutor {
     return (outcome, answer(to: run, definition))
   }
 
+  /// What follows a final failure: the run of the hook that `OnHookFailure=` names, or why there is none.
   private func answer(to run: Run, _ definition: HookDefinition) -> Ledger.Consequence {
-    // The failure of an answer is answered by nobody: two hooks could do so for ever.
-    guard let name = definition.onHookFailure, run.failed == nil else { return .final }
+    guard let name = definition.onHookFailure else { return .final }
+    if let reason = hooks.absence(of: name) { return .unanswered(reason) }
+    // The hooks whose failures have led to this one, the oldest first: none of them answers again, or it would never end.
+    let chain = (try? ledger.failureChain(of: run.id)) ?? [run.failed?.hook, run.hook].compactMap { $0 }
+    if chain.contains(name) {
+      return .unanswered(
+        "its OnHookFailure= closes the cycle \((chain + [name]).joined(separator: " → ")), which ends here")
+    }
     var mend = PlannedRun(event: run.event, hook: name, mode: run.mode)
     mend.cause = run.id
     mend.isParallel = hooks.hook(named: name)?.definition.parallel ?? false
@@ -80,10 +87,14 @@ extension RunExecutor {
   /// Has failures answered that were found after a crash.
   func answer(failures: [Int64]) throws {
     for run in try failures.flatMap({ try ledger.runs(where: "id = ?", [.integer($0)]) }) {
-      guard let definition = hooks.hook(named: run.hook)?.definition,
-        case .mended(let planned) = answer(to: run, definition)
-      else { continue }
-      try ledger.answer(run, by: planned, owner: owner, now: Clock.now().microseconds)
+      guard let definition = hooks.hook(named: run.hook)?.definition else { continue }
+      switch answer(to: run, definition) {
+      case .mended(let planned): try ledger.answer(run, by: planned, owner: owner, now: Clock.now().microseconds)
+      case .unanswered(let reason):
+        reporter.say(
+          "The failure of run \(run.id) of hook \(run.hook) is not answered: \(reason).", .runFailed, priority: .error)
+      default: continue
+      }
     }
   }
 

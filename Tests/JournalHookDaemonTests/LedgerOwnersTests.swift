@@ -43,7 +43,8 @@ import Testing
     var failed = RunMachine.Outcome(state: .failed, exit: .exited(1))
     failed.reason = "exit status 1"
     _ = try ledger.record(
-      failed, of: replayed[1], .retry(after: 10, due: 100), owner: "replay-1-1", now: 3)
+      failed, of: replayed[1], .retry(after: 10, due: DueTime(monotonic: 100, realtime: 100)), owner: "replay-1-1",
+      now: 3)
     try ledger.dropPending(owner: "replay-1-1")
     #expect(try runs() == ["a replay-1-1 succeeded", "b follow pending", "c follow pending"], "d was never follow's")
     #expect(try ledger.waitingRetries(owner: "follow").map(\.id) == [2])

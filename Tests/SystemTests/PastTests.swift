@@ -127,6 +127,10 @@ extension SystemTests {
         #expect(
           try states("latest") == turns.dropLast().map { "\($0) superseded" } + ["started succeeded"])
         #expect(try states("none") == turns.map { "\($0) skipped" })
+        let report = try box.sh(
+          #"journalctl -q -o cat _PID="$(cat "$1/pid")" | grep '^Hook 50-latest: 6 runs are superseded, for work@catch.service (6): '"#,
+          follow.folder)
+        #expect(report.lines.count == 1)
         // What happens live counts for all of them.
         try box.sh("systemctl stop work@catch")
         try follow.settle()

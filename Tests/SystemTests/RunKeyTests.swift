@@ -117,6 +117,32 @@ extension SystemTests {
             == [
               "succeeded", "succeeded", "succeeded", "rate-limited", "rate-limited", "rate-limited", "succeeded",
             ])
+        // Those that were dropped are reported at the end of the interval.
+        try box.wait(
+          until: #"""
+            journalctl -q -o cat _PID="$(cat "$1/pid")" | grep -q '^Hook 50-limited: 3 runs are rate-limited, for '\
+            'fence-me@4.service, fence-me@5.service, fence-me@6.service: there were more events than RateLimitBurst='
+            """#, follow.folder)
+      }
+    }
+
+    @Test func `a rate limit holds across a restart and kill -9`() throws {
+      try Follow.use { follow in
+        let box = follow.box
+        try follow.recorder(
+          "50-page", match: match("page", "started"), hook: "RateLimitIntervalSec=10min\nRateLimitBurst=1")
+        try follow.start()
+        for step in 0..<3 {
+          if step == 1 { try follow.stop() }
+          if step == 2 { try follow.kill() }
+          if step > 0 { try follow.start() }
+          try follow.wait(until: "(SELECT count(*) FROM cursors) > 0")
+          try box.sh("systemctl restart work@page")
+          try follow.wait(until: "(SELECT count(*) FROM runs WHERE hook = '50-page') = \(step + 1)")
+        }
+        try follow.wait(until: "(SELECT count(*) FROM runs WHERE state IN ('pending', 'running') AND due IS NULL) = 0")
+        #expect(try follow.logged() == ["50-page work@page.service started"])
+        #expect(try follow.runs().map(\.state) == ["succeeded", "rate-limited", "pending"])
       }
     }
 
@@ -162,6 +188,51 @@ extension SystemTests {
         try follow.settle()
         #expect(try follow.logged() == ["broken", "broken", "alarm 50-broken work@fail.service"])
         #expect(try follow.runs().map { "\($0.hook) \($0.state)" } == ["50-broken failed", "90-alarm failed"])
+      }
+    }
+
+    @Test func `a failure that cannot be answered is reported with the reason, and an answer's failure is answered`()
+      throws
+    {
+      try Follow.use { follow in
+        let box = follow.box
+        let answers: [(answer: String, reason: String)] = [
+          ("nosuchhook", "there is no hook 'nosuchhook'"), ("80-masked", "hook 80-masked is masked"),
+          ("81-broken", "hook 81-broken is broken: .*81-broken.hook:1: "),
+          ("82-refused", "hook 82-refused is refused: .*82-refused"),
+          ("83-program", "/hooks/83-program is a program without a definition, not a hook"),
+          ("56-self", "its OnHookFailure= closes the cycle 56-self → 56-self, which ends here"),
+        ]
+        for (index, (answer, _)) in answers.enumerated() {
+          try follow.hook(
+            answer == "56-self" ? answer : "5\(index)-fails", match: match("answer"), hook: "OnHookFailure=\(answer)",
+            body: "exit 1")
+        }
+        // One answers the other, in a cycle of three.
+        for (name, next) in [("60-a", "70-b"), ("70-b", "71-c"), ("71-c", "60-a")] {
+          try follow.hook(
+            name, match: name == "60-a" ? match("answer") : "Unit=none.service\nEvent=started",
+            hook: "OnHookFailure=\(next)", body: "echo \(name) \"$JOURNALHOOK_FAILED_HOOK\" >>\(follow.log); exit 1")
+        }
+        try follow.file("81-broken.hook", "[Match]\n")
+        try follow.hook("82-refused", match: match("none"), body: ":")
+        try box.put("#!/bin/sh\n", "\(follow.hooks)/83-program", mode: "0755")
+        try box.sh(#"ln -s /dev/null "$1/80-masked.hook"; chmod 0777 "$1/82-refused""#, follow.hooks)
+        try follow.start()
+        try box.sh("systemctl start work@answer; systemctl stop work@answer")
+        try follow.settle()
+        let journal = try box.sh(
+          #"journalctl -q -o cat _PID="$(cat "$1/pid")" MESSAGE_ID=b32fbb01bd234572a6ce49bba36eb84d"#, follow.folder
+        )
+        .lines
+        for (answer, reason) in answers {
+          let pattern = try Regex("status 1; its failure is not answered: .*\(reason)")
+          #expect(journal.filter { $0.contains(pattern) }.count == 1, "\(answer): \(journal)")
+        }
+        #expect(try follow.logged() == ["60-a ", "70-b 60-a", "71-c 70-b"])
+        #expect(journal.contains { $0.hasPrefix("Hook 70-b failed, status 1; hook 71-c answers: ") })
+        #expect(journal.contains { $0.contains("its OnHookFailure= closes the cycle 60-a → 70-b → 71-c → 60-a") })
+        #expect(!journal.contains { $0.contains("no longer there") })
       }
     }
 
@@ -255,6 +326,33 @@ extension SystemTests {
         try follow.wait(until: "(SELECT count(DISTINCT unit) FROM runs WHERE state = 'skipped') = 2")
         try follow.settle()
         #expect(try follow.logged().count < 40)
+      }
+    }
+
+    @Test func `a hook that drives itself by new units is suspended and named`() throws {
+      try Follow.use { follow in
+        let box = follow.box
+        try follow.hook(
+          "50-any", match: "Unit=*.service\nEvent=failed",
+          body: "echo \"$JOURNALHOOK_UNIT\" >>\(follow.log); systemd-run --no-block -q /bin/false")
+        try box.unit("fails.service", "[Service]\nExecStart=/bin/false\n")
+        try box.sh("systemctl daemon-reload")
+        try follow.start()
+        try box.sh("systemctl start fails")
+        try follow.wait(until: "(SELECT count(*) FROM runs WHERE state = 'skipped') = 1")
+        try follow.settle()
+        let units = try follow.logged()
+        #expect(units.count == 10, "\(units)")
+        let reports = try box.sh(
+          #"journalctl -q -o cat -p err _PID="$(cat "$1/pid")" | grep 'Hook 50-any drives itself in a cycle, 10 times in 5 minutes'"#,
+          follow.folder)
+        #expect(reports.lines.count == 1)
+        #expect(reports.text.contains(units.joined(separator: " → ")))
+        // What fails by itself is answered still, and what comes of it is not.
+        try box.sh(#": >"$1"; systemctl start fails"#, follow.log)
+        try follow.wait(until: "(SELECT count(*) FROM runs WHERE state = 'skipped') = 2")
+        try follow.settle()
+        #expect(try follow.logged() == ["fails.service"])
       }
     }
 
