@@ -61,9 +61,9 @@ enum RunEnvironment {
     if bytes.count > Pipe.defaultCapacity { try pipe.reserve(bytes.count) }
     // A user with very many pipes is given smaller ones (pipe(7), pipe-user-pages-soft): an error, not a wait for ever.
     _ = fcntl(pipe.writing.rawValue, F_SETFL, O_NONBLOCK)
-    guard unsafe write(pipe.writing.rawValue, bytes, bytes.count) == bytes.count else {
-      throw SystemError("hand over the event", code: errno)
-    }
+    var count = 0
+    repeat { count = unsafe write(pipe.writing.rawValue, bytes, bytes.count) } while count < 0 && errno == EINTR
+    guard count == bytes.count else { throw SystemError("hand over the event", code: errno) }
     return try pipe.reading.duplicate()
   }
 
