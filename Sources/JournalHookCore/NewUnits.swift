@@ -1,3 +1,5 @@
+internal import Systemd
+
 /// When units were first heard of: of those that nobody had heard of before.
 ///
 /// A unit that comes to be while a hook runs may be the hook's work, whatever way it came: by systemd-run(1), say.
@@ -32,6 +34,14 @@ package struct NewUnits: Sendable {
 
   /// When the unit of an event was first heard of, in microseconds since 1970; nil if it has been there.
   package func birth(of event: LifecycleEvent) -> UInt64? { births[NewUnits.key(of: event)] }
+
+  /// Whether units of this kind come with people and connections, one soon after the other: sessions, the services of users, and
+  /// those of sockets with Accept=yes, whose instances begin with a number (`sshd@3-192.0.2.1:22-….service`).
+  package static func comeFromOutside(_ unit: String) -> Bool {
+    if unit.hasPrefix("session-") || unit.hasPrefix("user@") || unit.hasPrefix("user-runtime-dir@") { return true }
+    guard let instance = UnitName(unit).instance, let end = instance.firstIndex(of: "-") else { return false }
+    return end > instance.startIndex && instance[..<end].utf8.allSatisfy { 0x30...0x39 ~= $0 }
+  }
 
   private static func key(of event: LifecycleEvent) -> Key {
     Key(machine: event.machine, manager: event.manager, unit: event.unit)

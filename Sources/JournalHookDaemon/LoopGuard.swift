@@ -14,6 +14,8 @@ final class LoopGuard {
   static let interval: UInt64 = 300_000_000
   /// How long after a run what it has begun (`--no-block`) may still show, in microseconds.
   private static let aftermath: UInt64 = 2_000_000
+  /// How long after a run a unit that it has made is first heard of, in microseconds.
+  private static let birthTime: UInt64 = 500_000
 
   private struct Place: Hashable {
     var hook: String
@@ -96,8 +98,9 @@ final class LoopGuard {
   /// Looks at a run for a unit that may have come to be by the same hook.
   private func judgeNewUnit(_ event: LifecycleEvent, by hook: String) -> Verdict {
     guard let birth = newUnits.birth(of: event),
-      let runs = try? ledger.runsUnderWay(of: hook, at: birth, aftermath: LoopGuard.aftermath),
-      let cause = runs.map(\.id).max(), RateLimiter.group(of: event.unit) != event.unit || !hasUnitFile(event.unit)
+      let runs = try? ledger.runsUnderWay(of: hook, at: birth, aftermath: LoopGuard.birthTime),
+      let cause = runs.map(\.id).max(), !NewUnits.comeFromOutside(event.unit),
+      RateLimiter.group(of: event.unit) != event.unit || !hasUnitFile(event.unit)
     else { return .pass(cause: nil) }
     // A place of no unit stands for all that come to be while the hook runs.
     let place = Place(hook: hook, machine: event.machine, unit: "")
