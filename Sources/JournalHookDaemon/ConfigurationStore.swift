@@ -15,6 +15,8 @@ package final class ConfigurationStore {
   /// Folders elsewhere that files were found in through links.
   private(set) var linkedFolders: Set<String> = []
   private var isLoaded = false
+  /// What could not be read now, though it may be a moment later.
+  private var failure: TrustError?
 
   /// The system's configuration files.
   package static let systemPaths = [
@@ -28,8 +30,12 @@ package final class ConfigurationStore {
 
   /// Reads the files anew. With an error in one of them everything stays as it was; the first time, what could be read
   /// counts, and the defaults.
-  package func load() {
+  ///
+  /// - Throws: the first failure that is temporary. Nothing has changed, then.
+  package func load() throws(TrustError) {
     var parser = ConfigurationParser()
+    let before = diagnostics
+    failure = nil
     diagnostics = []
     linkedFolders = []
     if let path = paths.first(where: { unsafe access($0, F_OK) == 0 || errno != ENOENT }) {
@@ -41,6 +47,10 @@ package final class ConfigurationStore {
       }
     }
     readDropIns(&parser)
+    if let failure {
+      diagnostics = before
+      throw failure
+    }
     diagnostics += parser.diagnostics
     let hasErrors = diagnostics.contains { $0.severity == .error }
     if !hasErrors || !isLoaded { configuration = parser.configuration }
@@ -71,7 +81,7 @@ package final class ConfigurationStore {
   private func read(
     _ name: String, in directory: borrowing TrustedDirectory, _ folder: String, _ parser: inout ConfigurationParser
   ) throws(TrustError) {
-    if directory.isMask(name) { return }
+    if try directory.isMask(name) { return }
     let file = try directory.openFile(name)
     let real = ConfigurationStore.split(file.path).folder
     if real != folder { linkedFolders.insert(real) }
@@ -79,6 +89,7 @@ package final class ConfigurationStore {
   }
 
   private func refuse(_ path: String, _ error: TrustError) {
+    if error.isTemporary { failure = failure ?? error }
     // What is not there, or gone since it was listed, is nobody's mistake.
     if error.problem == .notFound, error.path == path { return }
     diagnostics.append(Diagnostic(file: path, line: 1, severity: .error, message: "refused: \(error)"))

@@ -1,9 +1,9 @@
 internal import CSystemd
 internal import Glibc
-internal import Systemd
+package import Systemd
 
 /// Says when folders have changed: what is in them, or whether they exist.
-final class FolderWatcher {
+package final class FolderWatcher {
   private let loop: EventLoop
   private let changed: () -> Void
   private var inotify: OwnedDescriptor?
@@ -12,12 +12,21 @@ final class FolderWatcher {
   /// By watch: the names that count in a folder; nil where every name does.
   private var watches: [CInt: Set<String>?] = [:]
 
+  /// Files that are being written in place: what is in them is neither what was nor what will be.
+  private var unfinished: Set<UnfinishedFile> = []
+  private struct UnfinishedFile: Hashable {
+    var watch: CInt
+    var name: String
+  }
+  /// Whether the kernel does not tell of changes, so that it is looked every second.
+  private var isPolling = false
+
   /// Changes that come together are answered together, and within a second.
   private static let delay: UInt64 = 100_000
   /// How often to look where the kernel cannot tell: it has no inotify instance left to give.
   private static let pollInterval: UInt64 = 1_000_000
 
-  init(loop: EventLoop, changed: @escaping () -> Void) {
+  package init(loop: EventLoop, changed: @escaping () -> Void) {
     self.loop = loop
     self.changed = changed
   }
@@ -28,7 +37,7 @@ final class FolderWatcher {
   ///
   /// - Parameter files: single files besides, whatever else is in their folders.
   /// - Returns: an error if they can only be looked at regularly.
-  func watch(contentsOf directories: [String], linked: Set<String>, files: [String] = []) -> SystemError? {
+  package func watch(contentsOf directories: [String], linked: Set<String>, files: [String] = []) -> SystemError? {
     let error = begin { (inotify: borrowing OwnedDescriptor) throws(SystemError) in
       for directory in directories {
         try addWay(to: directory, to: inotify)
@@ -40,7 +49,8 @@ final class FolderWatcher {
       for folder in linked { try addFolder(folder, to: inotify) }
       for file in files { try addWay(to: file, isFile: true, to: inotify) }
     }
-    if error != nil { poll() }
+    isPolling = error != nil
+    if isPolling { poll() }
     return error
   }
 
@@ -55,6 +65,7 @@ final class FolderWatcher {
     source = nil
     inotify = nil
     watches = [:]
+    unfinished = []
     do throws(SystemError) {
       let flags = CInt(IN_CLOEXEC) | CInt(IN_NONBLOCK)
       let descriptor = OwnedDescriptor(try SystemError.checkErrno(inotify_init1(flags), "watch folders"))
@@ -127,15 +138,29 @@ final class FolderWatcher {
           return rest[at..<at + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) }
         }
         let watch = CInt(bitPattern: word(0))
+        let isWrite = word(1) & UInt32(IN_MODIFY) != 0
         let length = Int(word(3))
         let name = String(decoding: rest.dropFirst(16).prefix(length).prefix { $0 != 0 }, as: UTF8.self)
         rest = rest.dropFirst(16 + length)
         // Of the folders above a directory only the next part of its path counts: /run is busy.
         if let awaited = watches[watch], let awaited, !name.isEmpty, !awaited.contains(name) { continue }
         isRelevant = true
+        let file = UnfinishedFile(watch: watch, name: name)
+        if isWrite { unfinished.insert(file) } else { unfinished.remove(file) }
       }
     }
     if isRelevant { schedule() }
+  }
+
+  /// Whether something has changed until now that `changed` was not called for yet. Whoever asks answers it.
+  ///
+  /// Where the kernel does not tell, everything may have. A file that is being overwritten counts once it is closed.
+  package func takeChange() -> Bool {
+    if isPolling { return true }
+    read()
+    guard timer != nil, unfinished.isEmpty else { return false }
+    timer = nil
+    return true
   }
 
   private func schedule() {

@@ -52,6 +52,13 @@ package actor Follower {
   var isPollingHooks = false
   var hookTimer: EventSource?
   var dropTimer: EventSource?
+  /// Whether the hooks were read completely once, and all that follows from them has begun.
+  var areHooksRead = false
+  var hasBegun = false
+  /// Why the hooks cannot be read as they are now, and since when, by the loop's clock.
+  var unreadable: (error: TrustError, since: UInt64)?
+  /// What was read from the journal and not matched to the hooks yet.
+  var unmatched: [Ledger.Step] = []
   /// The reader that was read last: whose entry it is that cannot be read.
   var failingReader: EventReader?
   var needsRelease = false
@@ -94,6 +101,9 @@ package actor Follower {
   /// How long the runs under way have to end at SIGTERM, in microseconds.
   static let drainTime: UInt64 = 120_000_000
   static let retryInterval: UInt64 = 1_000_000
+  /// How long events wait for hooks that have changed and cannot be read, in microseconds; then they are matched to the hooks as
+  /// they were before. At the start, where there were none, they wait for ever.
+  static let unreadableTime: UInt64 = 10_000_000
   /// How soon it is looked again whether answers of the manager can be compared, in microseconds.
   static let reconciliationInterval: UInt64 = 20_000
 
@@ -111,7 +121,6 @@ package actor Follower {
     lock = try LedgerLock(stateDirectory: options.stateDirectory)
     ledger = try Ledger.openForFollowing(stateDirectory: options.stateDirectory)
     let configuration = ConfigurationStore(paths: options.configurationPaths)
-    configuration.load()
     self.configuration = configuration
     retention = Retention(ledger: ledger, loop: loop) { configuration.configuration.historyKeep }
     hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
@@ -142,16 +151,27 @@ package actor Follower {
     raiseDescriptorLimit()
     sources.append(try loop.watch(signal: SIGTERM) { [unowned self] in drain() })
     sources.append(try loop.watch(signal: SIGINT) { [unowned self] in drain() })
-    sources.append(try loop.watch(signal: SIGHUP) { [unowned self] in reloadHooks(isAsked: true) })
+    sources.append(try loop.watch(signal: SIGHUP) { [unowned self] in hooksChanged(isAsked: true) })
     if ServiceNotifier.watchdogInterval() != nil { try loop.sendWatchdogNotifications() }
 
-    hookWatcher = FolderWatcher(loop: loop) { [unowned self] in reloadHooks(isAsked: false) }
+    try place()
+    hookWatcher = FolderWatcher(loop: loop) { [unowned self] in hooksChanged() }
+    hooks.onUnaskedLoad = { [unowned self] in
+      // What a run has come across is to be told, and watched, like what a change has brought.
+      hookTimer = try? self.loop.schedule { [unowned self] in hooksChanged() }
+    }
     loadHooks()
+    guard areHooksRead else { return ServiceNotifier.ready(status: status) }
+    try begin()
+  }
+
+  /// The second part of the start, once the hooks were read completely: before that nothing may be read from the journal.
+  func begin() throws {
+    hasBegun = true
     resolveAliasesNow()
     let failures = try recoverFromCrash(
       ledger, owner: Follower.owner, hooks: hooks, reporter, isStale: executor.isOfEarlierBoot)
     try executor.answer(failures: failures)
-    try place()
     planner.limiter = RateLimiter(windows: try ledger.rateLimits())
     if options.selection.isLocal {
       let files = UnitFiles(of: options.selection.manager)

@@ -6,7 +6,11 @@ extension Follower {
   /// Reads what there is, and writes down what it leads to.
   func look() {
     // Whoever resumes is whoever gets to the journal's end.
-    guard !isDraining, uncommitted.isEmpty, reopenTimer == nil else { return watch?.pause() ?? () }
+    guard hasBegun, !isDraining, uncommitted.isEmpty, reopenTimer == nil else { return watch?.pause() ?? () }
+    guard unmatched.isEmpty, canMatch else {
+      isAtEnd = false
+      return watch?.pause() ?? ()
+    }
     do {
       // Files are let go of only when all that they hold was read: deleted ones can be read as long as they are open.
       var isChanged = true
@@ -74,15 +78,34 @@ extension Follower {
 
   /// Decides what comes of a batch, and writes it down; false when that has to wait.
   func take(_ batch: EventReader.Batch, from reader: EventReader) -> Bool {
-    var step = Ledger.Step(planned: planner.plan(batch.events, of: readers), events: batch.events)
+    var step = Ledger.Step(planned: [], events: batch.events)
     step.cursor = batch.cursor
     step.reader = reader.name
     step.changes = batch.changes
     step.tracker = reader.tracker
-    step.rateLimits = planner.limiter.takeChanges()
     step.isCatchingUp = isCatchingUp
     step.again = options.again && isCatchingUp
-    uncommitted.append(step)
+    unmatched.append(step)
+    return match()
+  }
+
+  /// Decides which runs the events that were read lead to, and writes them down; false when that has to wait.
+  ///
+  /// An event counts for the hooks that were on disk when it happened: what inotify has told until now is read before.
+  func match() -> Bool {
+    if unmatched.contains(where: { !$0.events.isEmpty }), hookWatcher?.takeChange() == true {
+      reloadHooks(isAsked: false)
+    }
+    guard canMatch else {
+      isAtEnd = false
+      return false
+    }
+    for var step in unmatched {
+      step.planned = planner.plan(step.events, of: readers)
+      step.rateLimits = planner.limiter.takeChanges()
+      uncommitted.append(step)
+    }
+    unmatched = []
     return commit()
   }
 

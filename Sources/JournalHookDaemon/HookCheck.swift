@@ -21,7 +21,7 @@ package struct HookCheck {
     }
     if status.st_mode & S_IFMT == S_IFDIR {
       let store = HookStore(directories: [path] + otherDirectories.filter { $0 != path })
-      store.load()
+      try store.load()
       let own = store.entries.filter { $0.path.hasPrefix(path + "/") }
       diagnostics =
         store.directoryProblems.filter { $0.file == path || $0.file.hasPrefix(path + "/") } + own.flatMap(\.diagnostics)
@@ -39,7 +39,7 @@ package struct HookCheck {
       return
     }
     let store = HookStore(directories: [folder] + otherDirectories.filter { $0 != folder })
-    store.load()
+    try store.load()
     diagnostics = store.directoryProblems.filter { $0.file == folder }
     guard let entry = store.entries.first(where: { $0.path == path }) else {
       if diagnostics.isEmpty {

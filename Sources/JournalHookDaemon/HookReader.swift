@@ -13,8 +13,8 @@ struct HookReader {
   private(set) var directoryProblems: [Diagnostic] = []
   private(set) var linkedFolders: Set<String> = []
   private(set) var refusedPaths: Set<String> = []
-  /// Whether something could not be read for want of descriptors or memory: what was read before counts, then.
-  private(set) var isIncomplete = false
+  /// What could not be read now, though it may be a moment later: what was read before counts, then.
+  private(set) var failure: TrustError?
 
   /// A file name and the directory that it counts in.
   private struct Place {
@@ -112,7 +112,7 @@ struct HookReader {
     do {
       if let refusal = refusedDropIns[HookFileNames.dropInFolder(ofHook: name)] { throw refusal }
       let directory = try TrustedDirectory.open(place.folder)
-      if directory.isMask(place.name) {
+      if try directory.isMask(place.name) {
         entry.status = .masked
         entries.append(entry)
         return
@@ -193,7 +193,7 @@ struct HookReader {
 
   private mutating func readDropIn(_ place: Place) throws(TrustError) -> HookDropIn? {
     let directory = try TrustedDirectory.open(place.folder)
-    if directory.isMask(place.name) { return nil }
+    if try directory.isMask(place.name) { return nil }
     let file = try directory.openFile(place.name)
     note(file.path, asFileIn: place.folder)
     return HookDropIn(
@@ -235,26 +235,39 @@ struct HookReader {
   }
 
   /// The text of a script; not of the programs that come along, whose arguments tell what they do.
-  private func script(of hook: LoadedHook) -> String? {
+  private mutating func script(of hook: LoadedHook) -> String? {
     let name = hook.programPath.split(separator: "/").last ?? ""
     if ["stop-dependent", "start-dependent", "notify"].contains(name) { return nil }
-    guard let file = try? TrustedFile.open(hook.programPath),
-      let text = try? file.contents(limit: HookReader.definitionLimit, isDefinition: false),
-      text.starts(with: "#!".utf8)
-    else { return nil }
-    return String(decoding: text, as: UTF8.self)
+    do throws(TrustError) {
+      let text = try TrustedFile.open(hook.programPath)
+        .contents(limit: HookReader.definitionLimit, isDefinition: false)
+      return text.starts(with: "#!".utf8) ? String(decoding: text, as: UTF8.self) : nil
+    } catch {
+      if error.isTemporary { note(error) }
+      return nil
+    }
   }
 
   /// Where the program of a command is.
-  private func find(_ command: ExecCommand, _ key: String, at place: HookError.Place) throws(HookError) -> String {
+  private mutating func find(
+    _ command: ExecCommand, _ key: String, at place: HookError.Place
+  ) throws(HookError) -> String {
     let program = command.program
     if program.hasPrefix("/") { return program }
     for folder in directories + RunEnvironment.searchPath.split(separator: ":").map(String.init) {
       let path = "\(folder)/\(program)"
-      guard unsafe access(path, F_OK) == 0 else { continue }
+      guard unsafe access(path, F_OK) == 0 else {
+        let error = TrustError(path: path, component: path, SystemError("access"))
+        if error.isTemporary { note(error) }
+        continue
+      }
       // As with hooks: who masks a program hides those behind it.
-      if directories.contains(folder), let directory = try? TrustedDirectory.open(folder), directory.isMask(program) {
-        break
+      if directories.contains(folder) {
+        do throws(TrustError) {
+          if try TrustedDirectory.open(folder).isMask(program) { break }
+        } catch {
+          if error.isTemporary { note(error) }
+        }
       }
       return path
     }
@@ -322,7 +335,7 @@ struct HookReader {
   }
 
   private mutating func note(_ error: TrustError) {
-    if error.isTemporary { isIncomplete = true } else { refusedPaths.insert(error.component) }
+    if error.isTemporary { failure = failure ?? error } else { refusedPaths.insert(error.component) }
   }
 
   private mutating func note(_ path: String, asFolderOf folder: String) {

@@ -151,20 +151,18 @@ package final class HookStore {
 
   /// Reads the directories anew.
   ///
-  /// - Returns: false if that was not possible for want of descriptors or memory. The hooks are what they were, then: no
-  ///   event must pass them by.
-  @discardableResult
-  package func load() -> Bool {
+  /// - Throws: the first failure that is temporary. The hooks are what they were, then, and no event may be matched before
+  ///   they were read completely once.
+  package func load() throws(TrustError) {
     var reader = HookReader(
       directories: directories, previous: byName, requiresHost: requiresHost, defaultTimeout: defaultTimeout)
     reader.read()
-    if reader.isIncomplete { return false }
+    if let failure = reader.failure { throw failure }
     entries = reader.entries
     directoryProblems = reader.directoryProblems
     linkedFolders = reader.linkedFolders
     refusedPaths = reader.refusedPaths
     byName = Dictionary(hooks.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-    return true
   }
 
   /// Opens a hook's program for a run: what was checked when the hook was loaded, or nothing.
@@ -210,8 +208,10 @@ package final class HookStore {
       } catch {
         if error.isTemporary || (isSecondTry && !error.isChange) { throw error }
       }
-      load()
-      onUnaskedLoad?()
+      defer { onUnaskedLoad?() }
+      do throws(TrustError) { try load() } catch {
+        throw HookError(description: "the hooks cannot be read: \(error)", isRefusal: false, isTemporary: true)
+      }
     }
     guard let entry = entries.first(where: { $0.name == name }) else {
       let problem = directoryProblems.first.map { "; \($0)" } ?? ""
@@ -235,8 +235,8 @@ extension TrustError {
   /// How a message about it begins.
   var verdict: String { isRefusal ? "refused" : "cannot be used" }
 
-  /// Whether there were no descriptors or no memory to look at it.
+  /// Whether it could only not be looked at now, as for want of descriptors or memory.
   var isTemporary: Bool {
-    if case .unreadable(let code) = problem { [EMFILE, ENFILE, ENOMEM].contains(code) } else { false }
+    if case .unreadable(let code) = problem { SystemError.isTemporary(code) } else { false }
   }
 }

@@ -77,9 +77,9 @@ package actor Replayer {
     if !options.again { try ledger.requireMemory(since: options.since) }
     let hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
     let configuration = ConfigurationStore(paths: options.configurationPaths)
-    configuration.load()
+    try Replayer.load { () throws(TrustError) in try configuration.load() }
     hooks.defaultTimeout = configuration.configuration.defaultTimeout
-    hooks.load()
+    try Replayer.load { () throws(TrustError) in try hooks.load() }
     for diagnostic in configuration.diagnostics + hooks.diagnostics {
       reporter.say("\(diagnostic)", .hookProblem, priority: diagnostic.severity == .error ? .error : .warning)
     }
@@ -96,6 +96,13 @@ package actor Replayer {
       owner: owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: Containment.establish(),
       jobs: options.jobs ?? configuration.configuration.jobs, boot: options.selection.isLocal ? boot : nil,
       manager: options.selection.manager)
+  }
+
+  /// Nothing is replayed for want of descriptors or memory: the runs of hooks that were not read would be missing.
+  private static func load(_ body: () throws(TrustError) -> Void) throws(HookError) {
+    do throws(TrustError) { try body() } catch {
+      throw HookError(description: "The hooks cannot be read now, so nothing is replayed: \(error)", isRefusal: false)
+    }
   }
 
   /// Begins; the loop ends with 1 if a run failed or not all was done.

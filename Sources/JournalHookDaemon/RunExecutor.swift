@@ -192,9 +192,8 @@ package final class RunExecutor {
       opened = try hooks.open(run)
     } catch {
       // Who saves a file may first empty or remove it: the run waits for what comes then.
-      if error.isTemporary || (!error.isTrustRefusal && secondChances.insert(run.id).inserted) {
-        return delay(run, lane)
-      }
+      if error.isTemporary { return postpone(run, lane, error) }
+      if !error.isTrustRefusal && secondChances.insert(run.id).inserted { return delay(run, lane) }
       secondChances.remove(run.id)
       return end(run, lane, .init(state: error.isRefusal ? .refused : .failed, reason: error.description), nil)
     }
@@ -280,7 +279,7 @@ package final class RunExecutor {
     switch error {
     case let error as SpawnError: error.isTemporary
     case let error as HookError: error.isTemporary
-    case let error as SystemError: [EMFILE, ENFILE, ENOMEM, EAGAIN, ENOSPC, EDQUOT, ETXTBSY].contains(error.code)
+    case let error as SystemError: error.isTemporary || [ENOSPC, EDQUOT, ETXTBSY].contains(error.code)
     default: false
     }
   }

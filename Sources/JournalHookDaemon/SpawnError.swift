@@ -26,7 +26,7 @@ package struct SpawnError: Error, Hashable, Sendable {
 
   /// Whether the same attempt may succeed a moment later.
   package var isTemporary: Bool {
-    [EAGAIN, ENOMEM, EMFILE, ENFILE, ETXTBSY, EINTR].contains(code)
+    SystemError.isTemporary(code) || code == ETXTBSY
   }
 
   package var remedy: String {

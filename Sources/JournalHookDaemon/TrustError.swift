@@ -57,6 +57,8 @@ package struct TrustError: Error, Hashable, Sendable {
     case .notExecutable: "chmod +x \(component)"
     case .carriageReturn: "sed -i 's/\\r$//' \(component)"
     case .unreadable(EACCES): "let the user that journalhook runs as read it"
+    case .unreadable(EMFILE): "raise LimitNOFILE= of journalhook.service, or ulimit -n"
+    case .unreadable(ENFILE): "raise fs.file-max by sysctl(8)"
     case .notAbsolute: "write the path from the root on"
     case .notFound, .unreadable, .notFolder, .notRegularFile, .tooManyLinks, .tooLarge: nil
     }

@@ -52,11 +52,14 @@ package struct TrustedDirectory: ~Copyable, Sendable {
   ///
   /// Others must not be able to switch it on and off: a drop-in that restricts a hook can be hidden, too. So it counts only
   /// under the rule for files, up to the device itself, which everybody may write to.
-  package func isMask(_ name: String) -> Bool {
+  ///
+  /// - Throws: only what is temporary.
+  package func isMask(_ name: String) throws(TrustError) -> Bool {
     do throws(TrustError) {
       let end = try follow(name)
       return end.status.st_mode & S_IFMT == S_IFREG && end.status.st_size == 0
     } catch {
+      if error.isTemporary { throw error }
       guard error.component == "/dev/null" else { return false }
       var found = stat()
       var null = stat()

@@ -127,7 +127,12 @@ package struct TrustedFile: ~Copyable, Sendable {
         throw TrustError(path: program, component: program, problem: .notExecutable)
       }
       // One that cannot be read is not a script: the kernel could not start it as one either.
-      if let readable = try? TrustedFile.open(program) { try readable.checkInterpreter(depth: depth - 1) }
+      let readable: TrustedFile
+      do throws(TrustError) { readable = try TrustedFile.open(program) } catch {
+        if error.isTemporary { throw error }
+        return
+      }
+      try readable.checkInterpreter(depth: depth - 1)
     } catch {
       throw TrustError(path: path, component: error.component, problem: error.problem)
     }

@@ -36,6 +36,16 @@ public struct SystemError: Error, Hashable, Sendable {
   }
 }
 
+extension SystemError {
+  /// Whether an `errno` tells of the system's state, not of the file or the call: the same call may succeed a moment later.
+  public static func isTemporary(_ code: Int32) -> Bool {
+    [EIO, ENOLCK, ESTALE, EINTR, ENOMEM, EMFILE, ENFILE, EAGAIN].contains(code)
+  }
+
+  /// Whether the same call may succeed a moment later.
+  public var isTemporary: Bool { SystemError.isTemporary(code) }
+}
+
 extension SystemError: CustomStringConvertible {
   /// The system's own words for the code.
   ///

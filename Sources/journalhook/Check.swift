@@ -30,9 +30,9 @@ struct Check: ParsableCommand {
     let places = path.map { place(of: $0, in: directories) }
     if path.isEmpty {
       let configuration = ConfigurationStore(paths: configurationPaths(of: managerOptions.manager))
-      configuration.load()
+      try configuration.load()
       let store = HookStore(directories: directories)
-      store.load()
+      try store.load()
       diagnostics = configuration.diagnostics + store.diagnostics
       hooks = store.hooks
       count = store.entries.count { $0.status != .masked }

@@ -59,7 +59,7 @@ struct Follow: ParsableCommand {
 
   private func rehearse(_ directories: [String], since: Timestamp?) throws {
     let hooks = HookStore(directories: directories, requiresHost: !source.selection.isLocal)
-    hooks.load()
+    try hooks.load()
     hooks.diagnostics.forEach { Console.warn("\($0)") }
     let rehearsal = try Rehearsal(
       hooks: hooks, selection: source.selection, stateDirectory: state.directory(of: source.manager), isReplay: false,

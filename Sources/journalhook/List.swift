@@ -19,7 +19,7 @@ struct List: ParsableCommand {
 
   func run() throws {
     let hooks = HookStore(directories: try hookOptions.directories(of: managerOptions.manager))
-    hooks.load()
+    try hooks.load()
     hooks.aliases = ManagerConnection.aliases(of: hooks, manager: managerOptions.manager)
     let stateDirectory = state.directory(of: managerOptions.manager)
     let ledger = try? Ledger(stateDirectory: stateDirectory, readOnly: true)

@@ -72,7 +72,7 @@ struct Replay: ParsableCommand {
 
   private func rehearse(_ directories: [String], since: Timestamp, until: UInt64) throws {
     let hooks = HookStore(directories: directories, requiresHost: !source.selection.isLocal)
-    hooks.load()
+    try hooks.load()
     hooks.diagnostics.forEach { Console.warn("\($0)") }
     let rehearsal = try Rehearsal(
       hooks: hooks, selection: source.selection, stateDirectory: state.directory(of: source.manager), isReplay: true,

@@ -3,8 +3,9 @@ import Testing
 
 /// Folders with the journals of several machines, as systemd-journal-remote keeps them.
 @Suite struct MachinesTests {
-  private final class Folder {
-    let path = shell("mktemp -d").output.filter { !$0.isNewline }
+  final class Folder {
+    let path: String
+    init(in base: String = "/tmp") { path = shell("mktemp -d -p '\(base)'").output.filter { !$0.isNewline } }
     deinit { _ = shell("rm -r '\(path)'") }
 
     /// Adds entries of a machine, whose id is the letter 32 times, to a sender's file.

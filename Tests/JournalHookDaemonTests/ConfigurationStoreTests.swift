@@ -27,43 +27,43 @@ import Testing
     try write("usr/j.conf.d/30-y.conf", "[Follow]\nDefaultTimeoutSec=30s\n")
     try write("etc/j.conf.d/30-y.conf", "[Follow]\nHistoryKeep=7\n")
     try write("etc/j.conf.d/40-z.txt", "[Follow]\nJobs=40\n")
-    store.load()
+    try store.load()
     #expect(store.diagnostics.isEmpty)
     #expect(store.configuration.jobs == 1)
     #expect(store.configuration.defaultTimeout == .seconds(20))
     #expect(store.configuration.historyKeep.runs == 7)
     // An empty one hides those behind it.
     try write("etc/j.conf", "")
-    store.load()
+    try store.load()
     #expect(store.configuration.jobs == 64)
   }
 
   @Test func anErrorLeavesAllAsItWas() throws {
     try write("etc/j.conf", "[Follow]\nJobs=x\nDefaultTimeoutSec=20s\n")
-    store.load()
+    try store.load()
     #expect(store.diagnostics.count == 1)
     // There was nothing before: what can be read counts.
     #expect(store.configuration.defaultTimeout == .seconds(20))
     try write("etc/j.conf", "[Follow]\nJobs=5\n")
-    store.load()
+    try store.load()
     #expect(store.diagnostics.isEmpty && store.configuration.jobs == 5)
     try write("etc/j.conf", "[Follow]\nJobs=6\nDefaultTimeoutSec=?\n")
-    store.load()
+    try store.load()
     #expect(store.diagnostics.map(\.line) == [3])
     #expect(store.configuration.jobs == 5)
     unlink("\(folder.path)/etc/j.conf")
-    store.load()
+    try store.load()
     #expect(store.diagnostics.isEmpty && store.configuration == Configuration())
   }
 
   @Test func whatOthersMayWriteIsRefused() throws {
     try write("etc/j.conf", "[Follow]\nJobs=5\n", mode: 0o666)
-    store.load()
+    try store.load()
     #expect(store.diagnostics.map(\.severity) == [.error])
     #expect(store.configuration.jobs == 64)
     chmod("\(folder.path)/etc/j.conf", 0o644)
     chmod("\(folder.path)/usr/j.conf.d", 0o777)
-    store.load()
+    try store.load()
     #expect(store.diagnostics.map(\.file) == ["\(folder.path)/usr/j.conf.d"])
     #expect(store.configuration.jobs == 64)
   }
