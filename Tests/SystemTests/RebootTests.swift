@@ -114,5 +114,30 @@ extension SystemTests {
         try box.sh("systemctl disable -q cut journalhook")
       }
     }
+
+    @Test func `a run that a crash and a reboot have cut off is not said to be run again when it is stale`() throws {
+      try Follow.use { follow in
+        let box = follow.box
+        for (name, keys) in [("50-stale", ""), ("60-again", "PreviousBoots=yes")] {
+          try follow.hook(
+            name, match: "Unit=work@crash.service\nEvent=started", hook: "Parallel=yes\n" + keys,
+            body: #"[ "$JOURNALHOOK_ATTEMPT" -gt 1 ] || exec sleep 300"#)
+        }
+        try follow.start()
+        try box.sh("systemctl start work@crash")
+        try follow.wait(until: "(SELECT count(*) FROM runs WHERE state = 'running') = 2")
+        try follow.kill()
+        try box.reboot()
+        try follow.start()
+        try follow.wait(until: "(SELECT count(*) FROM runs WHERE open) = 0")
+        #expect(
+          try follow.runs().map { "\($0.hook) \($0.state) \($0.attempt)" }
+            == ["50-stale stale 1", "60-again succeeded 2"])
+        let told = try box.sh(#"journalctl -q -o cat _PID="$(cat "$1/pid")" | grep -E 'cut off|stale'"#, follow.folder)
+        #expect(told.text.contains("of hook 50-stale was cut off by the end of journalhook.\n"))
+        #expect(told.text.contains("of hook 60-again was cut off by the end of journalhook; it will be run again.\n"))
+        #expect(told.text.contains("Hook 50-stale is not run, stale: "))
+      }
+    }
   }
 }
