@@ -12,13 +12,18 @@ struct BusAccount: Sendable {
   private let change: UnitChange
   /// Whether its processes were told to end before.
   private let wasStopped: Bool
+  /// No job was there that could have changed it.
+  let isByItself: Bool
   /// The job that has taken it down to bring it up again.
   var restartJob: UInt32?
 
   var invocation: String? { change.invocation }
 
   /// Nil for states on the way to another.
-  init?(_ change: UnitChange, manager: Manager, wasStopped: Bool = false, restartJob: UInt32? = nil) {
+  init?(
+    _ change: UnitChange, manager: Manager, wasStopped: Bool = false, isByItself: Bool = false,
+    restartJob: UInt32? = nil
+  ) {
     switch change.activeState {
     case "active", "reloading", "refreshing": isUp = true
     case "inactive", "failed": isUp = false
@@ -30,6 +35,7 @@ struct BusAccount: Sendable {
     self.change = change
     self.manager = manager
     self.wasStopped = wasStopped
+    self.isByItself = isByItself
     self.restartJob = restartJob
     unit = change.unit
     time = isUp ? change.activeEnter : change.inactiveEnter

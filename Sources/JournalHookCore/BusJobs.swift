@@ -30,6 +30,9 @@ struct BusJobs: Sendable {
     return true
   }
 
+  /// Whether a job of the unit was queued and is not gone.
+  func hasJob(_ unit: String) -> Bool { jobs[unit] != nil }
+
   /// Whether the unit did not end by itself, as far as it was last heard of.
   func isTerminated(_ unit: String) -> Bool { stopping[unit] ?? false }
 

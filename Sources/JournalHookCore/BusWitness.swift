@@ -67,8 +67,9 @@ package struct BusWitness: Sendable {
   ///   - realtime: the wall-clock time in microseconds since 1970.
   package mutating func note(_ change: UnitChange, of manager: Manager, now: UInt64, realtime: UInt64) {
     let wasStopped = jobs.isTerminated(change.unit)
+    let isByItself = change.job == 0 && !jobs.hasJob(change.unit)
     let account = BusAccount(
-      change, manager: manager, wasStopped: wasStopped, restartJob: jobs.restartJob(at: change))
+      change, manager: manager, wasStopped: wasStopped, isByItself: isByItself, restartJob: jobs.restartJob(at: change))
     // An invocation comes up once. That it was down before it did was said of the one before it, in the new one's name: the
     // manager tells where a unit is only after a moment.
     if account?.isUp ?? true {
@@ -119,7 +120,11 @@ package struct BusWitness: Sendable {
   ///
   /// A manager logs in the order in which things happen. So an entry about an invocation tells that no more is to be expected
   /// about the one before it, and an entry about an invocation's end that none will come about its start.
-  package mutating func unexplained(by tracker: LifecycleTracker, before entry: ManagerEntry) -> [ManagerEntry] {
+  ///
+  /// - Parameter saidAt: when the manager has sent the entry, in microseconds since boot, where that is known.
+  package mutating func unexplained(
+    by tracker: LifecycleTracker, before entry: ManagerEntry, saidAt: UInt64? = nil
+  ) -> [ManagerEntry] {
     guard !held.isEmpty, let invocation = entry.invocation, entry.boot == boot, entry.machine == machine else {
       return []
     }
@@ -137,6 +142,7 @@ package struct BusWitness: Sendable {
       || mine.contains { held[$0].word.isUp && held[$0].word.invocation == invocation }
     let isRefusal =
       entry.kind == .startLimitHit || entry.result == "start-limit-hit" || entry.kind == .startFailed && hasComeUp
+    let isBegin = (entry.kind == .starting || entry.kind == .started) && invocation != state?.invocation
     let own = mine.firstIndex { held[$0].word.invocation == invocation }
     for (place, index) in mine.enumerated() {
       let word = held[index].word
@@ -146,13 +152,14 @@ package struct BusWitness: Sendable {
         } else if let own {
           place < own
         } else {
-          // Whether it is older shows only by what is known.
-          word.invocation != nil && word.invocation == state?.invocation
+          // Whether it is older shows by what is known; or by when the manager said that the next has begun.
+          word.invocation != nil
+            && (word.invocation == state?.invocation || isBegin && word.time < saidAt ?? 0)
         }
       guard isPassed else { continue }
       held.remove(at: index)
       let entries = missing(word, in: tracker)
-      return entries.isEmpty ? unexplained(by: tracker, before: entry) : entries
+      return entries.isEmpty ? unexplained(by: tracker, before: entry, saidAt: saidAt) : entries
     }
     return []
   }
@@ -166,6 +173,19 @@ package struct BusWitness: Sendable {
         state.invocation == word.invocation, word.wasNeverUp
       else { return nil }
       return word.entry(.startFailed, machine: machine, boot: boot, hostname: hostname)
+    }
+  }
+
+  /// The units whose `stopped` waits for a stop job's message, and that have no job which could log one.
+  ///
+  /// The manager tells of a job before it begins with it (job_add_to_dbus_queue() in systemd's job.c).
+  package func endsWithoutJob(in tracker: LifecycleTracker) -> [LifecycleTracker.Key] {
+    held.map(\.word).filter { !$0.isUp && $0.isByItself }.compactMap { word in
+      let key = LifecycleTracker.Key(machine: machine, manager: word.manager, unit: word.unit)
+      guard let state = tracker.units[key], state.awaitsStopping, state.invocation == word.invocation else {
+        return nil
+      }
+      return key
     }
   }
 

@@ -44,7 +44,8 @@ package struct LifecycleEvent: Sendable, Equatable {
   package var kind: Kind
   /// `success`, or systemd's result (`exit-code`, `signal`, `timeout`, …), on events that have one.
   package var result: String?
-  /// On `stopped` and `started`: whether the two belong to one restart job. Absent on other events.
+  /// On `stopped` and `started`: whether the two belong to one restart job; on `restarted` as on its `started`. Absent on
+  /// other events.
   package var restartJob: Bool?
   /// On `started` and `restarted`: whether systemd's `Restart=` brought the unit back. Absent on other events.
   package var autoRestart: Bool?

@@ -33,6 +33,8 @@ package struct LifecycleTracker: Sendable {
   private var origin: EventOrigin?
   /// Units with a waiting event.
   private var waiting: Set<Key> = []
+  /// None of them has waited since before that: most entries need not look at each.
+  private var firstWait: UInt64 = .max
   /// Units whose state has changed since `takeChanges`, once for each time.
   private var changed: [Key] = []
 
@@ -47,7 +49,11 @@ package struct LifecycleTracker: Sendable {
     self.units = units
     self.boots = boots
     waiting = Set(units.filter { $0.value.isWaiting }.keys)
+    if !waiting.isEmpty { firstWait = 0 }
   }
+
+  /// Since when at most an event waits, in microseconds since boot; nil if none does.
+  package var waitingSince: UInt64? { waiting.isEmpty ? nil : firstWait }
 
   /// Whether an event waits, so that `flush` has to be called when no entry comes.
   package var isWaiting: Bool { !waiting.isEmpty }
@@ -93,7 +99,7 @@ package struct LifecycleTracker: Sendable {
     let key = Key(machine: entry.machine, manager: entry.manager, unit: entry.unit)
     var step = TrackerStep(entry: entry, origin: origin)
     step.run(on: &units[key, default: UnitState()], telling: &events)
-    note(key, isWaiting: step.leavesWaiting)
+    note(key, isWaiting: step.leavesWaiting, since: step.waitsSince)
     if units.count > LifecycleTracker.capacity { events += forgetSome() }
   }
 
@@ -105,18 +111,27 @@ package struct LifecycleTracker: Sendable {
   }
 
   private mutating func flush(machine: String?, until now: UInt64, into events: inout [LifecycleEvent]) {
+    guard now >= firstWait, now - firstWait >= LifecycleTracker.patience else { return }
     var due: [Key] = []
-    for key in waiting where machine == nil || key.machine == machine {
-      guard let since = units[key]?.waitsSince, now >= since, now - since >= LifecycleTracker.patience else { continue }
-      due.append(key)
+    var others = UInt64.max
+    for key in waiting {
+      guard let since = units[key]?.waitsSince else { continue }
+      let isMeant = machine == nil || key.machine == machine
+      if isMeant, now >= since, now - since >= LifecycleTracker.patience {
+        due.append(key)
+      } else {
+        others = min(others, since)
+      }
     }
+    firstWait = others
     if !due.isEmpty { events += tell(due) }
   }
 
   /// All events that wait: at the end of what there is to read.
   package mutating func flushAll() -> [LifecycleEvent] { tell(Array(waiting)) }
 
-  private mutating func tell(_ keys: [Key]) -> [LifecycleEvent] {
+  /// What waits of some units, and need wait no longer.
+  package mutating func tell(_ keys: [Key]) -> [LifecycleEvent] {
     var events: [LifecycleEvent] = []
     for key in keys {
       guard var state = units[key] else { continue }
@@ -130,12 +145,17 @@ package struct LifecycleTracker: Sendable {
 
   private mutating func store(_ state: UnitState, for key: Key) {
     units[key] = state
-    note(key, isWaiting: state.isWaiting)
+    note(key, isWaiting: state.isWaiting, since: state.waitsSince)
   }
 
-  private mutating func note(_ key: Key, isWaiting: Bool) {
+  private mutating func note(_ key: Key, isWaiting: Bool, since: UInt64?) {
     changed.append(key)
-    if isWaiting { waiting.insert(key) } else if !waiting.isEmpty { waiting.remove(key) }
+    if isWaiting {
+      waiting.insert(key)
+      firstWait = min(firstWait, since ?? 0)
+    } else if !waiting.isEmpty {
+      waiting.remove(key)
+    }
   }
 
   /// A machine has booted anew: nothing that was up is up any more, and what waited is told. Restarts that the shutdown has

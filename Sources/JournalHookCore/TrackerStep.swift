@@ -4,6 +4,8 @@ struct TrackerStep {
   private var events: [LifecycleEvent] = []
   /// Whether an event waits after it.
   private(set) var leavesWaiting = false
+  /// When that came, in microseconds since boot.
+  private(set) var waitsSince: UInt64?
   private let entry: ManagerEntry
   private let origin: EventOrigin
 
@@ -25,6 +27,7 @@ struct TrackerStep {
       if entry.source != .journal, kind.turn == .down || kind == .finished { self.state.isEndTold = true }
     }
     leavesWaiting = self.state.isWaiting
+    if leavesWaiting { waitsSince = self.state.waitsSince }
     swap(&self.state, &state)
     swap(&self.events, &events)
   }
@@ -63,7 +66,9 @@ struct TrackerStep {
     guard state.isWaiting else { return }
     let isStart = entry.kind == .starting || entry.kind == .started
     switch (entry.kind, isStopWaiting: state.isStopWaiting, state.awaitsStart) {
-    case (.stopped, true, false), (.failureResult, true, true), (.failureResult, false, _): return
+    case (.stopped, true, false) where !state.isPartOfRestart: return
+    case (.failureResult, true, true), (.failureResult, false, _): return
+    case (.stopping, true, _) where state.awaitsStopping && isOfKnownInvocation: return
     case (.startFailed, true, false) where state.pendingFailure != nil: return
     default: break
     }
@@ -77,6 +82,8 @@ struct TrackerStep {
     }
     state.endStopJob()
   }
+
+  private var isOfKnownInvocation: Bool { entry.invocation == nil || entry.invocation == state.invocation }
 
   private mutating func enterInvocation() {
     guard let invocation = entry.invocation, invocation != state.invocation else { return }
@@ -158,7 +165,7 @@ struct TrackerStep {
     let restarted = state.wentDown && (auto || isRestart)
     state.phase = .up
     tell(.started, restartJob: state.unansweredRestart != nil, autoRestart: auto)
-    if restarted { tell(.restarted, autoRestart: auto) }
+    if restarted { tell(.restarted, restartJob: state.unansweredRestart != nil, autoRestart: auto) }
     state.unansweredRestart = nil
     state.restartJob = nil
     state.isRestarting = false
@@ -239,7 +246,7 @@ struct TrackerStep {
   /// A unit waits for its automatic restart only when it is down: the clean end that led there is not logged up to systemd
   /// 239 and by user managers.
   private mutating func restartScheduled() {
-    if state.phase == .up { goDown(result: "success") }
+    if state.phase == .up { goDown(result: "success", isClear: true) }
     // 235–238 tell it twice, the first time by text alone.
     if !state.isAutoRestart { tell(.restarting, nRestarts: entry.nRestarts) }
     state.isAutoRestart = true
@@ -249,6 +256,7 @@ struct TrackerStep {
   // MARK: Going down
 
   private mutating func stopping() {
+    if state.isStopWaiting { return stoppingLate() }
     // From systemd 240 on it is logged only for a unit that was up. So one whose start has not ended came up although its job
     // was canceled or replaced, which is not logged.
     if state.phase == .starting, entry.invocation != nil, entry.job?.id != nil {
@@ -263,12 +271,30 @@ struct TrackerStep {
     tell(.stopping)
   }
 
+  /// The unit is down already: an instantaneous stop logs UNIT_STOPPING last, and only if it is part of a restart.
+  private mutating func stoppingLate() {
+    tell(.stopping)
+    if let stopped = state.pending {
+      // What is told first has not happened later.
+      events[events.count - 1].realtime = stopped.realtime
+      events[events.count - 1].monotonic = stopped.monotonic
+    }
+    state.awaitsStopping = false
+    if state.isPartOfRestart {
+      state.tellWaiting(restart: true, into: &events)
+    } else if !state.awaitsStart {
+      // Its UNIT_STOPPED was lost: a start by the same job shows whether it is a restart.
+      state.isStopping = true
+      state.stopJob = entry.job?.id
+    }
+  }
+
   private mutating func success() {
     state.isAutoRestart = false
     switch state.phase {
     case .starting: state.succeededWhileStarting = true
     case .down: break
-    case .up, .unknown: goDown(result: "success")
+    case .up, .unknown: goDown(result: "success", isClear: entry.source != .journal)
     }
   }
 
@@ -304,19 +330,25 @@ struct TrackerStep {
       state.pendingFailure = event(.failed, result: result)
       state.failedTold = true
       return
-    case .up, .unknown: goDown(result: result)
+    case .up, .unknown: goDown(result: result, isClear: true)
     }
     state.failedTold = true
     tell(.failed, result: result)
   }
 
-  private mutating func goDown(result: String) {
+  /// The unit is down.
+  ///
+  /// - Parameter isClear: whether that is no stop job's work if none has begun: an instantaneous stop logs its UNIT_STOPPED
+  ///   first.
+  private mutating func goDown(result: String, isClear: Bool) {
     endRestart()
     state.pending = event(.stopped, result: result, restartJob: false)
-    if !state.isStopping { state.tellWaiting(restart: false, into: &events) }
+    if state.isStopping { return }
+    if isClear { state.tellWaiting(restart: false, into: &events) } else { state.awaitsStopping = true }
   }
 
   private mutating func stopped() {
+    let isInstantaneous = !state.isStopping && entry.source == .journal
     state.endStopJob()
     guard entry.job?.result ?? "done" == "done" else {
       state.tellWaiting(restart: false, into: &events)
@@ -324,6 +356,7 @@ struct TrackerStep {
     }
     if !state.isStopWaiting, state.phase == .up || state.phase == .unknown {
       state.pending = event(.stopped, result: "success")
+      state.awaitsStopping = isInstantaneous
     }
     state.succeededWhileStarting = false
     if entry.isOldJobEnd {
@@ -333,7 +366,12 @@ struct TrackerStep {
     let restart = entry.job?.type == "restart"
     if state.isStopWaiting {
       endRestart()
-      state.tellWaiting(restart: restart, from: entry, into: &events)
+      if restart, isInstantaneous, state.awaitsStopping {
+        state.pending?.take(from: entry)
+        state.pending?.restartJob = true
+      } else {
+        state.tellWaiting(restart: restart, from: entry, into: &events)
+      }
     }
     state.phase = .down
     if restart {

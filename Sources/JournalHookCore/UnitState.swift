@@ -15,9 +15,9 @@ package struct UnitState: Sendable, Equatable {
   /// Those before it, which are over: the last two, latest first.
   package var previousInvocations: [String] = []
   /// Those that something else than the journal has told of first, oldest first, until the journal has come as far.
-  var earlyInvocations: [String] = []
+  package var earlyInvocations: [String] = []
   /// The invocation's end was told by something else than the journal, which has nothing to add then.
-  var isEndTold = false
+  package var isEndTold = false
   /// When the last entry about the unit came, in microseconds since the boot.
   package var lastSeen: UInt64 = 0
   /// When the unit last took the turn up, and down, in microseconds since the boot; 0 if that was not seen.
@@ -30,6 +30,8 @@ package struct UnitState: Sendable, Equatable {
   package var stopJob: UInt32?
   /// A `stopped` that waits for the stop job's UNIT_STOPPED, which tells whether it is a restart.
   @Aside package var pending: LifecycleEvent?
+  /// Of what waits in `pending`: UNIT_STOPPING has not come. An instantaneous stop logs it last, and only as part of a restart.
+  package var awaitsStopping = false
   /// UNIT_STOPPED has come, without the job's type (up to systemd 234): whether it is a restart shows only by a start that
   /// follows at once.
   package var awaitsStart = false
@@ -87,6 +89,9 @@ package struct UnitState: Sendable, Equatable {
   /// Whether a `stopped` waits.
   var isStopWaiting: Bool { !_pending.isEmpty }
 
+  /// Whether UNIT_STOPPED of the `stopped` that waits has come, and was a restart's.
+  var isPartOfRestart: Bool { _pending.read(\.restartJob) == true }
+
   /// Whether an event waits for the unit's next entry.
   var isWaiting: Bool { isStopWaiting || !_pendingFailure.isEmpty }
 
@@ -111,6 +116,7 @@ extension UnitState {
     if var stopped = _pending.take() {
       phase = .down
       wentDown = true
+      let restart = restart || stopped.restartJob == true
       stopped.restartJob = restart
       if let entry { stopped.take(from: entry) }
       unansweredRestart = restart ? stopped : nil
@@ -121,6 +127,7 @@ extension UnitState {
       events.append(failed)
     }
     awaitsStart = false
+    awaitsStopping = false
   }
 
   /// The `stopped` that tells that a restart has not brought the unit up again; nil when none is owed.

@@ -70,13 +70,14 @@ package struct EventHistory {
   private func stream(_ reader: EventReader) throws -> Source {
     if since > 0 { try reader.seek(realtime: since) }
     var isAtEnd = false
+    var order = EventOrder()
     return {
       if isAtEnd { return nil }
       // Few at a time: what was just read is still at hand, for the processor and for malloc(3), when it is shown.
       var batch = try reader.read(limit: 16, until: until)
       isAtEnd = batch.isAtEnd
       if isAtEnd { batch.events += rest(of: reader) }
-      return batch.events
+      return order.take(batch.events, waitingSince: isAtEnd ? nil : reader.tracker.waitingSince)
     }
   }
 
@@ -111,12 +112,15 @@ package struct EventHistory {
     let reader = boot.isNewest ? reader : try EventReader(reader.source)
     try reader.seek(boot)
     var events: [LifecycleEvent] = []
+    var order = EventOrder()
     while true {
       var batch = try reader.read(limit: 1024, until: until)
       if batch.isAtEnd { batch.events += rest(of: reader) }
       // The next boot's first entry tells what the end of this one has left open.
-      events += batch.events.filter { $0.boot == boot.id }
-      if batch.isAtEnd || reader.boot != boot.id { return events }
+      let isComplete = batch.isAtEnd || reader.boot != boot.id
+      events += order.take(
+        batch.events.filter { $0.boot == boot.id }, waitingSince: isComplete ? nil : reader.tracker.waitingSince)
+      if isComplete { return events }
     }
   }
 
@@ -150,7 +154,11 @@ package struct EventHistory {
 
   /// What waits for a last message at the end: who follows goes on waiting, but not for what is overdue.
   private func rest(of reader: EventReader) -> [LifecycleEvent] {
-    if !isFollowed { return reader.flush(until: nil).events }
-    return readers.selection.isLocal ? reader.flush(until: Clock.monotonic()).events : []
+    if isFollowed, readers.selection.isLocal { return reader.flush(until: Clock.monotonic()).events }
+    // Another machine's time since its boot is not known here.
+    if isFollowed, let last = reader.cursor, last.realtime + LifecycleTracker.patience > Clock.now().microseconds {
+      return []
+    }
+    return reader.flush(until: nil).events
   }
 }

@@ -9,7 +9,7 @@ package final class EventReader {
   var journal: Journal
   private let decoder: EntryDecoder
   /// The fields that are read of an entry.
-  private let fields: FieldSet
+  private var fields: FieldSet
   package internal(set) var tracker: LifecycleTracker
   /// The cursor of the last entry that was read, as text: it is taken apart only when it is asked for.
   private var lastCursor: String?
@@ -178,12 +178,17 @@ package final class EventReader {
         if source.selection.hearsJournald { hear(entry, before: batch.cursor, &batch) }
         batch.cursor = entry.cursor
         if let known = newest, entry.realtime > known.time { newest = (entry.boot, entry.realtime) }
-        if let said = decoder.decode(entry) { process(said, into: &batch.events) }
+        if let said = decoder.decode(entry) {
+          process(said, saidAt: witness == nil ? nil : timeOfSaying(entry), into: &batch.events)
+        }
       }
     } catch {
       // What was read before is dealt with first: the reader is behind it already.
       if batch.cursor == nil { throw error }
       failure = error
+    }
+    if batch.isAtEnd, tracker.isWaiting, let ended = witness?.endsWithoutJob(in: tracker), !ended.isEmpty {
+      batch.events += tracker.tell(ended)
     }
     if let cursor = batch.cursor { lastCursor = cursor }
     if firstTime > 0 || end < .max { batch.events.removeAll { $0.realtime < firstTime || $0.realtime > end } }
@@ -225,11 +230,19 @@ package final class EventReader {
     return batch
   }
 
-  private func process(_ said: consuming ManagerEntry, into events: inout [LifecycleEvent]) {
+  /// When the manager has sent an entry, in microseconds since boot: journald may have received it much later.
+  private func timeOfSaying(_ entry: JournalEntry) -> UInt64? {
+    guard let sent = entry["_SOURCE_REALTIME_TIMESTAMP"].flatMap({ UInt64($0) }), sent <= entry.realtime else {
+      return nil
+    }
+    return entry.monotonic &- min(entry.realtime - sent, entry.monotonic)
+  }
+
+  private func process(_ said: consuming ManagerEntry, saidAt: UInt64?, into events: inout [LifecycleEvent]) {
     if said.mayHaveFinished { said.remainsAfterExit = oneshots?.remainsAfterExit(said.unit) }
     if witness != nil {
       events += failedStarts()
-      while let missed = witness?.unexplained(by: tracker, before: said), !missed.isEmpty {
+      while let missed = witness?.unexplained(by: tracker, before: said, saidAt: saidAt), !missed.isEmpty {
         events += missed.flatMap { tracker.process($0) }
       }
     }
@@ -241,6 +254,7 @@ package final class EventReader {
   /// Takes note of what the manager says on the bus from now on.
   package func listen() {
     guard let machine = try? Id128.machine(), let boot = try? Id128.boot() else { return }
+    fields = fields.union(FieldSet(["_SOURCE_REALTIME_TIMESTAMP"]))
     witness = BusWitness(machine: machine, boot: boot, hostname: hostName(), since: Clock.monotonic())
   }
 

@@ -112,13 +112,14 @@ package final class JournalWatch {
       try bus.attach(
         to: loop, onMessage: { [unowned self] in nudge($0) }, onDisconnect: { [unowned self] in reconnect() })
       self.bus = bus
-      if let lostSince {
+      let lostSince = lostSince
+      bus.onUnitState = { [unowned self] state in
+        // What was told before it was lost may have come too late to be read.
+        guard max(state.activeEnter, state.inactiveEnter) &+ JournalWatch.lastReading >= lostSince ?? 0 else { return }
+        onUnitChange?(state)
+      }
+      if lostSince != nil {
         bus.onUnitNames = { [unowned self] in onReturn?($0) }
-        bus.onUnitState = { [unowned self] state in
-          // What was told before it was lost may have come too late to be read.
-          guard max(state.activeEnter, state.inactiveEnter) &+ JournalWatch.lastReading >= lostSince else { return }
-          onUnitChange?(state)
-        }
         try bus.askForUnits()
         self.lostSince = nil
       }

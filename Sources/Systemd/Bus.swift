@@ -9,6 +9,9 @@ internal import Glibc
   let handle: OpaquePointer
   /// Questions that wait for their answers.
   var calls: [ObjectIdentifier: Call] = [:]
+  /// Mounts and swaps that the manager has loaded, and that it was not asked about yet.
+  var newUnits: Set<String> = []
+  var isAskingForNewUnits = false
   private var slot: OpaquePointer?
   private var onMessage: ((UnitChange?) -> Void)?
   private var onDisconnect: (() -> Void)?
@@ -45,6 +48,7 @@ internal import Glibc
       if job.unit == "shutdown.target" { onShutdown?(job.result == nil) }
       onJob?(job.id, job.unit, job.result)
     }
+    unsafe noteNewUnit(in: message)
     if unsafe isReloaded(message) { onReload?() }
     onMessage?(unsafe changes.read(message))
   }
@@ -147,7 +151,7 @@ internal import Glibc
 
   // MARK: All units
 
-  /// Called with each unit's state, and with the names of all that there are, after `askForUnits`.
+  /// Called with each unit's state after `askForUnits`, and with that of a mount or swap that came up without a job.
   public var onUnitState: ((UnitChange) -> Void)?
   /// Called with the names of all loaded units after `askForUnits`, before their states.
   public var onUnitNames: ((Set<String>) -> Void)?
@@ -173,20 +177,26 @@ internal import Glibc
   }
 
   private func take(units reply: OpaquePointer?) {
-    var names: Set<String> = []
-    guard unsafe sd_bus_message_enter_container(reply, CChar(UInt8(ascii: "a")), "(ssssssouso)") > 0 else { return }
-    while unsafe sd_bus_message_enter_container(reply, CChar(UInt8(ascii: "r")), "ssssssouso") > 0 {
-      var name: UnsafePointer<CChar>?
-      guard unsafe sd_bus_message_read_basic(reply, CChar(UInt8(ascii: "s")), &name) > 0, let name = unsafe name,
-        unsafe sd_bus_message_skip(reply, "sssssouso") >= 0, unsafe sd_bus_message_exit_container(reply) >= 0
-      else { return }
-      names.insert(unsafe String(cString: name))
-    }
+    guard let names = unsafe Bus.names(of: reply) else { return }
     onUnitNames?(names)
     for name in names { try? askForState(of: name) }
   }
 
-  private func askForState(of unit: String) throws(SystemError) {
+  /// The names in a list of units; nil if it cannot be read.
+  static func names(of reply: OpaquePointer?) -> Set<String>? {
+    var names: Set<String> = []
+    guard unsafe sd_bus_message_enter_container(reply, CChar(UInt8(ascii: "a")), "(ssssssouso)") > 0 else { return nil }
+    while unsafe sd_bus_message_enter_container(reply, CChar(UInt8(ascii: "r")), "ssssssouso") > 0 {
+      var name: UnsafePointer<CChar>?
+      guard unsafe sd_bus_message_read_basic(reply, CChar(UInt8(ascii: "s")), &name) > 0, let name = unsafe name,
+        unsafe sd_bus_message_skip(reply, "sssssouso") >= 0, unsafe sd_bus_message_exit_container(reply) >= 0
+      else { return nil }
+      names.insert(unsafe String(cString: name))
+    }
+    return names
+  }
+
+  func askForState(of unit: String) throws(SystemError) {
     let message = try unsafe getAll(of: unit)
     defer { unsafe sd_bus_message_unref(message) }
     let context = unsafe Unmanaged.passUnretained(self).toOpaque()
@@ -295,9 +305,9 @@ internal import Glibc
     return unsafe read(reply)
   }
 
-  private static let managerName = "org.freedesktop.systemd1"
-  private static let managerPath = "/org/freedesktop/systemd1"
-  private static let managerInterface = "org.freedesktop.systemd1.Manager"
+  static let managerName = "org.freedesktop.systemd1"
+  static let managerPath = "/org/freedesktop/systemd1"
+  static let managerInterface = "org.freedesktop.systemd1.Manager"
 }
 
 extension EventLoop {

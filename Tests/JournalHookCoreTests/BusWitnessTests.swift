@@ -41,6 +41,7 @@ import Testing
     var tracker = LifecycleTracker()
     var witness = BusWitness(machine: "m", boot: "b", hostname: "h", since: 1000)
     for entry in entries { _ = tracker.process(entry) }
+    _ = tracker.flushAll()
     for change in changes { witness.note(change, of: .system, now: 5000, realtime: 7) }
     #expect(witness.unexplained(by: tracker, now: 5000 + BusWitness.patience - 1).isEmpty)
     var told: [String] = []
@@ -155,6 +156,7 @@ import Testing
       var stopped = said(.stopped, "i", at: 2000)
       stopped.job = .init(id: 7, type: "restart", result: "done")
       for entry in [said(.started, "i", at: 500), stopped] { _ = tracker.process(entry) }
+      _ = tracker.flushAll()
       witness.note(job: 7, of: "a.service", result: result, now: 3000, realtime: 7)
       #expect(witness.nextDue == (result == "done" ? nil : 3000 + BusWitness.patience))
       for entry in then { _ = tracker.process(entry) }
@@ -197,7 +199,7 @@ import Testing
     let stopping = change("deactivating", "i", enter: 500, exit: 2000)
     let down = change("inactive", "i", enter: 500, exit: 2000, inactive: 2100)
     let up = change("active", "j", enter: 2200)
-    let restart = ["stopped success bus restart", "started bus restart", "restarted bus"]
+    let restart = ["stopped success bus restart", "started bus restart", "restarted bus restart"]
     #expect(
       events([.queued(7), .change(stopping, job: 7), .change(down, job: 7), .change(up, job: 7), .gone(7)]) == restart)
     #expect(events([.queued(7), .change(down, job: 7), .change(up, job: 0), .gone(7)]) == restart, "told at once")
@@ -293,6 +295,56 @@ import Testing
     #expect(tracker.process(said(.success, "i", at: 2100)).isEmpty)
     var other = LifecycleTracker()
     _ = other.process(said(.started, "i", at: 500))
-    #expect(other.process(said(.success, "i", at: 2100)).map(\.id) == seen.map(\.id), "the same fact, the same id")
+    let logged = other.process(said(.success, "i", at: 2100)) + other.flushAll()
+    #expect(logged.map(\.id) == seen.map(\.id), "the same fact, the same id")
+  }
+
+  @Test func whoseStopWaitsInVain() {
+    func waiting(_ note: (inout BusWitness) -> Void) -> [String] {
+      var tracker = LifecycleTracker()
+      var witness = BusWitness(machine: "m", boot: "b", hostname: "h", since: 1000)
+      _ = tracker.process(said(.started, "i", at: 500))
+      #expect(tracker.process(said(.success, "i", at: 2100)).isEmpty, "an instantaneous restart?")
+      note(&witness)
+      return tracker.tell(witness.endsWithoutJob(in: tracker)).map(text)
+    }
+    let down = change("inactive", "i", enter: 500, exit: 2000, inactive: 2100)
+    #expect(waiting { _ in }.isEmpty)
+    #expect(waiting { $0.note(down, of: .system, now: 5000, realtime: 7) } == ["stopped success journal"])
+    let byJob = waiting {
+      $0.note(job: 7, of: "a.service", result: nil, now: 4000, realtime: 7)
+      $0.note(down, of: .system, now: 5000, realtime: 7)
+    }
+    #expect(byJob.isEmpty, "its UNIT_STOPPED comes")
+    let other = change("inactive", "h", enter: 500, exit: 2000, inactive: 2100)
+    #expect(waiting { $0.note(other, of: .system, now: 5000, realtime: 7) }.isEmpty, "another invocation")
+  }
+
+  @Test func aShortLifeThatTheJournalHasLost() {
+    // The bus has not told of the next invocation yet, which is in the journal already.
+    func told(saidAt: UInt64?) -> [String] {
+      var tracker = LifecycleTracker()
+      var witness = BusWitness(machine: "m", boot: "b", hostname: "h", since: 1000)
+      for entry in [said(.started, "h", at: 500), said(.success, "h", at: 1500)] { _ = tracker.process(entry) }
+      _ = tracker.flushAll()
+      witness.note(change("active", "i", enter: 2000), of: .system, now: 2001, realtime: 7)
+      let down = change("inactive", "i", enter: 2000, exit: 2900, inactive: 3000)
+      witness.note(down, of: .system, now: 3001, realtime: 7)
+      let next = said(.started, "j", at: 9000)
+      var told: [String] = []
+      while case let missed = witness.unexplained(by: tracker, before: next, saidAt: saidAt), !missed.isEmpty {
+        told += missed.flatMap { tracker.process($0) }.map(text)
+      }
+      return told + tracker.process(next).map(text)
+    }
+    #expect(told(saidAt: 3100) == ["started bus", "stopped success bus", "started journal"])
+    #expect(told(saidAt: 1900) == ["started journal"], "journald was late: it was before")
+    #expect(told(saidAt: nil) == ["started journal"], "nobody knows")
+    // The manager may name the invocation that is about to begin: this is about the one that the entry tells of.
+    let tracker = LifecycleTracker()
+    var witness = BusWitness(machine: "m", boot: "b", hostname: "h", since: 1000)
+    let named = change("inactive", "j", enter: 500, exit: 2900, inactive: 3000)
+    witness.note(named, of: .system, now: 3001, realtime: 7)
+    #expect(witness.unexplained(by: tracker, before: said(.stopped, "i", at: 9000), saidAt: 3100).isEmpty)
   }
 }

@@ -153,7 +153,7 @@ struct EntryGenerator {
     var scheduled = [Draft(kind: .restartScheduled)]
     if version != .newest { scheduled.append(restartEnd) }
 
-    switch numbers.below(14) {
+    switch numbers.below(16) {
     case 0, 1: return start + stop + [stopEnd]
     case 2, 3: return start + stop + [restartEnd] + start
     case 4: return start + [exit] + failure("signal") + scheduled + start
@@ -179,7 +179,11 @@ struct EntryGenerator {
       skipped.message = "It was skipped because of rain."
       return isOld ? [] + start : [skipped]
     case 11: return start + [begin(.reloading, "reload"), end(.reloaded, "reload", "done", id: id)]
-    case 12: return start + stop + [exit] + failure("timeout") + [stopEnd]
+    case 12:
+      // A restart, and a stop, of a unit without a process.
+      return start + succeeded + [restartEnd, begin(.stopping, "stop")] + start
+    case 13: return start + succeeded + [stopEnd]
+    case 14: return start + stop + [exit] + failure("timeout") + [stopEnd]
     default: return [end(.startFailed, "start", "dependency", id: id)]
     }
   }

@@ -9,19 +9,20 @@ import Testing
   func recordingTellsItsEvents(_ name: String) throws {
     let decoder = EntryDecoder(trust: .anySystem)
     var tracker = LifecycleTracker()
+    var order = EventOrder()
     var lines: [String] = []
     var isMarked = false
     for entry in entries(ofExport: try fixture("\(name).export")) {
       if entry["SYSLOG_IDENTIFIER"] == "mark", let mark = entry["MESSAGE"] {
-        lines += tracker.flushAll().map(summary)
+        lines += order.take(tracker.flushAll(), waitingSince: nil).map(summary)
         lines.append("## \(mark)")
         isMarked = true
       }
       guard let said = decoder.decode(entry) else { continue }
-      let events = tracker.process(said)
+      let events = order.take(tracker.process(said), waitingSince: tracker.waitingSince)
       if isMarked { lines += events.map(summary) }
     }
-    lines += tracker.flushAll().map(summary)
+    lines += order.take(tracker.flushAll(), waitingSince: nil).map(summary)
     let expected = String(decoding: try fixture("\(name).events"), as: UTF8.self)
     #expect(lines == expected.split(separator: "\n").map(String.init))
   }

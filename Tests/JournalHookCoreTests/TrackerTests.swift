@@ -54,6 +54,112 @@ import Testing
         "started auto", "restarted",
       ]),
     Story(
+      "a restart whose stop is instantaneous logs STOPPING last",
+      [
+        "STARTING inv=a job=1/start", "STARTED inv=a job=1/start/done", "SUCCESS inv=a",
+        "STOPPED inv=a job=2/restart/done",
+        "STOPPING inv=a job=2/stop", "STARTING inv=b job=2/start", "STARTED inv=b job=2/start/done",
+      ],
+      [
+        "starting", "started", "stopping", "stopped success restart", "starting", "started restart",
+        "restarted restart",
+      ]),
+    Story(
+      "that of a target has no SUCCESS",
+      [
+        "STARTED inv=a job=1/start/done", "STOPPED inv=a job=2/restart/done", "STOPPING inv=a job=2/stop",
+        "STARTED inv=b job=2/start/done", "STOPPED inv=b job=3/stop/done",
+      ],
+      ["started", "stopping", "stopped success restart", "started restart", "restarted restart", "stopped success"]),
+    Story(
+      "first seen by such a restart, and once more",
+      [
+        "SUCCESS inv=a", "STOPPED inv=a job=2/restart/done", "STOPPING inv=a job=2/stop",
+        "STARTED inv=b job=2/start/done", "SUCCESS inv=b", "STOPPED inv=b job=3/restart/done",
+        "STOPPING inv=b job=3/stop", "STARTED inv=c job=3/start/done",
+      ],
+      [
+        "stopping", "stopped success restart", "started restart", "restarted restart", "stopping",
+        "stopped success restart", "started restart", "restarted restart",
+      ]),
+    Story(
+      "such a restart of a version that numbers no jobs",
+      [
+        "STARTED inv=a job=-/start/done", "SUCCESS inv=a", "STOPPED inv=a job=-/restart/done", "STOPPING inv=a",
+        "STARTED inv=b job=-/start/done",
+      ],
+      ["started", "stopping", "stopped success restart", "started restart", "restarted restart"]),
+    Story(
+      "up to 234, too",
+      ["STARTED job=-/-/done", "STOPPED job=-/-/done", "STOPPING", "STARTED job=-/-/done"],
+      ["started", "stopping", "stopped success restart", "started restart", "restarted restart"]),
+    Story(
+      "an instantaneous stop, and a start behind it",
+      [
+        "STARTED inv=a job=1/start/done", "SUCCESS inv=a", "STOPPED inv=a job=2/stop/done",
+        "STARTED inv=b job=3/start/done",
+      ],
+      ["started", "stopped success", "started"]),
+    Story(
+      "an instantaneous restart that is skipped, or fails",
+      [
+        "STARTED inv=a job=1/start/done", "SUCCESS inv=a", "STOPPED inv=a job=2/restart/done",
+        "STOPPING inv=a job=2/stop",
+        "STARTED inv=a job=2/start/done \"u.service was skipped because of an unmet condition check.\"",
+        "STARTED unit=v inv=x job=3/start/done", "SUCCESS unit=v inv=x", "STOPPED unit=v inv=x job=4/restart/done",
+        "STOPPING unit=v inv=x job=4/stop", "STARTING unit=v inv=y job=4/start", "FAILURE unit=v inv=y ur=exit-code",
+        "FAILED unit=v inv=y job=4/start/failed",
+      ],
+      [
+        "started", "stopping", "stopped success restart", "stopped success restart-failed", "skipped", "v started",
+        "v stopping", "v stopped success restart", "v starting", "v stopped success restart-failed",
+        "v failed exit-code",
+      ]),
+    Story(
+      "an instantaneous restart whose STOPPING, STOPPED or SUCCESS was lost",
+      [
+        "STARTED inv=a job=1/start/done", "SUCCESS inv=a", "STOPPED inv=a job=2/restart/done",
+        "STARTED inv=b job=2/start/done", "SUCCESS inv=b", "STOPPING inv=b job=3/stop",
+        "STARTED inv=c job=3/start/done", "STOPPED inv=c job=4/restart/done", "STOPPING inv=c job=4/stop",
+        "STARTED inv=d job=4/start/done",
+      ],
+      ["started"]
+        + [
+          ["stopped success restart"], ["stopping", "stopped success restart"],
+          ["stopping", "stopped success restart"],
+        ]
+        .flatMap { $0 + ["started restart", "restarted restart"] }),
+    Story(
+      "what such a restart has left open shows with the next invocation's stop",
+      [
+        "STARTED inv=a job=1/start/done", "SUCCESS inv=a", "STOPPED inv=a job=2/restart/done",
+        "STOPPING inv=b job=3/stop", "SUCCESS inv=b", "STOPPED inv=b job=3/stop/done",
+      ],
+      [
+        "started", "stopped success restart", "stopped success restart-failed", "stopping", "stopped success",
+      ]),
+    Story(
+      "such a stop waits for 100 ms of journal time",
+      [
+        "STARTED inv=a job=1/start/done at=1", "SUCCESS inv=a at=1000",
+        "STARTED unit=v inv=x job=3/start/done at=100999",
+        "STARTED unit=w inv=y job=4/start/done at=101000", "STOPPED inv=a job=2/restart/done at=101001",
+        "STOPPING inv=a job=2/stop at=101001", "STARTED inv=b job=2/start/done at=101002",
+      ],
+      ["started", "v started", "stopped success", "w started", "stopping", "started"]),
+    Story(
+      "a start that the journal tells late, when the bus has told the end",
+      ["STARTING inv=a job=1/start", "STARTED inv=a by=bus", "SUCCESS inv=a by=bus", "STARTED inv=a job=1/start/done"],
+      ["starting", "started bus", "stopped success bus"]),
+    Story(
+      "invocations that the bus has told of, and the journal tells late",
+      [
+        "STARTED inv=a job=1/start/done", "STARTED inv=b by=bus", "SUCCESS inv=b by=bus", "STARTED inv=c by=bus",
+        "SUCCESS inv=a", "STARTED inv=b job=2/start/done", "SUCCESS inv=b", "STARTED inv=c job=3/start/done",
+        "SUCCESS inv=c",
+      ],
+      ["started", "stopped success bus", "started bus", "stopped success bus", "started bus", "stopped success"]),
+    Story(
       "a start that failed is no stop, although only its process and its end were logged",
       ["EXIT inv=a", "FAILURE inv=a ur=signal", "FAILED inv=a job=1/start/failed"], ["failed signal"]),
     Story(
@@ -85,7 +191,7 @@ import Testing
         "STARTED inv=a job=1/start/done", "STOPPING inv=a job=2/stop", "SUCCESS inv=a",
         "STARTED inv=b job=2/start/done",
       ],
-      ["started", "stopping", "stopped success restart", "started restart", "restarted"]),
+      ["started", "stopping", "stopped success restart", "started restart", "restarted restart"]),
     Story(
       "a restart whose start job was canceled and that came up all the same shows by its next stop",
       [
@@ -95,8 +201,9 @@ import Testing
         "STARTING inv=c job=3/start", "STARTED inv=c job=3/start/done",
       ],
       [
-        "started", "stopping", "stopped success restart", "starting", "started restart", "restarted", "stopping",
-        "stopped success restart", "starting", "started restart", "restarted",
+        "started", "stopping", "stopped success restart", "starting", "started restart", "restarted restart",
+        "stopping",
+        "stopped success restart", "starting", "started restart", "restarted restart",
       ]),
     Story(
       "up to 239 a unit that is still starting logs STOPPING, too",
@@ -147,7 +254,7 @@ import Testing
       [
         "STARTED inv=a job=1/start/done", "STOPPING inv=a job=2/stop", "STARTED inv=b job=2/start/done",
       ],
-      ["started", "stopping", "stopped success restart", "started restart", "restarted"]),
+      ["started", "stopping", "stopped success restart", "started restart", "restarted restart"]),
     Story(
       "a restart by hand that fails owes a stop",
       [
@@ -273,7 +380,8 @@ import Testing
         "STOPPING", "STOPPED job=-/-/done", "STARTING", "FAILED job=-/-/failed", "FAILURE ur=exit-code",
       ],
       [
-        "started", "stopping", "stopped timeout restart", "failed timeout", "started restart", "restarted", "stopping",
+        "started", "stopping", "stopped timeout restart", "failed timeout", "started restart", "restarted restart",
+        "stopping",
         "stopped success restart", "starting", "stopped success restart-failed", "failed exit-code",
       ]),
     Story(
@@ -317,13 +425,26 @@ import Testing
         var tracker = LifecycleTracker()
         var events: [LifecycleEvent] = []
         for (index, line) in story.said.enumerated() {
-          if index == cut { tracker = LifecycleTracker(units: tracker.units, boots: tracker.boots) }
+          if index == cut { tracker = try restored(tracker) }
           events += tracker.process(try #require(parse(line, index)))
         }
         events += tracker.flushAll()
         #expect(events.map(summary) == story.events, "\(story.name), cut at \(cut)")
       }
     }
+  }
+
+  /// As the ledger gives it back: the events that it holds are kept by themselves.
+  private func restored(_ tracker: LifecycleTracker) throws -> LifecycleTracker {
+    let units = try tracker.units.mapValues { state in
+      var copy = try #require(UnitState(ledgerText: state.ledgerText))
+      copy.pending = state.pending
+      copy.pendingFailure = state.pendingFailure
+      copy.unansweredRestart = state.unansweredRestart
+      #expect(copy == state, "\(state.ledgerText)")
+      return copy
+    }
+    return LifecycleTracker(units: units, boots: tracker.boots)
   }
 
   @Test func itsMemoryIsBounded() {

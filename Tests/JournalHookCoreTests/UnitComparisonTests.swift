@@ -115,13 +115,14 @@ import Testing
   @Test(arguments: cases) func tellsWhatIsMissing(_ story: Case) {
     var tracker = LifecycleTracker()
     for line in story.said { _ = tracker.process(entry(line)) }
+    _ = tracker.flushAll()
     let events = findings(tracker, story.live).entries.flatMap { tracker.process($0) }
     #expect(told(events) == story.events)
     #expect(events.allSatisfy { $0.source == .reconciled })
     // Asked once more, there is nothing left; and the entry that comes after all adds nothing.
     #expect(findings(tracker, story.live).entries.isEmpty || !findings(tracker, story.live).undecided.isEmpty)
     for event in events where event.kind == .stopped {
-      #expect(tracker.process(entry("success \(event.invocation ?? "") 6000")).isEmpty)
+      #expect((tracker.process(entry("success \(event.invocation ?? "") 6000")) + tracker.flushAll()).isEmpty)
     }
   }
 
@@ -150,7 +151,7 @@ import Testing
       #expect(events.map(\.kind.rawValue) == [expected])
     }
     // A unit that was down when it was first seen, and is then started, is not taken for a oneshot.
-    #expect(tracker.process(entry("success j 800")).map(\.kind) == [.stopped])
+    #expect((tracker.process(entry("success j 800")) + tracker.flushAll()).map(\.kind) == [.stopped])
   }
 
   @Test func nothingIsReconciledFromAnEarlierBoot() {

@@ -155,6 +155,20 @@ import Testing
     state.exitStatus = "9"
     state.wentDown = true
     state.startLimitHit = true
+    state.earlyInvocations = ["0123", "cdef"]
+    state.isEndTold = true
+    state.lastUp = 7
+    state.lastDown = 8
+    state.awaitsStopping = true
+    state.restartJob = 13
+    state.isRestarting = true
+    state.isAutoRestart = true
+    state.failedTold = true
+    state.succeededWhileStarting = true
+    state.skippedTold = true
+    for (field, initial) in zip(Mirror(reflecting: state).children, Mirror(reflecting: UnitState()).children) {
+      #expect("\(field.value)" != "\(initial.value)", "\(field.label ?? "") has to be tried, too")
+    }
     let key = LifecycleTracker.Key(machine: "m", manager: .user(1000), unit: "odd name\n;.service")
     let tracker = LifecycleTracker(units: [key: state], boots: ["m": "b"])
     _ = try commit(ledger, [], tracker: tracker, changes: [key])
