@@ -43,12 +43,16 @@
 #ifndef CLONE_INTO_CGROUP
 #define CLONE_INTO_CGROUP 0x200000000ULL
 #endif
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x10U
+#endif
 
 enum { STACK_SIZE = 64 * 1024, GUARD_SIZE = 64 * 1024, FIRST_FREE = 10, KERNEL_SIGNALS = 64 };
 
 struct child {
   const struct cspawn_request *request;
   struct cspawn_result *result;
+  pid_t parent;
   bool in_cgroup;  // from birth
 };
 
@@ -56,6 +60,24 @@ static _Noreturn void fail(struct child *child, enum cspawn_step step) {
   child->result->error = errno;
   child->result->step = step;
   _exit(127);
+}
+
+// Whoever creates a process may be killed before it executes its program: then it ends, too. It could not be found yet, has the
+// locks of its parent, and nobody would know of what it runs. The kernel forgets this at a change of ids.
+static void end_with_parent(const struct child *child) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (getppid() != child->parent) _exit(127);
+}
+
+// Whether our ids allow to execute a file, and its file system does.
+static bool may_execute(int fd) {
+  char path[] = "/proc/self/fd/\0\0\0\0\0\0\0\0\0\0", digits[10];
+  int count = 0;
+  do digits[count++] = (char)('0' + fd % 10);
+  while ((fd /= 10) > 0);
+  char *end = path + strlen(path);
+  while (count > 0) *end++ = digits[--count];
+  return syscall(SYS_faccessat, AT_FDCWD, path, X_OK) == 0;
 }
 
 // An ELF file is done with its descriptor once it runs. All else (a script, a format of binfmt_misc) is opened again
@@ -76,6 +98,9 @@ static int run_child(void *argument) {
   struct child *child = argument;
   const struct cspawn_request *request = child->request;
 
+  end_with_parent(child);
+  if (request->name[0]) prctl(PR_SET_NAME, request->name, 0, 0, 0);
+
   // 1. The parent's handlers must never run here. All signals are still blocked; the mask is opened as the last thing.
   //    Zeroes mean SIG_DFL whatever the layout of the kernel's struct is; the raw call also reaches the C library's own
   //    two signals. Ignored ones have to be reset too, as they would stay ignored beyond exec.
@@ -93,12 +118,13 @@ static int run_child(void *argument) {
   }
 
   // 4. Descriptors. The sources may be any number, also 0 to 3, and may be equal; so all first move out of the way.
-  //    The copies are closed again by 9.
+  //    The copies are closed again by 10.
   int sources[4] = {request->stdio[0], request->stdio[1], request->stdio[2], request->executable};
   for (int i = 0; i < 4; i++)
     if ((sources[i] = fcntl(sources[i], F_DUPFD_CLOEXEC, FIRST_FREE)) < 0) fail(child, CSPAWN_STDIO);
-  int directory = request->directory;
+  int directory = request->directory, original = request->original;
   if (directory >= 0 && (directory = fcntl(directory, F_DUPFD_CLOEXEC, FIRST_FREE)) < 0) fail(child, CSPAWN_STDIO);
+  if (original >= 0 && (original = fcntl(original, F_DUPFD_CLOEXEC, FIRST_FREE)) < 0) fail(child, CSPAWN_STDIO);
   bool elf = is_elf(request->executable);
   for (int i = 0; i < 4; i++)
     if (dup3(sources[i], i, i == CSPAWN_SCRIPT_DESCRIPTOR && elf ? O_CLOEXEC : 0) < 0) fail(child, CSPAWN_STDIO);
@@ -123,6 +149,7 @@ static int run_child(void *argument) {
     if (syscall(SETRESUID, request->uid, request->uid, request->uid) < 0) fail(child, CSPAWN_USER);
     // A session keyring of that user's instead of the daemon's, which may hold root's secrets. Not all kernels have any.
     syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+    end_with_parent(child);
   }
 
   // 7. The folder as that user: it has to be reachable for them.
@@ -131,10 +158,17 @@ static int run_child(void *argument) {
   // 8. After the ids, of which it would not stop a change, but which it must not outlive either.
   if (request->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail(child, CSPAWN_PRIVILEGES);
 
-  // 9. Nothing else is inherited, whether it was marked close-on-exec or not.
+  // 9. A copy is everybody's to execute.
+  if (original >= 0 && !may_execute(original)) fail(child, CSPAWN_EXECUTE);
+
+  // 10. Nothing else is inherited, whether it was marked close-on-exec or not.
   close_from(CSPAWN_SCRIPT_DESCRIPTOR + 1, inherited);
 
-  // 10. From here on a signal ends the process, which is then a run that was killed.
+  // 11. What a program does when its parent dies is its own affair, and the run's container holds it. Until its environment
+  //     can be seen, it has its name.
+  prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+
+  // 12. From here on a signal ends the process, which is then a run that was killed.
   const uint64_t none = 0;
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, KERNEL_SIGNALS / 8);
 
@@ -210,7 +244,7 @@ int cspawn(const struct cspawn_request *request, struct cspawn_result *result) {
     return -1;
   }
 
-  struct child child = {.request = request, .result = result};
+  struct child child = {.request = request, .result = result, .parent = getpid()};
   const uint64_t all = ~(uint64_t)0;
   uint64_t previous;
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &previous, KERNEL_SIGNALS / 8);
@@ -246,3 +280,21 @@ int cspawn_pidfd_signal(int pidfd, int signal) { return (int)syscall(SYS_pidfd_s
 int cspawn_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
 
 int cspawn_memory_file(const char *name) { return (int)syscall(SYS_memfd_create, name, 1u /* MFD_CLOEXEC */); }
+
+int cspawn_sealable_file(const char *name) {
+  const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  int file = (int)syscall(SYS_memfd_create, name, flags | MFD_EXEC);
+  // Before Linux 6.3 all could be executed, and the flag was unknown.
+  return file < 0 && errno == EINVAL ? (int)syscall(SYS_memfd_create, name, flags) : file;
+}
+
+int cspawn_seal(int file) { return fcntl(file, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL); }
+
+bool cspawn_is_being_written(int file) {
+  // Only a file that nobody writes can have a lease for reading. Who opens it in between waits for us to give it back, and the
+  // signal that tells us so is one that is ignored.
+  if (fcntl(file, F_SETSIG, SIGURG) < 0) return false;
+  if (fcntl(file, F_SETLEASE, F_RDLCK) < 0) return errno == EAGAIN;
+  fcntl(file, F_SETLEASE, F_UNLCK);
+  return false;
+}

@@ -13,6 +13,7 @@ final class ActiveRun {
   var timer: EventSource?
   var emptinessTimer: EventSource?
   var exitSource: EventSource?
+  private let reporter: Reporter
   private let account: Account?
   private let stateDirectory: String
   /// The hook's own program, until its process exists.
@@ -30,6 +31,7 @@ final class ActiveRun {
     self.run = run
     self.lane = lane
     self.container = container
+    self.reporter = reporter
     hook = opened.hook
     program = consume opened.program
     let definition = hook.definition
@@ -56,25 +58,29 @@ final class ActiveRun {
   func spawnNext() throws {
     if conditionsBegun < hook.conditionPrograms.count {
       let program = try hook.conditionPrograms[conditionsBegun].open()
-      try spawn(program.descriptor.rawValue, hook.arguments(ofCondition: conditionsBegun, for: run.event))
+      try spawn(program, hook.arguments(ofCondition: conditionsBegun, for: run.event))
       conditionsBegun += 1
     } else {
       guard let program = program.take() else { return }
-      try spawn(program.descriptor.rawValue, hook.arguments(for: run.event))
+      try spawn(program, hook.arguments(for: run.event))
       output?.closeWritingEnd()
     }
     hasEnded = false
   }
 
-  private func spawn(_ executable: CInt, _ arguments: [String]) throws {
+  private func spawn(_ program: borrowing TrustedFile, _ arguments: [String]) throws {
+    let copy = try copy(of: program)
+    defer { if let copy { _ = Glibc.close(copy) } }
     let definition = hook.definition
     let directory = try workingDirectory()
     defer { if let directory { _ = Glibc.close(directory) } }
     let input = try RunEnvironment.standardInput(for: run.event)
     let writing = output?.writingEnd ?? -1
     var request = SpawnRequest(
-      executable: executable, arguments: arguments, standardInput: input.rawValue,
+      executable: copy ?? program.descriptor.rawValue, arguments: arguments, standardInput: input.rawValue,
       standardOutput: writing, standardError: writing)
+    if copy != nil { request.original = program.descriptor.rawValue }
+    output?.script = arguments.first
     request.environment = RunEnvironment.variables(
       for: run, hook: hook, account: account, stateDirectory: stateDirectory)
     request.workingDirectory = directory
@@ -85,6 +91,18 @@ final class ActiveRun {
       request.noNewPrivileges = account.identity.user != 0
     }
     process = try container.spawn(request)
+  }
+
+  private func copy(of program: borrowing TrustedFile) throws -> CInt? {
+    do {
+      return try SealedCopy.make(of: program)
+    } catch let error as SystemError where SealedCopy.isImpossible(error) {
+      reporter.sayOnce(
+        "Scripts are run from their files, as there can be no copies in memory: \(error). A script that is overwritten while it "
+          + "runs goes on in the new text. Allow memfd_create(2), and set vm.memfd_noexec to less than 2.", .trouble,
+        priority: .warning)
+      return nil
+    }
   }
 
   /// Opens the folder that the script starts in: the root, unless the hook says otherwise, as with services.

@@ -38,10 +38,13 @@ package enum Containment: Sendable {
   ///
   /// - Parameter id: what the run's processes have as JOURNALHOOK_RUN_ID.
   /// - Parameter attempt: each has a container of its own.
-  package func makeContainer(runID id: String, attempt: Int) throws(SystemError) -> RunContainer {
+  /// - Parameter stateDirectory: the ledger's directory.
+  package func makeContainer(
+    runID id: String, attempt: Int, stateDirectory: String
+  ) throws(SystemError) -> RunContainer {
     switch self {
     case .cgroups(let root): RunContainer(try root.makeRun(id: "\(id)-\(attempt)"))
-    case .processTrees: RunContainer(ProcessTree(runID: id))
+    case .processTrees: RunContainer(ProcessTree(runID: id, stateDirectory: stateDirectory))
     }
   }
 }

@@ -40,11 +40,7 @@ private func endRuns(
     do {
       var container = try RunContainer(restoring: left.path, stateDirectory: ledger.stateDirectory)
       // KILL at once: who asked them to end nicely is dead, and the next attempt must not meet them.
-      for _ in 0..<200 where !container.isEmpty() {
-        container.kill()
-        _ = poll(nil, 0, 10)
-      }
-      if !container.isEmpty() {
+      if !container.endLeftovers() {
         reporter.say(
           "Processes of run \(left.run) in \(left.path) do not end, even by SIGKILL; they may wait for a device.",
           .trouble,

@@ -5,6 +5,9 @@ internal import Systemd
 package struct LedgerLock: ~Copyable {
   private let descriptor: CInt
 
+  /// How long to wait for the lock of a follower that has ended, in microseconds.
+  private static let patience: UInt64 = 1_000_000
+
   /// - Throws: `LedgerError` of kind `locked`, naming the process that holds it.
   package init(stateDirectory: String) throws {
     let path = "\(stateDirectory)/follow.lock"
@@ -16,14 +19,27 @@ package struct LedgerLock: ~Copyable {
           + (geteuid() == 0 ? "Check that it is writable" : "Run as root, or with --user for your own units")
           + ", or name another state directory with --state-dir.")
     }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+    let end = Clock.monotonic() + LedgerLock.patience
+    while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
       let reason = SystemError("Cannot lock", path: path)
-      let holder = readText(path)?.prefix { $0.isNumber } ?? ""
+      let holder = LedgerLock.holder(in: stateDirectory)
+      // A process has its parent's lock until it executes its program. Of a follower that was killed just then, it ends.
+      if reason.code == EWOULDBLOCK, holder?.isAlive != true, Clock.monotonic() < end {
+        _ = poll(nil, 0, 10)
+        continue
+      }
       close(descriptor)
       guard reason.code == EWOULDBLOCK else { throw LedgerError(kind: .unusable, description: "\(reason)") }
+      guard let holder, holder.isAlive else {
+        throw LedgerError(
+          kind: .locked,
+          description:
+            "The lock \(path) is held by a process that a journalhook follow has left behind when it was killed. "
+            + "End that process (fuser -v \(path) shows it), or name another state directory with --state-dir.")
+      }
       throw LedgerError(
         kind: .locked,
-        description: "Another journalhook follow (process \(holder)) already follows with the state directory "
+        description: "Another journalhook follow (process \(holder.pid)) already follows with the state directory "
           + "\(stateDirectory). Stop it first, or name another folder with --state-dir.")
     }
     ftruncate(descriptor, 0)

@@ -21,6 +21,10 @@ package struct SpawnRequest: Sendable {
   }
 
   package var executable: Int32
+  /// What the executable is a copy of: whether the process may execute it is decided by this one.
+  package var original: Int32?
+  /// What the process is called until it executes, of at most 15 bytes.
+  package var name = ""
   /// Beginning with the program's own name, which a script does not see: its `$0` is /dev/fd/3.
   package var arguments: [String]
   package var environment: [(String, String)] = []
@@ -66,6 +70,10 @@ package func spawn(_ request: SpawnRequest) throws(SpawnError) -> SpawnedProcess
       unsafe (request.identity?.supplementaryGroups ?? []).withUnsafeBufferPointer { groups in
         var raw = unsafe cspawn_request()
         unsafe raw.executable = request.executable
+        unsafe raw.original = request.original ?? -1
+        unsafe withUnsafeMutableBytes(of: &raw.name) { bytes in
+          unsafe bytes.dropLast().copyBytes(from: request.name.utf8.prefix(bytes.count - 1))
+        }
         unsafe raw.argv = argv
         unsafe raw.envp = envp
         unsafe raw.stdio = (request.standardInput, request.standardOutput, request.standardError)

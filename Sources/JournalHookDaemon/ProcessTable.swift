@@ -55,6 +55,9 @@ struct ProcessTable {
       self.init(stat: text)
     }
 
+    /// What the process is called now (PR_SET_NAME); nil if it has ended.
+    var name: String? { readText("/proc/\(pid)/comm").map { String($0.prefix { $0 != "\n" }) } }
+
     /// A variable in the environment that it was executed with.
     func environmentValue(_ name: String) -> Substring? {
       readText("/proc/\(pid)/environ", limit: 4 << 20)?

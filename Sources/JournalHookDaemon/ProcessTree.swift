@@ -26,16 +26,25 @@ package struct ProcessTree: Sendable {
   /// Those that we created ourselves.
   private var mains: Set<Identity> = []
   private var seen: Set<Identity> = []
-  /// Of a run that an earlier daemon began, so that its orphans are not our children: the ledger's folder. Another
-  /// journalhook counts its runs from 1 as well; its runs have their state directories elsewhere.
-  private let restoredFrom: String?
+  /// The ledger's directory. Another journalhook counts its runs from 1 as well; its runs have their state directories elsewhere.
+  private let stateDirectory: String
+  /// Whether an earlier daemon began the run, so that its orphans are not our children.
+  private let isRestored: Bool
 
-  package init(runID: String, restoredFrom stateDirectory: String? = nil) {
+  package init(runID: String, stateDirectory: String, isRestored: Bool = false) {
     self.runID = runID
-    restoredFrom = stateDirectory
+    self.stateDirectory = stateDirectory
+    self.isRestored = isRestored
   }
 
-  private var isRestored: Bool { restoredFrom != nil }
+  /// What a process of it is called that does not execute its program yet, so that its environment does not name the run.
+  package var nameOfUnborn: String {
+    // FNV-1a; a process's name has 15 bytes.
+    let hash = "\(stateDirectory)\0\(runID)".utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) {
+      ($0 ^ UInt64($1)) &* 0x100_0000_01b3
+    }
+    return "hook-" + String(hash, radix: 36).prefix(10)
+  }
 
   /// Tells of a process that belongs to it, right after it was created.
   package mutating func adopt(_ pid: ProcessID) {
@@ -125,11 +134,12 @@ package struct ProcessTree: Sendable {
     if mains.contains(identity) || seen.contains(identity) { return true }
     // Only orphans can be without a parent in the run. Those of an earlier daemon went to init or another subreaper.
     guard isRestored ? entry.pid != getpid() : entry.parent == getpid(), !entry.isZombie else { return false }
+    if isRestored, entry.name == nameOfUnborn { return true }
     // A session is a number too, which may have gone on to another run: then the environment tells.
     if let id = RecentProcesses.marker(of: entry) {
-      guard let restoredFrom else { return id == runID }
+      guard isRestored else { return id == runID }
       return id == runID
-        && entry.environmentValue("JOURNALHOOK_STATE_DIRECTORY")?.hasPrefix("\(restoredFrom)/") == true
+        && entry.environmentValue("JOURNALHOOK_STATE_DIRECTORY")?.hasPrefix("\(stateDirectory)/") == true
     }
     return !isRestored && mains.contains { $0.pid == entry.session }
   }

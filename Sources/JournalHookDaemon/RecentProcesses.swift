@@ -44,6 +44,11 @@ enum RecentProcesses {
     state.withLock { $0.table = nil }
   }
 
+  /// To be called when processes may have executed other programs since they were asked.
+  static func forgetAll() {
+    state.withLock { $0 = State() }
+  }
+
   /// The run that a process's environment names. It is what it was when it was executed; later ones of the same process may
   /// have been cleared, so the first answer counts.
   static func marker(of entry: ProcessTable.Entry) -> String? {

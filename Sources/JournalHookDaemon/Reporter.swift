@@ -43,6 +43,7 @@ package final class Reporter {
   private let journal: JournalWriter
   private var exitSource: EventSource?
   /// What is to be read on when the journal has room: hooks' output, and that of runs that have ended.
+  private var said: Set<String> = []
   private var pausedOutputs: [RunOutput] = []
   private var endedOutputs: [RunOutput] = []
 
@@ -82,6 +83,11 @@ package final class Reporter {
       message.printable, priority: priority,
       fields: [(name: "MESSAGE_ID", value: id.rawValue), (name: "SYSLOG_IDENTIFIER", value: "journalhook")])
     if let show { show(message) } else { warn?(message) }
+  }
+
+  /// Says what holds as long as this process lives, and no second time.
+  func sayOnce(_ message: String, _ id: MessageID, priority: JournalWriter.Priority) {
+    if said.insert(message).inserted { say(message, id, priority: priority) }
   }
 
   /// Tells somebody who waits for a command what the journal has already been told.

@@ -23,7 +23,7 @@ package struct RunContainer: Sendable {
       let id = String(path.dropFirst(Self.treePrefix.count))
       // An empty one would fit too many.
       if id.isEmpty { throw SystemError("restore a run", path: path, code: EINVAL) }
-      kind = .tree(ProcessTree(runID: id, restoredFrom: stateDirectory))
+      kind = .tree(ProcessTree(runID: id, stateDirectory: stateDirectory, isRestored: true))
     } else {
       kind = .cgroup(try RunCgroup(restoring: path))
     }
@@ -48,6 +48,7 @@ package struct RunContainer: Sendable {
       return try JournalHookDaemon.spawn(request)
     case .tree(var tree):
       request.cgroup = nil
+      request.name = tree.nameOfUnborn
       let process = try JournalHookDaemon.spawn(request)
       tree.adopt(process.pid)
       kind = .tree(tree)
@@ -90,6 +91,27 @@ package struct RunContainer: Sendable {
     case .tree(var tree):
       tree.signal(signal)
       kind = .tree(tree)
+    }
+  }
+
+  /// Ends all that an earlier daemon has left of it, and waits for that, for two seconds at most.
+  ///
+  /// - Returns: whether nothing is left.
+  package mutating func endLeftovers() -> Bool {
+    killUntilEmpty()
+    if case .tree = kind, isEmpty() {
+      // What begins its program at this moment has lost its old name, and does not show its environment yet.
+      _ = poll(nil, 0, 10)
+      RecentProcesses.forgetAll()
+      killUntilEmpty()
+    }
+    return isEmpty()
+  }
+
+  private mutating func killUntilEmpty() {
+    for _ in 0..<200 where !isEmpty() {
+      kill()
+      _ = poll(nil, 0, 10)
     }
   }
 

@@ -287,7 +287,8 @@ package final class RunExecutor {
   /// Makes what holds the run's processes, and writes down that it begins; nil when another process's run has to end first.
   private func makeContainer(for run: Run, _ definition: HookDefinition) throws -> RunContainer? {
     let others = try ledger.livingOwners(besides: owner)
-    let container = try containment.makeContainer(runID: String(run.id), attempt: run.attempt)
+    let container = try containment.makeContainer(
+      runID: String(run.id), attempt: run.attempt, stateDirectory: ledger.stateDirectory)
     do {
       let hasBegun = try ledger.begin(
         run, container: container.path, isParallel: definition.parallel, others: others,

@@ -29,6 +29,8 @@ final class RunOutput {
   private var source: EventSource?
   private var isAtEnd = false
   private var budget = OutputBudget()
+  /// The path of the program that was executed last, by which its output names it.
+  var script: String?
   /// How many bytes are still to be read, once the run is over.
   private var rest: Int?
 
@@ -176,7 +178,9 @@ final class RunOutput {
     if let dropped = budget.takeDropped() { reporter.outputCut(run, lines: dropped.lines, bytes: dropped.bytes) }
   }
 
-  private func report(_ line: [UInt8]) { reporter.output(run, line, fields) }
+  private func report(_ line: [UInt8]) {
+    reporter.output(run, script.map { ScriptName.restored(in: line, $0) } ?? line, fields)
+  }
 }
 
 /// The two ends of a pipe, both close-on-exec.

@@ -3,7 +3,7 @@ internal import Systemd
 
 /// Who does runs by a ledger: the one `follow`, and replays beside it.
 struct RunOwner: Equatable {
-  private let pid: pid_t
+  let pid: pid_t
   /// In clock ticks since boot, as in /proc/PID/stat: a number that is used again does not have the same.
   private let startTime: UInt64
 
@@ -39,7 +39,8 @@ struct RunOwner: Equatable {
     // The second field is the command's name in parentheses and may hold anything; the 22nd is the start time (proc(5)).
     guard let text = readText("/proc/\(pid)/stat"), let end = text.lastIndex(of: ")") else { return nil }
     let fields = text[end...].split(separator: " ")
-    return fields.count > 20 ? UInt64(fields[20]) : nil
+    // One that has ended and waits for its parent to ask does nothing more.
+    return fields.count > 20 && !["Z", "X"].contains(fields[1]) ? UInt64(fields[20]) : nil
   }
 }
 

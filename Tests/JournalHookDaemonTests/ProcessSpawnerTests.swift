@@ -32,6 +32,54 @@ extension ProcessTests {
       #expect(text.hasPrefix("/dev/fd/3 \(path)\n0\n1\n2\n3\n"))
     }
 
+    @Test func aScriptRunsFromACopyThatNobodyCanChange() throws {
+      let folder = try TemporaryFolder()
+      let text = "#!/bin/sh\necho begin\nread x\necho end\n(echo no >/dev/fd/3) 2>/dev/null || echo sealed\n"
+      let path = try folder.file("script", text)
+      let script = try TrustedFile.open(path)
+      let copy = OwnedDescriptor(try #require(try SealedCopy.make(of: script)))
+      let (input, output) = (try Pipe(), try Pipe())
+      let process = try spawn(
+        SpawnRequest(
+          executable: copy.rawValue, arguments: ["script"], standardInput: input.reader, standardOutput: output.writer,
+          standardError: output.writer))
+      _ = try folder.file("script", "#!/bin/sh\n" + String(repeating: "echo overwritten\n", count: 20))
+      _ = write(input.writer, "\n", 1)
+      #expect(process.wait() == .exit(0))
+      #expect(output.readToEnd() == "begin\nend\nsealed\n")
+      #expect(throws: SpawnError(step: .execute, code: ETXTBSY)) { _ = try SealedCopy.make(of: script) }
+    }
+
+    @Test func whatIsBeingWrittenIsNotRun() throws {
+      let folder = try TemporaryFolder()
+      let path = try folder.file("script", "#!/bin/sh\n")
+      let writer = open(path, O_WRONLY | O_APPEND)
+      let script = try TrustedFile.open(path)
+      #expect(throws: SpawnError(step: .execute, code: ETXTBSY)) { _ = try SealedCopy.make(of: script) }
+      close(writer)
+      close(try #require(try SealedCopy.make(of: script)))
+      #expect(try SealedCopy.make(of: TrustedFile.open("/bin/sh")) == nil, "a program cannot be written while it runs")
+    }
+
+    @Test(.enabled(if: isRoot, "needs root"), arguments: [0o755, 0o711, 0o700, 0o744])
+    func theFileDecidesWhoMayExecuteItsCopy(_ mode: mode_t) throws {
+      let folder = try TemporaryFolder()
+      let script = try TrustedFile.open(try folder.file("script", "#!/bin/sh\nexit 7\n", mode: mode))
+      let copy = OwnedDescriptor(try #require(try SealedCopy.make(of: script)))
+      let result = Result {
+        try shell("") { request in
+          request.executable = copy.rawValue
+          request.original = script.descriptor.rawValue
+          request.identity = .init(user: 65534, group: 65534, supplementaryGroups: [])
+        }.wait()
+      }
+      if mode & 1 == 1 {
+        #expect(try result.get() == .exit(7))
+      } else {
+        #expect(throws: SpawnError(step: .execute, code: EACCES)) { _ = try result.get() }
+      }
+    }
+
     @Test func aProgramInheritsNothingElse() throws {
       // Not marked close-on-exec, as by a careless library.
       let stray = dup(0)

@@ -27,7 +27,7 @@ private enum Kind: CaseIterable, CustomTestStringConvertible {
       return RunContainer(try #require(CgroupRoot.current()).makeRun(id: id))
     case .tree:
       #expect(ProcessTree.becomeSubreaper())
-      return RunContainer(ProcessTree(runID: id))
+      return RunContainer(ProcessTree(runID: id, stateDirectory: "/nonexistent"))
     }
   }
 }
@@ -152,6 +152,28 @@ extension ProcessTests {
       restored.kill()
     }
 
+    @Test func aProcessThatDoesNotExecuteYetIsEndedAfterACrash() async throws {
+      let folder = try TemporaryFolder()
+      // Who joins this "cgroup" waits for a reader of the pipe.
+      mkfifo(folder.path + "/cgroup.procs", 0o600)
+      let id = "unborn-\(getpid())"
+      let name = ProcessTree(runID: id, stateDirectory: "/nonexistent").nameOfUnborn
+      let spawning = Task.detached {
+        let cgroup = try OwnedDescriptor.open(folder.path, O_RDONLY | O_DIRECTORY)
+        _ = try shell("sleep 600") { request in
+          request.cgroup = cgroup.rawValue
+          request.name = name
+        }.wait()
+      }
+      var other = try RunContainer(restoring: "tree:\(id)", stateDirectory: "/somewhere/else")
+      var restored = try RunContainer(restoring: "tree:\(id)", stateDirectory: "/nonexistent")
+      #expect(eventually { !isEmpty(&restored) })
+      #expect(isEmpty(&other), "another ledger's run of the same number is none of ours")
+      let isGone = restored.endLeftovers()
+      #expect(isGone)
+      _ = try? await spawning.value
+    }
+
     @Test func straysAreEndedWhenNoRunIsLeft() throws {
       // Its environment and session are its own, and its parent is gone before anybody saw it.
       let run = try Run(.tree, "setsid env -i setsid /bin/sh -c 'sleep $1; :' sh $1 & exit 0")
@@ -194,7 +216,8 @@ extension ProcessTests {
       #expect(CgroupRoot.current() == root)
       #expect(root.isDelegated && root.isWritable)
       #expect(root.name.hasSuffix("journalhook-\(getpid()).scope") || root.name.hasSuffix(".service"))
-      var container = try Containment.cgroups(root).makeContainer(runID: "one", attempt: 1)
+      var container = try Containment.cgroups(root).makeContainer(
+        runID: "one", attempt: 1, stateDirectory: "/nonexistent")
       let process = try shell("setsid sleep 600 & sleep 600", in: &container) { _ in }
       #expect(!isEmpty(&container))
       container.kill()
@@ -213,7 +236,8 @@ extension ProcessTests {
         return
       }
       #expect(reason.contains("is not delegated to journalhook"))
-      let container = try Containment.processTrees(reason: "").makeContainer(runID: "one", attempt: 1)
+      let container = try Containment.processTrees(reason: "").makeContainer(
+        runID: "one", attempt: 1, stateDirectory: "/nonexistent")
       #expect(container.path == "tree:one")
     }
 

@@ -31,6 +31,8 @@ enum cspawn_step {
 // All descriptors are borrowed; -1 stands for "none" where one is optional.
 struct cspawn_request {
   int executable;
+  int original;          // optional: what the executable is a copy of; it is this that the user must be allowed to execute
+  char name[16];         // of the process until it executes, as in /proc/PID/comm; empty to leave it
   char *const *argv;
   char *const *envp;
   int stdio[3];
@@ -69,5 +71,11 @@ int cspawn_pidfd_signal(int pidfd, int signal);
 int cspawn_become_subreaper(void);
 // memfd_create(2), close-on-exec
 int cspawn_memory_file(const char *name);
+// The same, of a file that can be sealed and executed.
+int cspawn_sealable_file(const char *name);
+// fcntl(2) with F_ADD_SEALS: nobody can change the content any more.
+int cspawn_seal(int file);
+// Whether somebody has a file open for writing; false also where that cannot be told. The descriptor is one for reading.
+bool cspawn_is_being_written(int file);
 
 #endif
