@@ -75,7 +75,9 @@ package func loadHook(
     content = UnitFile(lines: lines)
     if kind == .plainFile {
       let line = content.sections.first?.line ?? 1
-      let message = "the file has a hook's definition, but is not executable (chmod +x)"
+      let message =
+        "the file has a hook's definition, but is not executable (chmod +x); to switch a hook off, rename its file to "
+        + "\(name).disabled, or where it lies in another directory: ln -s /dev/null /etc/journalhook/hooks.d/\(name)"
       return .broken([Diagnostic(file: path, line: line, severity: .error, message: message)])
     }
     for key in MisplacedDefinition(contents).strayKeys(besides: Set(lines.map(\.number))) {

@@ -6,7 +6,7 @@ package enum HookFileNames {
   /// Whether a file is passed over: hidden, a copy that an editor or a package manager left, a text, a drop-in.
   package static func isIgnored(_ name: String) -> Bool {
     if name.isEmpty || name.hasPrefix(".") || name == definitionSuffix { return true }
-    let suffixes = ["~", ".swp", ".bak", ".rpmnew", ".rpmsave", ".rpmorig", ".md", ".conf"]
+    let suffixes = ["~", ".swp", ".bak", ".rpmnew", ".rpmsave", ".rpmorig", ".md", ".conf", ".disabled"]
     if suffixes.contains(where: name.hasSuffix) { return true }
     guard let dot = name.lastIndex(of: ".") else { return false }
     return name[dot...].hasPrefix(".dpkg-")

@@ -12,8 +12,8 @@ package final class ConfigurationStore {
   package private(set) var configuration = Configuration()
   /// All that is wrong with the files.
   package private(set) var diagnostics: [Diagnostic] = []
-  /// Folders elsewhere that files were found in through links.
-  private(set) var linkedFolders: Set<String> = []
+  /// The files that were found through links.
+  private(set) var links: Set<String> = []
   private var isLoaded = false
   /// What could not be read now, though it may be a moment later.
   private var failure: TrustError?
@@ -37,7 +37,7 @@ package final class ConfigurationStore {
     let before = diagnostics
     failure = nil
     diagnostics = []
-    linkedFolders = []
+    links = []
     if let path = paths.first(where: { unsafe access($0, F_OK) == 0 || errno != ENOENT }) {
       let (folder, name) = ConfigurationStore.split(path)
       do throws(TrustError) {
@@ -83,8 +83,7 @@ package final class ConfigurationStore {
   ) throws(TrustError) {
     if try directory.isMask(name) { return }
     let file = try directory.openFile(name)
-    let real = ConfigurationStore.split(file.path).folder
-    if real != folder { linkedFolders.insert(real) }
+    if file.path != "\(folder)/\(name)" { links.insert("\(folder)/\(name)") }
     parser.add(try file.readAll(limit: ConfigurationStore.sizeLimit), file: "\(folder)/\(name)")
   }
 

@@ -12,6 +12,13 @@ package final class FolderWatcher {
   /// By watch: the names that count in a folder; nil where every name does.
   private var watches: [CInt: Set<String>?] = [:]
 
+  /// What was looked up on the way, and the folders whose contents count, without links.
+  private var paths: Set<String> = []
+  private var folders: Set<String> = []
+  private var mountTable: OwnedDescriptor?
+  private var mountSource: EventSource?
+  /// The mounts on the way, as they were when it was last watched.
+  private var mounts: Set<[UInt8]> = []
   /// Files that are being written in place: what is in them is neither what was nor what will be.
   private var unfinished: Set<UnfinishedFile> = []
   private struct UnfinishedFile: Hashable {
@@ -25,30 +32,36 @@ package final class FolderWatcher {
   private static let delay: UInt64 = 100_000
   /// How often to look where the kernel cannot tell: it has no inotify instance left to give.
   private static let pollInterval: UInt64 = 1_000_000
+  /// More than any table of mounts has, in bytes.
+  private static let mountLimit = 16 << 20
 
   package init(loop: EventLoop, changed: @escaping () -> Void) {
     self.loop = loop
     self.changed = changed
   }
 
-  /// Watches hook directories instead of anything earlier: the files in them, their folders of drop-ins, and the folders that
-  /// links lead to. The way to each directory is watched, too: whether it is there, and may be trusted. To be called before
-  /// they are read, so that nothing is missed.
+  /// Watches hook directories instead of anything earlier: the files in them and their folders of drop-ins. The way to each of
+  /// them is watched, too, with every directory that holds a link on it, and what is mounted on it. To be called before they are
+  /// read, so that nothing is missed.
   ///
-  /// - Parameter files: single files besides, whatever else is in their folders.
+  /// - Parameters:
+  ///   - links: paths that lead elsewhere, to a file or a folder.
+  ///   - files: single files besides, whatever else is in their folders.
   /// - Returns: an error if they can only be looked at regularly.
-  package func watch(contentsOf directories: [String], linked: Set<String>, files: [String] = []) -> SystemError? {
+  package func watch(contentsOf directories: [String], links: Set<String>, files: [String] = []) -> SystemError? {
+    var text: [UInt8] = []
     let error = begin { (inotify: borrowing OwnedDescriptor) throws(SystemError) in
+      try watchMounts()
+      text = (try? mountTable?.read(limit: FolderWatcher.mountLimit)) ?? []
       for directory in directories {
-        try addWay(to: directory, to: inotify)
-        try addFolder(directory, to: inotify)
-        for name in (try? listNames(of: directory)) ?? [] where name.hasSuffix(".d") {
-          try addFolder("\(directory)/\(name)", to: inotify)
+        guard let folder = try addWay(to: directory, to: inotify), try addFolder(folder, to: inotify) else { continue }
+        for name in (try? listNames(of: folder)) ?? [] where name.hasSuffix(".d") {
+          if let inner = try addWay(to: "\(folder)/\(name)", to: inotify) { _ = try addFolder(inner, to: inotify) }
         }
       }
-      for folder in linked { try addFolder(folder, to: inotify) }
-      for file in files { try addWay(to: file, isFile: true, to: inotify) }
+      for path in links.union(files) { try addWay(to: path, isFile: true, to: inotify) }
     }
+    mounts = MountTable(text).concerning(paths: paths, folders: folders)
     isPolling = error != nil
     if isPolling { poll() }
     return error
@@ -66,6 +79,8 @@ package final class FolderWatcher {
     inotify = nil
     watches = [:]
     unfinished = []
+    paths = []
+    folders = []
     do throws(SystemError) {
       let flags = CInt(IN_CLOEXEC) | CInt(IN_NONBLOCK)
       let descriptor = OwnedDescriptor(try SystemError.checkErrno(inotify_init1(flags), "watch folders"))
@@ -87,40 +102,103 @@ package final class FolderWatcher {
     IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_DELETE_SELF
       | IN_MOVE_SELF)
 
-  /// Watches every folder above a folder for the next part of the path; above a file also for changes of it.
+  /// Watches every folder in which a part of a path is looked up, for that name: those above its end, and those above what links
+  /// on the way lead to. At the end of a file also for changes of it.
+  ///
+  /// - Returns: the path without links; nil if it leads nowhere.
+  @discardableResult
   private func addWay(
     to end: String, isFile: Bool = false, to inotify: borrowing OwnedDescriptor
-  ) throws(SystemError) {
+  ) throws(SystemError) -> String? {
+    var pending = Array(end.split(separator: "/").reversed())
     var path = ""
-    let parts = end.split(separator: "/")
-    for (index, part) in parts.enumerated() {
-      let names = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB
-      let changes = isFile && index == parts.count - 1 ? IN_CLOSE_WRITE | IN_MODIFY : 0
-      let mask = UInt32(names | changes | IN_MASK_ADD)
-      let watch = unsafe inotify_add_watch(inotify.rawValue, path.isEmpty ? "/" : path, mask)
-      if watch >= 0 {
-        if let known = watches[watch] {
-          watches[watch] = known.map { $0.union([String(part)]) }
-        } else {
-          watches[watch] = .some([String(part)])
-        }
-      } else if ![ENOENT, ENOTDIR, EACCES].contains(errno) {
-        throw SystemError("watch", path: path)
+    // As many links as the kernel itself follows.
+    var links = 40
+    while let part = pending.popLast() {
+      if part == "." { continue }
+      if part == ".." {
+        path = String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
+        continue
       }
-      path += "/\(part)"
+      // Watched before it is looked at, so that no change falls in between.
+      try addName(String(part), isFile: isFile && pending.isEmpty, in: path.isEmpty ? "/" : path, to: inotify)
+      let next = "\(path)/\(part)"
+      paths.insert(next)
+      var status = stat()
+      guard unsafe lstat(next, &status) == 0 else { return nil }
+      if status.st_mode & S_IFMT == S_IFLNK {
+        links -= 1
+        guard links >= 0, let target = readLink(next) else { return nil }
+        if target.hasPrefix("/") { path = "" }
+        pending += target.split(separator: "/").reversed()
+      } else {
+        path = next
+      }
+    }
+    return path.isEmpty ? "/" : path
+  }
+
+  private func addName(
+    _ name: String, isFile: Bool, in folder: String, to inotify: borrowing OwnedDescriptor
+  ) throws(SystemError) {
+    let names = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB
+    let changes = isFile ? IN_CLOSE_WRITE | IN_MODIFY : 0
+    let watch = unsafe inotify_add_watch(inotify.rawValue, folder, UInt32(names | changes | IN_MASK_ADD))
+    if watch >= 0 {
+      if let known = watches[watch] {
+        watches[watch] = known.map { $0.union([name]) }
+      } else {
+        watches[watch] = .some([name])
+      }
+    } else if ![ENOENT, ENOTDIR, EACCES].contains(errno) {
+      throw SystemError("watch", path: folder)
     }
   }
 
+  private func readLink(_ path: String) -> String? {
+    var length = 0
+    let target = unsafe [UInt8](unsafeUninitializedCapacity: Int(PATH_MAX)) { buffer, count in
+      length = unsafe buffer.withMemoryRebound(to: CChar.self) {
+        guard let base = $0.baseAddress else { return -1 }
+        return unsafe readlink(path, base, $0.count)
+      }
+      count = max(0, length)
+    }
+    return length < 0 ? nil : String(decoding: target, as: UTF8.self)
+  }
+
   /// Watches a folder; false when there is none.
-  @discardableResult
   private func addFolder(_ folder: String, to inotify: borrowing OwnedDescriptor) throws(SystemError) -> Bool {
     let watch = unsafe inotify_add_watch(inotify.rawValue, folder, FolderWatcher.contents | UInt32(IN_ONLYDIR))
     if watch >= 0 {
       watches.updateValue(nil, forKey: watch)
+      folders.insert(folder)
       return true
     }
     if [ENOENT, ENOTDIR, EACCES].contains(errno) { return false }
     throw SystemError("watch", path: folder)
+  }
+
+  // MARK: Mounts
+
+  /// A file system that is mounted over a folder is no change in it: inotify does not tell.
+  private func watchMounts() throws(SystemError) {
+    if mountSource != nil { return }
+    let table = try OwnedDescriptor.open("/proc/self/mountinfo", O_RDONLY)
+    mountSource = try loop.watch(table.rawValue, for: .exceptional) { [unowned self] _ in checkMounts() }
+    mountTable = consume table
+  }
+
+  private func checkMounts() {
+    let text = (try? mountTable?.read(limit: FolderWatcher.mountLimit)) ?? []
+    if MountTable(text).concerning(paths: paths, folders: folders) != mounts { schedule() }
+  }
+
+  /// Whether something was mounted or unmounted since that was asked last.
+  private func haveMountsChanged() -> Bool {
+    guard let descriptor = mountTable?.rawValue else { return false }
+    var query = pollfd(fd: descriptor, events: Int16(POLLPRI), revents: 0)
+    return unsafe Glibc.poll(&query, 1, 0) > 0
   }
 
   private func read() {
@@ -158,6 +236,7 @@ package final class FolderWatcher {
   package func takeChange() -> Bool {
     if isPolling { return true }
     read()
+    if haveMountsChanged() { checkMounts() }
     guard timer != nil, unfinished.isEmpty else { return false }
     timer = nil
     return true

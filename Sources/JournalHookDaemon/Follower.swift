@@ -59,6 +59,11 @@ package actor Follower {
   var unreadable: (error: TrustError, since: UInt64)?
   /// What was read from the journal and not matched to the hooks yet.
   var unmatched: [Ledger.Step] = []
+  /// What was loaded last.
+  var inventory: HookInventory?
+  var unusable = 0
+  var toldStatus = ""
+  var statusTimer: EventSource?
   /// The reader that was read last: whose entry it is that cannot be read.
   var failingReader: EventReader?
   var needsRelease = false
@@ -225,7 +230,34 @@ package actor Follower {
     _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
   }
 
-  var status: String { "Following the journal, \(hooks.hooks.count) hooks." }
+  /// The state that `systemctl status` shows.
+  var status: String {
+    var status = FollowStatus()
+    status.hooks = inventory?.items.count ?? 0
+    status.unusable = unusable
+    status.suspended = planner.loopGuard?.suspension(at: Clock.now().microseconds).hooks ?? 0
+    status.unreadable = unreadable.map { "\($0.error)" }
+    status.isWaiting = !areHooksRead
+    status.isLedgerRefusing = isLedgerRefusing || !executor.isWritten
+    status.isGapOpen = removedSince != nil || journaldStop != nil || lateSince != nil
+    return status.text
+  }
+
+  /// Tells the manager, if the state is not what it was told last.
+  func updateStatus() {
+    let now = status
+    if now == toldStatus || isDraining { return }
+    toldStatus = now
+    ServiceNotifier.status(now)
+    // Hooks are suspended for a time.
+    let clock = Clock.now().microseconds
+    statusTimer = planner.loopGuard?.suspension(at: clock).until.flatMap { until in
+      try? loop.schedule(at: loop.now() + (until - clock), accuracy: 1_000_000) { [unowned self] in
+        statusTimer = nil
+        updateStatus()
+      }
+    }
+  }
 
   /// Finds the place in the journal to go on from.
   func place() throws {

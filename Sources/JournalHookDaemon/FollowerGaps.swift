@@ -86,6 +86,7 @@ extension Follower {
           Gap(.rateLimited, since: before?.realtime ?? here.realtime, until: here.realtime, detail: detail), of: reader)
       case .missedKernelMessages: reconciler?.request()
       }
+      updateStatus()
     }
   }
 
@@ -99,6 +100,7 @@ extension Follower {
     guard let since = lateSince, let reader = readers.all.first else { return }
     lateSince = nil
     report(Gap(.journaldAway, since: since, until: lateUntil, detail: "It took them later."), of: reader)
+    updateStatus()
   }
 
   // MARK: Removed files
@@ -114,6 +116,7 @@ extension Follower {
       removedSince = nil
       report(Gap(.deleted, since: since, until: now), of: reader)
     }
+    updateStatus()
   }
 
   /// Tells if a file was given up as damaged before it was read to its end.

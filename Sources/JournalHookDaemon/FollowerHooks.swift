@@ -1,3 +1,4 @@
+internal import Glibc
 internal import JournalHookCore
 internal import Systemd
 
@@ -9,9 +10,9 @@ extension Follower {
     var failure = watchFiles()
     hookTimer = nil
     do throws(TrustError) {
-      let (linked, refused) = (linkedFolders, hooks.refusedPaths)
+      let (links, refused) = (self.links, hooks.refusedPaths)
       try loadFiles()
-      if linkedFolders != linked || hooks.refusedPaths != refused {
+      if self.links != links || hooks.refusedPaths != refused {
         failure = watchFiles()
         try loadFiles()
       }
@@ -26,12 +27,43 @@ extension Follower {
     for diagnostic in diagnostics where !reportedDiagnostics.contains(diagnostic) {
       reporter.say("\(diagnostic)", .hookProblem, priority: diagnostic.severity == .error ? .error : .warning)
     }
+    if unreadable == nil { tellChanges() }
     if let failure, !isPollingHooks {
       isPollingHooks = true
       reporter.say(
         "The hook directories are looked at every second: \(failure). Raise fs.inotify.max_user_instances.", .trouble,
         priority: .warning)
     }
+  }
+
+  /// Tells what has changed since the last time, or since the last process; and lets `list` know what is loaded.
+  private func tellChanges() {
+    let isFirst = inventory == nil
+    let now = hooks.inventory
+    let before = inventory ?? (try? ledger.loadedHooks()) ?? HookInventory()
+    inventory = now
+    unusable = hooks.entries.count { $0.loaded == nil && $0.status != .masked }
+    for change in now.changes(since: before) {
+      let text =
+        switch change {
+        case .loaded(let name, let path): "Hook \(name) is loaded: \(path)."
+        case .changed(let name, let path): "Hook \(name) has changed: \(path)."
+        case .removed(let name, let path): "Hook \(name) is no longer loaded: \(whereabouts(of: name, path))"
+        }
+      reporter.say(text.printable, .hookLoaded, priority: .info)
+    }
+    if isFirst { reporter.say("\(FollowStatus.count(now.items.count)) loaded.", .hookLoaded, priority: .info) }
+    if now != before { executor.write { [ledger] in try ledger.note(now) } }
+  }
+
+  /// What has become of the file of a hook that is not loaded any more.
+  private func whereabouts(of name: String, _ path: String) -> String {
+    if let entry = hooks.entries.first(where: { $0.name == name }) {
+      return entry.status == .masked ? "\(entry.path) masks it." : "\(entry.path) cannot be used."
+    }
+    guard unsafe access(path + ".disabled", F_OK) == 0 else { return "\(path) is gone." }
+    return "\(path).disabled is ignored. A link to /dev/null switches a hook off in whichever directory it lies: "
+      + "ln -s /dev/null /etc/journalhook/hooks.d/\(path.split(separator: "/").last ?? "")"
   }
 
   private func loadFiles() throws(TrustError) {
@@ -70,11 +102,11 @@ extension Follower {
     if executor.jobs != jobs { executor.jobs = jobs }
   }
 
-  private var linkedFolders: Set<String> { hooks.linkedFolders.union(configuration.linkedFolders) }
+  private var links: Set<String> { hooks.links.union(configuration.links) }
 
   private func watchFiles() -> SystemError? {
     hookWatcher?.watch(
-      contentsOf: hooks.directories + configuration.dropInFolders, linked: linkedFolders,
+      contentsOf: hooks.directories + configuration.dropInFolders, links: links,
       files: configuration.paths + hooks.refusedPaths.sorted())
   }
 
@@ -104,6 +136,6 @@ extension Follower {
       // Of units that are named from now on it has to be known whether they are up.
       reconciler?.request()
     }
-    if isAsked { ServiceNotifier.ready(status: status) } else { ServiceNotifier.status(status) }
+    if isAsked { ServiceNotifier.ready(status: status) } else { updateStatus() }
   }
 }

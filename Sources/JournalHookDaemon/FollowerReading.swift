@@ -158,6 +158,7 @@ extension Follower {
       reporter.say("The ledger can be written again.", .trouble, priority: .notice)
     }
     isLedgerRefusing = error != nil
+    updateStatus()
   }
 
   func endCatchUp() {

@@ -71,6 +71,7 @@ extension Follower {
   }
 
   func progress() {
+    updateStatus()
     if isDraining {
       if executor.isQuiet { loop.exit(0) }
       return

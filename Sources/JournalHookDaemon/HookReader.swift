@@ -11,7 +11,7 @@ struct HookReader {
   private let previous: [String: LoadedHook]
   private(set) var entries: [HookStore.Entry] = []
   private(set) var directoryProblems: [Diagnostic] = []
-  private(set) var linkedFolders: Set<String> = []
+  private(set) var links: Set<String> = []
   private(set) var refusedPaths: Set<String> = []
   /// What could not be read now, though it may be a moment later: what was read before counts, then.
   private(set) var failure: TrustError?
@@ -43,7 +43,6 @@ struct HookReader {
     for folder in directories {
       do {
         let directory = try TrustedDirectory.open(folder)
-        note(directory.path, asFolderOf: folder)
         for name in try directory.names() {
           if name.hasSuffix(".d"), let inner = dropInNames(in: name, of: directory) {
             let path = "\(folder)/\(name)"
@@ -118,7 +117,7 @@ struct HookReader {
         return
       }
       let file = try directory.openFile(place.name)
-      note(file.path, asFileIn: place.folder)
+      if file.path != place.path { links.insert(place.path) }
       let kind: HookKind =
         place.name.hasSuffix(HookFileNames.definitionSuffix)
         ? .definitionFile : file.isExecutable ? .executable : .plainFile
@@ -146,7 +145,12 @@ struct HookReader {
           throw HookError(
             description: "[Match] has no Host=, which every hook needs with --directory or --file", isRefusal: false)
         }
-        entry.status = .active(try resolve(hook))
+        var loaded = try resolve(hook)
+        let texts = [contents] + merged.flatMap { [Array($0.path.utf8), $0.contents] }
+        loaded.digest = HookInventory.digest(
+          of: texts.map { String(decoding: $0, as: UTF8.self) }
+            + loaded.programs.flatMap { [$0.path, $0.identity.text] })
+        entry.status = .active(loaded)
       }
     } catch let error as TrustError {
       note(error)
@@ -195,7 +199,7 @@ struct HookReader {
     let directory = try TrustedDirectory.open(place.folder)
     if try directory.isMask(place.name) { return nil }
     let file = try directory.openFile(place.name)
-    note(file.path, asFileIn: place.folder)
+    if file.path != place.path { links.insert(place.path) }
     return HookDropIn(
       path: place.path, contents: try file.contents(limit: HookReader.definitionLimit, isDefinition: true))
   }
@@ -225,7 +229,7 @@ struct HookReader {
   {
     do throws(TrustError) {
       let file = try HookReader.openProgram(path)
-      note(file.path, asFileIn: String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
+      if file.path != path { links.insert(path) }
       try file.checkInterpreter()
       return LoadedProgram(path: path, identity: file.identity)
     } catch {
@@ -335,17 +339,7 @@ struct HookReader {
   }
 
   private mutating func note(_ error: TrustError) {
-    if error.isTemporary { failure = failure ?? error } else { refusedPaths.insert(error.component) }
-  }
-
-  private mutating func note(_ path: String, asFolderOf folder: String) {
-    if path != folder { linkedFolders.insert(path) }
-  }
-
-  private mutating func note(_ path: String, asFileIn folder: String) {
-    guard let slash = path.lastIndex(of: "/") else { return }
-    let real = String(path[..<slash])
-    if real != folder, !real.isEmpty { linkedFolders.insert(real) }
+    if error.isTemporary { failure = failure ?? error } else { refusedPaths.formUnion([error.path, error.component]) }
   }
 }
 

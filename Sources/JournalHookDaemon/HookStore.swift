@@ -28,6 +28,8 @@ package struct LoadedHook: Sendable, Equatable {
   package var program: LoadedProgram
   /// The programs of `ExecCondition=`, in order.
   package var conditionPrograms: [LoadedProgram] = []
+  /// Of all that it was made of: the definition, its drop-ins, its programs.
+  package var digest = ""
   /// What it is known to do to units.
   package var effects = HookEffects(exec: nil, script: nil)
 
@@ -117,8 +119,8 @@ package final class HookStore {
   private var byName: [String: LoadedHook] = [:]
   /// The other names of the units that events are about, as the live manager has them.
   package var aliases = UnitAliases()
-  /// Folders outside of the hook directories that files were found in through links.
-  private(set) var linkedFolders: Set<String> = []
+  /// The files and programs that were found through links.
+  private(set) var links: Set<String> = []
   /// The files and folders, wherever they are, for which something was refused: it may be mended there.
   private(set) var refusedPaths: Set<String> = []
   /// Called when a run has met with a change that nobody had told of, and the directories were read anew.
@@ -141,6 +143,11 @@ package final class HookStore {
     self.requiresHost = requiresHost
   }
 
+  /// What is loaded, to be compared with what another process or another time has.
+  package var inventory: HookInventory {
+    HookInventory(byName.mapValues { HookInventory.Item(path: $0.hook.path, digest: $0.digest) })
+  }
+
   /// The hooks that answer events, by file name.
   package var hooks: [LoadedHook] { entries.compactMap(\.loaded) }
 
@@ -160,7 +167,7 @@ package final class HookStore {
     if let failure = reader.failure { throw failure }
     entries = reader.entries
     directoryProblems = reader.directoryProblems
-    linkedFolders = reader.linkedFolders
+    links = reader.links
     refusedPaths = reader.refusedPaths
     byName = Dictionary(hooks.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
   }

@@ -59,6 +59,12 @@ final class LoopGuard {
   /// Takes note of an event, before runs that it leads to are judged.
   func note(_ event: LifecycleEvent) { newUnits.note(event) }
 
+  /// How many hooks are suspended, and until when the first of them, in microseconds of event time.
+  func suspension(at time: UInt64) -> (hooks: Int, until: UInt64?) {
+    let open = suspended.filter { $0.value.until > time }
+    return (Set(open.keys.map(\.hook)).count, open.values.map(\.until).min())
+  }
+
   /// Looks at a run that an event leads to.
   func judge(_ event: LifecycleEvent, by hook: String) -> Verdict {
     let place = Place(hook: hook, machine: event.machine, unit: event.unit)

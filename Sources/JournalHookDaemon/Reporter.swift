@@ -21,6 +21,8 @@ package enum MessageID: String, Sendable, CaseIterable {
   case outputCut = "53fe70c0a29943ae8c36d3220ae9082e"
   /// A hook file cannot be used.
   case hookProblem = "18f400ff688b4de7b29fb86fd31ac7d1"
+  /// A hook was loaded, has changed or is gone.
+  case hookLoaded = "e7a1c4b03d5f4c1b9a6e2f80d94b7c35"
   /// Following begins.
   case following = "d1165d4871b840da8b7461e7fb4bef1b"
   /// Entries of the journal may have been missed.

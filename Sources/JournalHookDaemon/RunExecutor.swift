@@ -84,6 +84,9 @@ package final class RunExecutor {
   /// Whether nothing waits for its turn, runs or is left of what ran.
   var isIdle: Bool { queue.waiting == 0 && delayed.isEmpty && isQuiet }
 
+  /// Whether all that became of runs is in the ledger.
+  var isWritten: Bool { writer.isDone }
+
   /// Whether nothing runs and nothing is left of what ran.
   var isQuiet: Bool { active.isEmpty && writer.isDone }
 

@@ -22,6 +22,11 @@ package struct FileIdentity: Hashable, Sendable {
   package let size: Int64
   package let mode: UInt32
 
+  /// All of it, to be compared with that of another process.
+  var text: String {
+    "\(inode) \(changed.seconds).\(changed.nanoseconds) \(modified.seconds).\(modified.nanoseconds) \(size) \(mode)"
+  }
+
   init(_ status: stat) {
     inode = UInt64(status.st_ino)
     changed = Time(status.st_ctim)

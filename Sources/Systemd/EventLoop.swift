@@ -75,6 +75,8 @@ internal import Synchronization
     public static let input = Readiness(rawValue: EPOLLIN.rawValue)
     /// There is room to write.
     public static let output = Readiness(rawValue: EPOLLOUT.rawValue)
+    /// There is something out of the ordinary, such as a change of /proc/self/mountinfo.
+    public static let exceptional = Readiness(rawValue: EPOLLPRI.rawValue)
     /// The other end is gone.
     public static let hangUp = Readiness(rawValue: EPOLLHUP.rawValue)
   }

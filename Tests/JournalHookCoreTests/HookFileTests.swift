@@ -269,7 +269,8 @@ import Testing
 
   @Test(arguments: [
     (".x", true), ("x~", true), ("x.swp", true), ("x.bak", true), ("x.rpmnew", true), ("x.rpmsave", true),
-    ("x.rpmorig", true), ("x.dpkg-old", true), ("x.dpkg-dist", true), ("README.md", true), ("x.conf", true),
+    ("x.rpmorig", true), ("x.hook.disabled", true), ("x.dpkg-old", true), ("x.dpkg-dist", true), ("README.md", true),
+    ("x.conf", true),
     (".hook", true), ("", true), ("x", false), ("x.hook", false), ("x.sh", false), ("x.hook~", true), ("dpkg-x", false),
     ("x.dpkg-new.sh", false), ("10-stop.py", false),
   ])

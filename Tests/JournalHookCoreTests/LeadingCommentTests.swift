@@ -157,7 +157,8 @@ import Testing
   @Test func refusesADefinitionThatCannotBeExecuted() {
     #expect(
       load("#!/bin/sh\n" + Self.good, kind: .plainFile).diagnostics.map(\.description) == [
-        "f:2: error: the file has a hook's definition, but is not executable (chmod +x)"
+        "f:2: error: the file has a hook's definition, but is not executable (chmod +x); to switch a hook off, rename its "
+          + "file to h.disabled, or where it lies in another directory: ln -s /dev/null /etc/journalhook/hooks.d/h"
       ])
     #expect(load("text", kind: .plainFile) == .program)
   }

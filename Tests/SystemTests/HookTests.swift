@@ -9,12 +9,12 @@ extension SystemTests {
         for number in numbers {
           let text =
             "#!/bin/sh\n# [Match]\n# Unit=work@\(number).service\n# Event=started\necho \(number) >>\(follow.log)\n"
-          try follow.box.put(text, "\(follow.folder)/new/\(number)", mode: "0755")
+          try follow.box.put(text, "\(follow.folder)/ready/\(number)", mode: "0755")
         }
         try follow.start()
         try follow.settle()
         try follow.box.sh(
-          #"for i in {0..9}; do cp "$1/new/$i" "$2"; systemctl restart "work@$i"; done"#, follow.folder, follow.hooks)
+          #"for i in {0..9}; do cp "$1/ready/$i" "$2"; systemctl restart "work@$i"; done"#, follow.folder, follow.hooks)
         try follow.settle()
         #expect(try follow.logged().sorted() == numbers)
         try follow.box.sh(#"for i in {0..9}; do rm "$1/$i"; systemctl restart "work@$i"; done"#, follow.hooks)
