@@ -1,3 +1,4 @@
+internal import Glibc
 package import JournalHookCore
 package import Systemd
 
@@ -11,6 +12,13 @@ package final class EventReaders {
   /// Of a folder or files that are followed: tells when something has changed there.
   private var scout: Journal?
   private var hasLooked = false
+  /// Whether nothing tells of new files, so that they have to be looked for.
+  private var isBlind = false
+  private var descriptor: CInt = -1
+  /// Whether there were fewer watches than expected once, though there is no want of them.
+  private var hasDoubted = false
+  /// The directories for which it is known that the kernel tells of changes in them.
+  private var watchedDirectories: Set<String> = []
 
   /// Opens the journal, with all readers at its beginning.
   package init(_ selection: JournalSelection) throws(SystemError) {
@@ -42,13 +50,37 @@ package final class EventReaders {
 
   /// The descriptor that becomes readable when something has changed. From now on changes are told by `process()`.
   package func fileDescriptor() throws(SystemError) -> CInt {
-    if selection.isLocal { return try all[0].fileDescriptor() }
-    let scout = try Journal(selection.journal)
-    let descriptor = try scout.fileDescriptor()
+    watchedDirectories = []
+    var scout: Journal?
+    if !selection.isLocal { scout = try Journal(selection.journal) }
+    let descriptor = try scout?.fileDescriptor() ?? all[0].fileDescriptor()
     self.scout = consume scout
     hasLooked = false
+    self.descriptor = descriptor
     return descriptor
   }
+
+  /// Makes sure that the kernel tells of changes in all directories with files that are read.
+  ///
+  /// libsystemd says nothing if it gets no watch (sd-journal.c), so its watches are counted; a watch that is asked for in its stead
+  /// tells why there is none. To be called behind `fileDescriptor()`, and again when there may be new directories.
+  package func checkWatches() throws(SystemError) {
+    let directories = JournalDirectories.of(selection.journal, files: all.flatMap(\.source.paths))
+    if !isBlind, directories == watchedDirectories { return }
+    if !JournalDirectories.areWatched(directories, by: descriptor) {
+      try JournalDirectories.probe(directories)
+      if !hasDoubted {
+        // There was none for a moment. Should libsystemd not watch what it is expected to, it is not doubted for ever.
+        hasDoubted = true
+        throw SystemError("watch the journal", code: ENOSPC)
+      }
+    }
+    isBlind = false
+    watchedDirectories = directories
+  }
+
+  /// From now on changes are not told, and `process()` looks for them itself; with a local journal only `reopen()` does.
+  package func becomeBlind() { isBlind = true }
 
   /// Whether the descriptor tells every change.
   package var isReliable: Bool { scout?.isReliable ?? all[0].isReliable }
@@ -64,7 +96,10 @@ package final class EventReaders {
   /// Takes note of new and removed files; to be called when everything was read.
   func process() throws(SystemError) -> Change {
     var result = Change()
-    if let change = try scout?.process() {
+    if isBlind, !selection.isLocal {
+      result.new = try takeNote()
+      result.isChanged = !result.new.isEmpty
+    } else if let change = try scout?.process() {
       // What was there before the first look may have changed since it was found.
       if change != .none || !hasLooked { result.new = try takeNote() }
       result.isChanged = !result.new.isEmpty

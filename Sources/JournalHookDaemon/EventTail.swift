@@ -6,12 +6,17 @@ package final class EventTail {
   private let loop: EventLoop
   private let readers: EventReaders
   private let report: (LifecycleEvent) -> Void
+  private let warn: (String) -> Void
+  private var pollTimer: EventSource?
   private var watch: JournalWatch?
   private var flushTimer: EventSource?
   private var witnessTimer: EventSource?
 
   /// Continues where the readers are.
-  package init(loop: EventLoop, readers: EventReaders, report: @escaping (LifecycleEvent) -> Void) {
+  package init(
+    loop: EventLoop, readers: EventReaders, warn: @escaping (String) -> Void, report: @escaping (LifecycleEvent) -> Void
+  ) {
+    self.warn = warn
     self.loop = loop
     self.readers = readers
     self.report = report
@@ -20,7 +25,13 @@ package final class EventTail {
   /// Begins; the events come while the loop runs.
   package func start() throws(SystemError) {
     let watch = JournalWatch(loop: loop, manager: readers.selection.manager) { [unowned self] in look() }
-    try watch.watch(journal: readers.fileDescriptor(), isReliable: readers.isReliable)
+    do throws(SystemError) {
+      try watch.watch(journal: readers.fileDescriptor(), isReliable: readers.isReliable)
+      try readers.checkWatches()
+    } catch {
+      guard error.isAboutWatching else { throw error }
+      poll(error)
+    }
     if readers.selection.isLocal {
       readers.all.first?.listen()
       watch.onUnitChange = { [unowned self] in
@@ -41,6 +52,22 @@ package final class EventTail {
     look()
   }
 
+  private func poll(_ error: SystemError) {
+    warn("The journal cannot be watched, and is read every second instead: \(error). \(error.watchRemedy)")
+    readers.becomeBlind()
+    schedulePoll()
+  }
+
+  private func schedulePoll() {
+    pollTimer = try? loop.schedule(at: loop.now() + EventTail.pollInterval) { [unowned self] in
+      if readers.selection.isLocal { _ = try? readers.reopen() }
+      look()
+      schedulePoll()
+    }
+  }
+
+  private static let pollInterval: UInt64 = 1_000_000
+
   private func look() {
     var isComplete = false
     while !isComplete {
@@ -52,7 +79,11 @@ package final class EventTail {
           if batch.isAtEnd { break }
         }
       }
-      isComplete = (try? readers.process())?.isChanged != true
+      let change = try? readers.process()
+      if change?.new.isEmpty == false, pollTimer == nil {
+        do throws(SystemError) { try readers.checkWatches() } catch { poll(error) }
+      }
+      isComplete = change?.isChanged != true
     }
     if readers.isWaiting, flushTimer == nil {
       flushTimer = try? loop.schedule(at: loop.now() + LifecycleTracker.patience) { [unowned self] in

@@ -30,7 +30,7 @@ package final class FolderWatcher {
 
   /// Changes that come together are answered together, and within a second.
   private static let delay: UInt64 = 100_000
-  /// How often to look where the kernel cannot tell: it has no inotify instance left to give.
+  /// How often to look where the kernel does not tell: it has no inotify instance or watch left to give, or may not.
   private static let pollInterval: UInt64 = 1_000_000
   /// More than any table of mounts has, in bytes.
   private static let mountLimit = 16 << 20
@@ -69,8 +69,25 @@ package final class FolderWatcher {
 
   /// Watches whether folders come or go, instead of anything earlier.
   func watch(existenceOf folders: [String]) -> SystemError? {
-    begin { (inotify: borrowing OwnedDescriptor) throws(SystemError) in
+    let error = begin { (inotify: borrowing OwnedDescriptor) throws(SystemError) in
       for folder in folders { try addWay(to: folder, to: inotify) }
+    }
+    if error != nil { poll(existenceOf: folders, inodes(of: folders)) }
+    return error
+  }
+
+  private func inodes(of folders: [String]) -> [UInt] {
+    folders.map { folder in
+      var status = stat()
+      return unsafe stat(folder, &status) == 0 ? UInt(status.st_ino) : 0
+    }
+  }
+
+  private func poll(existenceOf folders: [String], _ before: [UInt]) {
+    timer = try? loop.schedule(at: loop.now() + FolderWatcher.pollInterval) { [unowned self] in
+      timer = nil
+      let now = inodes(of: folders)
+      if now != before { changed() } else { _ = watch(existenceOf: folders) }
     }
   }
 

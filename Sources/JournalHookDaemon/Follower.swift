@@ -29,7 +29,7 @@ package actor Follower {
   var flushTimer: EventSource?
   var moreTimer: EventSource?
   var reopenTimer: EventSource?
-  /// Where the kernel has no inotify instance for us.
+  /// Whether the journal cannot be watched.
   var isPollingJournal = false
   var pollTimer: EventSource?
   /// What was read and could not be written down yet; nothing more is read meanwhile.
@@ -313,22 +313,29 @@ package actor Follower {
   func watchJournal() throws(SystemError) {
     do throws(SystemError) {
       try watch?.watch(journal: readers.fileDescriptor(), isReliable: readers.isReliable)
-      isPollingJournal = false
+      try readers.checkWatches()
     } catch {
-      // What the journal tells must not be lost for want of an inotify instance. Without one libsystemd does not notice new
-      // files: what there is to read is read, then the journal is opened anew, which tries for an instance, too.
-      guard [EMFILE, ENFILE, ENOSPC, ENOMEM].contains(error.code) else { throw error }
-      if !isPollingJournal {
-        reporter.say(
-          "The journal is looked at every second: \(error). Raise fs.inotify.max_user_instances.", .trouble,
-          priority: .warning)
-      }
-      isPollingJournal = true
-      pollTimer = try loop.schedule(at: loop.now() + Follower.retryInterval) { [unowned self] in
-        pollTimer = nil
-        look()
-        if reopenTimer == nil { reopen(in: 0) }
-      }
+      guard error.isAboutWatching else { throw error }
+      return try pollJournal(error)
+    }
+    if isPollingJournal { reporter.say("The journal is watched again.", .trouble, priority: .notice) }
+    isPollingJournal = false
+  }
+
+  /// What the journal tells must not be lost for want of something to watch it with. Without that libsystemd does not notice new
+  /// files: what there is to read is read, then the journal is opened anew, which tries to watch it, too.
+  func pollJournal(_ error: SystemError) throws(SystemError) {
+    readers.becomeBlind()
+    if !isPollingJournal {
+      reporter.say(
+        "The journal cannot be watched, and is read every second instead: \(error). \(error.watchRemedy)", .trouble,
+        priority: .warning)
+    }
+    isPollingJournal = true
+    pollTimer = try loop.schedule(at: loop.now() + Follower.retryInterval) { [unowned self] in
+      pollTimer = nil
+      look()
+      if reopenTimer == nil { reopen(in: 0) }
     }
   }
 

@@ -31,8 +31,8 @@ extension Follower {
     if let failure, !isPollingHooks {
       isPollingHooks = true
       reporter.say(
-        "The hook directories are looked at every second: \(failure). Raise fs.inotify.max_user_instances.", .trouble,
-        priority: .warning)
+        "The hook directories cannot be watched, and are read every second instead: \(failure). \(failure.watchRemedy)",
+        .trouble, priority: .warning)
     }
   }
 

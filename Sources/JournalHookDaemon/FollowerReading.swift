@@ -31,6 +31,7 @@ extension Follower {
           lastLook = Clock.now().microseconds
         }
         for reader in change.new { try resume(reader) }
+        if !change.new.isEmpty { checkWatches() }
         isChanged = change.isChanged
       }
       if isCatchingUp { checkDamage(since: before) }
@@ -232,6 +233,12 @@ extension Follower {
     reopen(in: Follower.retryInterval)
   }
 
+  /// A new machine may have a directory of its own, for which there is no watch.
+  private func checkWatches() {
+    guard !isPollingJournal else { return }
+    do throws(SystemError) { try readers.checkWatches() } catch { try? pollJournal(error) }
+  }
+
   func reopen(in delay: UInt64) {
     watch?.forgetJournal()
     reopenTimer = try? loop.schedule(at: loop.now() + delay) { [unowned self] in
@@ -275,8 +282,9 @@ extension Follower {
       }
     }
     if let error = folderWatcher?.watch(existenceOf: folders) {
-      reporter.say(
-        "A journal folder that is made or removed would not be noticed: \(error).", .trouble, priority: .warning)
+      reporter.sayOnce(
+        "Journal directories cannot be watched, and are looked for every second instead: \(error). \(error.watchRemedy)",
+        .trouble, priority: .warning)
     }
   }
 }

@@ -44,6 +44,12 @@ struct MachineJournal: Equatable {
     }
   }
 
+  /// The files it is read from, where they are named.
+  var paths: [String] {
+    // They are globs that name just one file each.
+    if case .files(let globs) = selection.journal { (try? Journal.expand(globs)) ?? [] } else { [] }
+  }
+
   var trust: EntryDecoder.Trust {
     switch selection.manager {
     case .user(let uid): .user(EntryDecoder.UserManager(uid: uid, machine: machine))

@@ -17,7 +17,13 @@ package enum ManagerConnection {
 
   /// The boot that this machine is in. Without an answer of PID 1 soft reboots are not known.
   package static func currentBoot() throws(SystemError) -> CurrentBoot {
-    var boot = CurrentBoot(id: try Id128.boot())
+    let id: String
+    do throws(SystemError) { id = try Id128.boot() } catch {
+      throw SystemError(
+        "cannot read this boot's id, /proc/sys/kernel/random/boot_id: \(error.reason). journalhook needs all of /proc: leave out "
+          + "ProcSubset=pid, and see that /proc is mounted", code: 0)
+    }
+    var boot = CurrentBoot(id: id)
     guard let answer = try? open(to: .system)?.managerProperties() else { return boot }
     boot.userspace = answer.number("UserspaceTimestampMonotonic")
     // systemd 254 and later.

@@ -72,7 +72,7 @@ struct Follow: ParsableCommand {
       try rehearsal.place(readers)
     }
     let loop = try EventLoop()
-    let tail = EventTail(loop: loop, readers: readers) { event in
+    let tail = EventTail(loop: loop, readers: readers, warn: Console.warn) { event in
       rehearsal.runs(for: event, of: readers).forEach(Console.show)
     }
     try tail.start()

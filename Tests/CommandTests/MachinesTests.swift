@@ -80,6 +80,30 @@ import Testing
       ])
   }
 
+  @Test(.enabled(if: geteuid() == 0, "needs root, to limit inotify"), arguments: ["instances", "watches"])
+  func whatCannotBeWatchedIsReadEverySecond(_ missing: String) throws {
+    let folder = Folder()
+    folder.add("a", 0..<1, at: Self.now, to: "remote-alpha")
+    let (output, errors) = ("\(folder.path)/output", "\(folder.path)/errors")
+    let limited = "\(repository)/contrib/torture.d/no-inotify \(missing)"
+    let command =
+      "\(limited) '\(binary)' events -D '\(folder.path)' -f -n 0 -o json >'\(output)' 2>'\(errors)' & echo $!"
+    let pid = shell(command).output.filter(\.isNumber)
+    defer { _ = shell("kill -KILL \(pid)") }
+    for _ in 0..<200 where shell("grep -q 'cannot be watched' '\(errors)'").status != 0 { usleep(50_000) }
+    #expect(shell("cat '\(errors)'").output.contains("Raise fs.inotify.max_user_\(missing)"))
+    folder.add("a", 1..<2, at: Self.now, to: "remote-alpha")
+    folder.add("c", 0..<1, at: Self.hourAgo, to: "remote-gamma")
+    let expected: Set<String> = ["host-a started 11", "host-a stopped 11", "host-c started 10", "host-c stopped 10"]
+    var found: [String] = []
+    for _ in 0..<200 where found.count < expected.count {
+      usleep(100_000)
+      found = folder.read("cat '\(output)'")
+    }
+    #expect(Set(found) == expected)
+    #expect(shell("wc -l <'\(errors)'").output.filter(\.isNumber) == "1", "told once")
+  }
+
   @Test func whoDeliversAnHourLateIsNotLost() throws {
     let folder = Folder()
     folder.add("a", 0..<1, at: Self.now, to: "remote-alpha")
