@@ -31,6 +31,7 @@ package struct ProgramCheck {
       }
       return checkUser(of: hook, canExecute: path, in: path, byPath: false)
     }
+    checkUser(of: hook, canExecute: path, in: path, byPath: false)
     switch shebang.reader {
     case .path(let interpreter):
       checkUser(of: hook, canExecute: interpreter, in: path)
