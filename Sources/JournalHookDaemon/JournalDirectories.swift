@@ -1,9 +1,9 @@
 internal import CSystemd
 internal import Glibc
-internal import Systemd
+package import Systemd
 
 /// The directories in which libsystemd watches for journal files (sd-journal.c).
-enum JournalDirectories {
+package enum JournalDirectories {
   private static let roots = ["/run/log/journal", "/var/log/journal"]
 
   /// - Parameter files: the files that are read, where the source is a directory or files.
@@ -29,7 +29,7 @@ enum JournalDirectories {
   }
 
   /// Whether libsystemd's inotify instance has as many watches as there are directories.
-  static func areWatched(_ directories: Set<String>, by descriptor: CInt) -> Bool {
+  package static func areWatched(_ directories: Set<String>, by descriptor: CInt) -> Bool {
     let identities = directories.compactMap { directory -> [UInt64]? in
       var status = stat()
       guard unsafe access(directory, R_OK) == 0, unsafe stat(directory, &status) == 0 else { return nil }
@@ -41,7 +41,7 @@ enum JournalDirectories {
   }
 
   /// Asks the kernel for a watch on each of them, those that are missing left out, and gives the watches back.
-  static func probe(_ directories: Set<String>) throws(SystemError) {
+  package static func probe(_ directories: Set<String>) throws(SystemError) {
     let inotify = OwnedDescriptor(try SystemError.checkErrno(inotify_init1(CInt(IN_CLOEXEC)), "watch directories"))
     for directory in directories {
       let watch = unsafe inotify_add_watch(inotify.rawValue, directory, UInt32(IN_DELETE_SELF | IN_ONLYDIR))
