@@ -51,10 +51,15 @@ package final class EventReaders {
   /// The descriptor that becomes readable when something has changed. From now on changes are told by `process()`.
   package func fileDescriptor() throws(SystemError) -> CInt {
     watchedDirectories = []
-    var scout: Journal?
-    if !selection.isLocal { scout = try Journal(selection.journal) }
-    let descriptor = try scout?.fileDescriptor() ?? all[0].fileDescriptor()
-    self.scout = consume scout
+    let descriptor: CInt
+    if selection.isLocal {
+      descriptor = try all[0].fileDescriptor()
+      scout = nil
+    } else {
+      let opened = try Journal(selection.journal)
+      descriptor = try opened.fileDescriptor()
+      scout = consume opened
+    }
     hasLooked = false
     self.descriptor = descriptor
     return descriptor
