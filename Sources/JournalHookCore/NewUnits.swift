@@ -35,9 +35,11 @@ package struct NewUnits: Sendable {
   /// When the unit of an event was first heard of, in microseconds since 1970; nil if it has been there.
   package func birth(of event: LifecycleEvent) -> UInt64? { births[NewUnits.key(of: event)] }
 
-  /// Whether units of this kind come with people and connections, one soon after the other: sessions, the services of users, and
-  /// those of sockets with Accept=yes, whose instances begin with a number (`sshd@3-192.0.2.1:22-….service`).
+  /// Whether units of this kind come with people, connections and devices, one soon after the other: all but services and timers,
+  /// which are what a hook would start; sessions, the services of users, and those of sockets with Accept=yes, whose instances
+  /// begin with a number (`sshd@3-192.0.2.1:22-….service`).
   package static func comeFromOutside(_ unit: String) -> Bool {
+    guard unit.hasSuffix(".service") || unit.hasSuffix(".timer") else { return true }
     if unit.hasPrefix("session-") || unit.hasPrefix("user@") || unit.hasPrefix("user-runtime-dir@") { return true }
     guard let instance = UnitName(unit).instance, let end = instance.firstIndex(of: "-") else { return false }
     return end > instance.startIndex && instance[..<end].utf8.allSatisfy { 0x30...0x39 ~= $0 }
