@@ -163,9 +163,10 @@ package final class FolderWatcher {
     let watch = unsafe inotify_add_watch(inotify.rawValue, folder, UInt32(names | changes | IN_MASK_ADD))
     if watch >= 0 {
       if let known = watches[watch] {
-        watches[watch] = known.map { $0.union([name]) }
+        // Where every name counts, they still do.
+        if let known { watches.updateValue(known.union([name]), forKey: watch) }
       } else {
-        watches[watch] = .some([name])
+        watches.updateValue([name], forKey: watch)
       }
     } else if ![ENOENT, ENOTDIR, EACCES].contains(errno) {
       throw SystemError("watch", path: folder)
