@@ -30,6 +30,8 @@ package struct HookEffects: Sendable, Hashable {
   }
 
   package private(set) var effects: Set<Effect> = []
+  /// Whether it makes transient units: by systemd-run(1), or by the manager's method StartTransientUnit.
+  package private(set) var makesUnits = false
 
   /// - Parameters:
   ///   - exec: the hook's command, if it has one.
@@ -88,8 +90,10 @@ package struct HookEffects: Sendable, Hashable {
 
   private mutating func read(_ words: [String]) {
     for (index, word) in words.enumerated() {
+      if word.contains("StartTransientUnit") { makesUnits = true }
       let rest = words[(index + 1)...]
       switch word.split(separator: "/").last {
+      case "systemd-run": makesUnits = true
       case "stop-dependent": add(.stop, operands(rest))
       case "start-dependent": add(.start, operands(rest))
       case "systemctl":

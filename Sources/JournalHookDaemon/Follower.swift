@@ -181,7 +181,8 @@ package actor Follower {
     if options.selection.isLocal {
       let files = UnitFiles(of: options.selection.manager)
       planner.loopGuard = LoopGuard(
-        ledger: ledger, hooks: hooks, units: readers.all.flatMap { $0.tracker.units.keys }, hasUnitFile: files.contain
+        ledger: ledger, effects: { [hooks] in hooks.hooks.map { ($0.name, $0.effects) } },
+        units: readers.all.flatMap { $0.tracker.units.keys }, hasUnitFile: files.contain
       ) { [reporter] in reporter.say($0, .circle, priority: .error) }
     }
 

@@ -5,9 +5,10 @@ internal import Systemd
 ///
 /// An event follows from a run if it happens while the run is under way, or shortly after, to a unit that the run's hook is
 /// known to act on (`HookEffects`). A run keeps its cause in the ledger, so that a restart forgets no chain. When the same hook
-/// comes back for the same unit too often, in one chain of causes or in all of them together, that is a circle. What a hook does
-/// otherwise (`systemd-run`) shows by units that come to be while it runs, or shortly after: when their events run the same hook
-/// again too often, one from the other, that is a cycle, too.
+/// comes back for the same unit too often, in one chain of causes or in all of them together, that is a circle. A hook that makes
+/// transient units (`systemd-run`) acts on units that come to be while it runs, or shortly after: when their events run the same
+/// hook again too often, one from the other, that is a cycle, too. Of other hooks this is not assumed: units that somebody else
+/// starts in a row, while a hook runs for the first of them, are no cycle, and none of their events may be lost.
 final class LoopGuard {
   /// So often a run may lead to the same hook's next run for the same unit, in so many microseconds.
   static let limit = 10
@@ -30,7 +31,8 @@ final class LoopGuard {
   }
 
   private let ledger: Ledger
-  private let hooks: HookStore
+  /// The hooks that are loaded, by name, with what they do to units.
+  private let effects: () -> [(hook: String, effects: HookEffects)]
   private let report: (String) -> Void
   /// Until when, in microseconds of event time, and why.
   private var suspended: [Place: (until: UInt64, reason: String)] = [:]
@@ -42,15 +44,17 @@ final class LoopGuard {
   private let hasUnitFile: (String) -> Bool
 
   /// - Parameters:
+  ///   - effects: the hooks that are loaded, by name, with what they do to units.
   ///   - units: those that have been there.
   ///   - hasUnitFile: whether a unit is made by a file, so that it was there before it was heard of.
   ///   - report: told once for each circle.
   init(
-    ledger: Ledger, hooks: HookStore, units: some Sequence<LifecycleTracker.Key>,
-    hasUnitFile: @escaping (String) -> Bool, report: @escaping (String) -> Void
+    ledger: Ledger, effects: @escaping () -> [(hook: String, effects: HookEffects)],
+    units: some Sequence<LifecycleTracker.Key>, hasUnitFile: @escaping (String) -> Bool,
+    report: @escaping (String) -> Void
   ) {
     self.ledger = ledger
-    self.hooks = hooks
+    self.effects = effects
     newUnits = NewUnits(known: units)
     self.hasUnitFile = hasUnitFile
     self.report = report
@@ -101,30 +105,42 @@ final class LoopGuard {
     return .suspended(reason: reason)
   }
 
-  /// Looks at a run for a unit that may have come to be by the same hook.
+  /// Looks at a run for a unit that may have come to be by a hook's run.
   private func judgeNewUnit(_ event: LifecycleEvent, by hook: String) -> Verdict {
-    guard let birth = newUnits.birth(of: event),
-      let runs = try? ledger.runsUnderWay(of: hook, at: birth, aftermath: LoopGuard.birthTime),
-      let cause = runs.map(\.id).max(), !NewUnits.comeFromOutside(event.unit),
-      RateLimiter.group(of: event.unit) != event.unit || !hasUnitFile(event.unit)
+    guard let birth = newUnits.birth(of: event), !NewUnits.comeFromOutside(event.unit),
+      RateLimiter.group(of: event.unit) != event.unit || !hasUnitFile(event.unit),
+      let cause = try? cause(ofBirth: birth)
     else { return .pass(cause: nil) }
     // A place of no unit stands for all that come to be while the hook runs.
     let place = Place(hook: hook, machine: event.machine, unit: "")
     if let (until, reason) = suspended[place], event.realtime < until { return .suspended(reason: reason) }
     let since = event.realtime - min(event.realtime, LoopGuard.interval)
-    let chain = ((try? ledger.causes(of: cause, since: since)) ?? []).filter { $0.hook == hook }
-    guard chain.count >= LoopGuard.limit else { return .pass(cause: cause) }
+    let chain = (try? ledger.causes(of: cause, since: since)) ?? []
+    guard chain.count(where: { $0.hook == hook }) >= LoopGuard.limit else { return .pass(cause: cause) }
     let until = event.realtime &+ LoopGuard.interval
+    let last = chain.prefix { $0.hook != hook }.reversed().map(\.hook)
+    let names = ([hook] + last + [hook]).joined(separator: " → ")
     let reason =
-      "the hook drives itself in a cycle by units that come to be while it runs; suspended until "
+      "hooks drive each other in a cycle by units that come to be while they run: \(names); suspended until "
       + "\(Timestamp(microseconds: until))"
     suspended[place] = (until, reason)
-    let units = (chain.prefix(LoopGuard.limit).reversed().map(\.unit) + [event.unit]).joined(separator: " → ")
+    let before = chain.prefix(LoopGuard.limit * (last.count + 1)).reversed().map(\.unit)
+    let units = (before + [event.unit]).joined(separator: " → ")
     report(
-      "Hook \(hook) drives itself in a cycle, \(LoopGuard.limit) times in 5 minutes: \(hook) → \(hook), each time for a unit "
-        + "that came to be while it ran for the one before: \(units). Until \(Timestamp(microseconds: until)) it is suspended "
-        + "for units that come to be while it runs. Have its Unit= leave out what it starts.")
+      "Hook \(hook) drives itself in a cycle, \(LoopGuard.limit) times in 5 minutes: \(names), each time for a unit "
+        + "that came to be while a hook ran for the one before: \(units). Until \(Timestamp(microseconds: until)) \(hook) is "
+        + "suspended for units that come to be while it runs. Have its Unit= leave out what it starts.")
     return .suspended(reason: reason)
+  }
+
+  /// The newest run under way, at the time at which a unit came to be, of a hook that makes units.
+  private func cause(ofBirth time: UInt64) throws -> Int64? {
+    var newest: Int64?
+    for hook in effects() where hook.effects.makesUnits {
+      let runs = try ledger.runsUnderWay(of: hook.hook, at: time, aftermath: LoopGuard.birthTime)
+      newest = (runs.map(\.id) + [newest].compactMap(\.self)).max()
+    }
+    return newest
   }
 
   /// The newest run that the event follows from, as far as can be told. Every run waits for this: the ledger is asked once for
@@ -132,8 +148,8 @@ final class LoopGuard {
   private func cause(of event: LifecycleEvent) throws -> Int64? {
     if let lastCause, lastCause.event == event.id { return lastCause.run }
     var newest: Int64?
-    for hook in hooks.hooks where hook.effects.mayTouch(event.unit) {
-      let runs = try ledger.runsUnderWay(of: hook.name, at: event.realtime, aftermath: LoopGuard.aftermath)
+    for hook in effects() where hook.effects.mayTouch(event.unit) {
+      let runs = try ledger.runsUnderWay(of: hook.hook, at: event.realtime, aftermath: LoopGuard.aftermath)
       for run in runs where hook.effects.touches(event.unit, of: run.unit) { newest = max(newest ?? run.id, run.id) }
     }
     lastCause = (event.id, newest)

@@ -36,6 +36,15 @@ import Testing
     #expect(effects(HookEffects(exec: nil, script: script)) == expected)
   }
 
+  @Test(arguments: [
+    ("systemd-run --no-block -q /bin/false", true), ("/usr/bin/systemd-run false", true),
+    ("busctl call $NAME $PATH $NAME.Manager StartTransientUnit x", true),
+    ("# systemd-run false", false), ("systemctl start b", false), ("echo \"$JOURNALHOOK_UNIT\"", false),
+  ])
+  func transientUnits(_ script: String, _ makesUnits: Bool) {
+    #expect(HookEffects(exec: nil, script: "#!/bin/sh\n\(script)\n").makesUnits == makesUnits)
+  }
+
   private func node(_ name: String, _ unit: String, _ event: String, _ exec: String, _ more: String = "") throws
     -> HookCircles.Node
   {

@@ -18,12 +18,14 @@ import Testing
   ///
   /// - Returns: the units for which the hook is suspended, and what is reported.
   private func judge(
-    _ units: [(name: String, birth: Double)], known: [String] = [], files: Set<String> = []
+    _ units: [(name: String, birth: Double)], known: [String] = [], files: Set<String> = [],
+    script: String = "systemd-run --no-block false", hooks: [String] = ["h"]
   ) throws -> (suspended: [String], reports: [String]) {
     var reports: [String] = []
     let keys = known.map { LifecycleTracker.Key(machine: "m", manager: .system, unit: $0) }
     let loopGuard = LoopGuard(
-      ledger: ledger, hooks: HookStore(directories: []), units: keys, hasUnitFile: files.contains
+      ledger: ledger, effects: { hooks.map { ($0, HookEffects(exec: nil, script: script)) } }, units: keys,
+      hasUnitFile: files.contains
     ) { reports.append($0) }
     var suspended: [String] = []
     func event(_ unit: String, _ kind: LifecycleEvent.Kind, at time: UInt64) -> LifecycleEvent {
@@ -31,13 +33,14 @@ import Testing
         id: "\(unit)-\(kind.rawValue)", kind: kind, unit: unit, realtime: time, monotonic: time, boot: "b", machine: "m"
       )
     }
-    for (unit, birth) in units {
+    for (index, (unit, birth)) in units.enumerated() {
+      let hook = hooks[index % hooks.count]
       let time = UInt64((birth + 1000) * 1_000_000)
       loopGuard.note(event(unit, .started, at: time))
       let failed = event(unit, .failed, at: time + 1000)
       loopGuard.note(failed)
-      var planned = PlannedRun(event: failed, hook: "h", mode: .live)
-      switch loopGuard.judge(failed, by: "h") {
+      var planned = PlannedRun(event: failed, hook: hook, mode: .live)
+      switch loopGuard.judge(failed, by: hook) {
       case .pass(let cause): planned.cause = cause
       case .suspended:
         planned.state = .skipped
@@ -63,6 +66,17 @@ import Testing
     #expect(reports.count == 1)
     #expect(reports.first?.contains("run-r0.service → run-r1.service → run-r2.service") == true)
     #expect(reports.first?.contains("→ run-r9.service → run-r10.service. Until ") == true)
+  }
+
+  @Test func twoHooksThatMakeUnitsForEachOtherAreACycle() throws {
+    let (suspended, reports) = try judge(transient((0..<24).map { Double($0) * 1.1 }), hooks: ["g", "h"])
+    #expect(suspended.first == "run-r20.service")
+    #expect(reports.first?.contains("Hook g drives itself in a cycle, 10 times in 5 minutes: g → h → g, each") == true)
+  }
+
+  @Test(arguments: ["echo \"$JOURNALHOOK_UNIT\" >>/root/log", "systemctl restart httpd"])
+  func whatSomebodyElseStartsInARowIsNone(_ script: String) throws {
+    #expect(try judge(transient((0..<30).map { Double($0) * 0.1 }), script: script).suspended.isEmpty)
   }
 
   @Test func itIsSuspendedForFiveMinutes() throws {

@@ -356,6 +356,18 @@ extension SystemTests {
       }
     }
 
+    @Test func `units that somebody else makes in a row, while a hook runs, are all answered`() throws {
+      try Follow.use { follow in
+        try follow.hook(
+          "50-any", match: "Unit=row-*.service\nEvent=failed", hook: "RateLimitBurst=0",
+          body: "echo \"$JOURNALHOOK_UNIT\" >>\(follow.log); sleep 0.3")
+        try follow.start()
+        try follow.box.sh("for i in $(seq 30); do systemd-run -q --unit=row-$i false; sleep 0.05; done")
+        try follow.settle()
+        #expect(Set(try follow.logged()).count == 30)
+      }
+    }
+
     @Test func `of a backlog's last turn a settling run begins by itself`() throws {
       try Follow.use { follow in
         let box = follow.box
