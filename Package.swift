@@ -1,6 +1,11 @@
 // swift-tools-version: 6.3
 import PackageDescription
 
+/// All that the daemon wires together.
+let daemonRooms: [Target.Dependency] = [
+  "EventReading", "HookFiles", "RunLedger", "Processes", "Runs", "Hooks", "Lifecycle", "TrustedFiles", "Systemd",
+]
+
 let package = Package(
   name: "journalhook",
   products: [
@@ -15,20 +20,35 @@ let package = Package(
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "CSpawn"),
     .target(name: "CArguments"),
+    // The rooms. Each knows only those that it names here; ARCHITECTURE.md says why.
     .target(name: "Systemd", dependencies: ["CSystemd"]),
-    .target(name: "JournalHookCore", dependencies: ["Systemd"]),
-    .target(name: "JournalHookDaemon", dependencies: ["JournalHookCore", "Systemd", "CSystemd", "CSQLite", "CSpawn"]),
+    .target(name: "Lifecycle", dependencies: ["Systemd"]),
+    .target(name: "Hooks", dependencies: ["Lifecycle", "Systemd"]),
+    .target(name: "Runs", dependencies: ["Hooks", "Lifecycle", "Systemd"]),
+    .target(name: "TrustedFiles", dependencies: ["Systemd"]),
+    .target(name: "Processes", dependencies: ["TrustedFiles", "Systemd", "CSpawn", "CSystemd"]),
+    .target(name: "RunLedger", dependencies: ["Runs", "Hooks", "Lifecycle", "TrustedFiles", "Systemd", "CSQLite"]),
+    .target(name: "EventReading", dependencies: ["Lifecycle", "Systemd", "CSystemd"]),
+    .target(name: "HookFiles", dependencies: ["Hooks", "Lifecycle", "TrustedFiles", "Systemd", "CSystemd"]),
+    .target(name: "JournalHookDaemon", dependencies: daemonRooms),
     .executableTarget(
       name: "journalhook",
-      dependencies: [
-        "JournalHookDaemon", "JournalHookCore", "Systemd", "CArguments",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      dependencies: daemonRooms + [
+        "JournalHookDaemon", "CArguments", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+    .target(name: "TestSupport", dependencies: ["Lifecycle", "Systemd"], path: "Tests/TestSupport"),
     .testTarget(name: "SystemdTests", dependencies: ["Systemd", "CSystemd"]),
+    .testTarget(name: "LifecycleTests", dependencies: ["Lifecycle", "Systemd", "TestSupport"], exclude: ["Fixtures"]),
+    .testTarget(name: "HooksTests", dependencies: ["Hooks", "Lifecycle", "Systemd", "TestSupport"]),
+    .testTarget(name: "RunsTests", dependencies: ["Runs", "Hooks", "Lifecycle", "Systemd", "TestSupport"]),
+    .testTarget(name: "TrustedFilesTests", dependencies: ["TrustedFiles", "Systemd", "TestSupport"]),
+    .testTarget(name: "ProcessesTests", dependencies: ["Processes", "TrustedFiles", "Systemd", "TestSupport"]),
     .testTarget(
-      name: "JournalHookCoreTests", dependencies: ["JournalHookCore", "Systemd"], exclude: ["Fixtures"]),
-    .testTarget(
-      name: "JournalHookDaemonTests", dependencies: ["JournalHookDaemon", "JournalHookCore", "Systemd", "CSQLite"]),
+      name: "RunLedgerTests",
+      dependencies: ["RunLedger", "Runs", "Hooks", "Lifecycle", "Systemd", "CSQLite", "TestSupport"]),
+    .testTarget(name: "EventReadingTests", dependencies: ["EventReading", "Lifecycle", "Systemd", "TestSupport"]),
+    .testTarget(name: "HookFilesTests", dependencies: ["HookFiles", "Hooks", "Systemd", "TestSupport"]),
+    .testTarget(name: "JournalHookDaemonTests", dependencies: daemonRooms + ["JournalHookDaemon", "TestSupport"]),
     .testTarget(name: "CommandTests"),
     .testTarget(name: "SystemTests"),
   ],
@@ -39,7 +59,7 @@ let package = Package(
 if Context.environment["JOURNALHOOK_FUZZ"] != nil {
   package.products.append(.library(name: "Fuzz", type: .static, targets: ["Fuzz"]))
   package.targets.append(
-    .target(name: "Fuzz", dependencies: ["JournalHookCore", "Systemd"], path: "Fuzz", exclude: ["words.dict"]))
+    .target(name: "Fuzz", dependencies: ["Hooks", "Lifecycle", "Systemd"], path: "Tests/Fuzz", exclude: ["words.dict"]))
 }
 
 // The same strict rules for every Swift target: unsafe code is marked, imports say what they export, a warning is an error.
@@ -54,5 +74,5 @@ for target in package.targets where target.type != .system && !["CSpawn", "CArgu
     .treatAllWarnings(as: .error),
   ]
   // Tests call C freely; the macros of Swift Testing are not written for strict memory safety.
-  if target.type != .test { target.swiftSettings?.append(.strictMemorySafety()) }
+  if target.type != .test, target.name != "TestSupport" { target.swiftSettings?.append(.strictMemorySafety()) }
 }

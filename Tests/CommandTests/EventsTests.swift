@@ -3,7 +3,7 @@ import Testing
 
 /// `journalhook events` on journal files made of the recordings.
 @Suite struct EventsTests {
-  private static let fixtures = "\(repository)/Tests/JournalHookCoreTests/Fixtures"
+  private static let fixtures = "\(repository)/Tests/LifecycleTests/Fixtures"
 
   /// The events of the recording without the marks.
   private func expected(_ name: String) -> [String] {

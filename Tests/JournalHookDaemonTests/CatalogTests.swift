@@ -1,6 +1,16 @@
-import JournalHookDaemon
 import Systemd
+import TestSupport
 import Testing
+
+@testable import EventReading
+@testable import HookFiles
+@testable import Hooks
+@testable import JournalHookDaemon
+@testable import Lifecycle
+@testable import Processes
+@testable import RunLedger
+@testable import Runs
+@testable import TrustedFiles
 
 @Suite struct CatalogTests {
   /// The entries of contrib/journalhook.catalog, in the form of systemd.io/CATALOG.

@@ -1,7 +1,16 @@
-import JournalHookCore
+import Systemd
+import TestSupport
 import Testing
 
+@testable import EventReading
+@testable import HookFiles
+@testable import Hooks
 @testable import JournalHookDaemon
+@testable import Lifecycle
+@testable import Processes
+@testable import RunLedger
+@testable import Runs
+@testable import TrustedFiles
 
 /// Hooks that drive themselves by units that come to be while they run.
 @Suite struct LoopGuardTests {

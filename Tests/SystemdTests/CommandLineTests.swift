@@ -1,6 +1,8 @@
 import Systemd
 import Testing
 
+@testable import Systemd
+
 @Suite struct CommandLineTests {
   @Test(arguments: [
     ("a b  c", ["a", "b", "c"]),

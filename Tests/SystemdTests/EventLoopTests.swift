@@ -2,6 +2,8 @@ import Glibc
 import Systemd
 import Testing
 
+@testable import Systemd
+
 /// The loop and its executor, on the thread that makes it.
 @Suite struct EventLoopTests {
   private final class Log {

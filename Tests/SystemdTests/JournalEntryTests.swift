@@ -1,6 +1,8 @@
 import Systemd
 import Testing
 
+@testable import Systemd
+
 @Suite struct JournalEntryTests {
   private static func entry(_ fields: (String, String)...) -> JournalEntry {
     JournalEntry(

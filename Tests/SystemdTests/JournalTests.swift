@@ -2,6 +2,8 @@ import Glibc
 import Systemd
 import Testing
 
+@testable import Systemd
+
 /// The reader on journal files that systemd-journal-remote has made of known entries.
 @Suite struct JournalTests {
   /// Entries of one boot, a second apart, numbered from 0.

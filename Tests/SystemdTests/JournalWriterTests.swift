@@ -2,6 +2,8 @@ import Glibc
 import Systemd
 import Testing
 
+@testable import Systemd
+
 /// The native protocol, and a journald that does not read.
 @Suite struct JournalWriterTests {
   /// A socket such as journald's, which reads when it is told to.

@@ -1,5 +1,7 @@
 import Glibc
 
+@testable import Systemd
+
 /// What a command prints on its standard output, and how it ended.
 func run(_ command: [String], timeZone: String? = nil) -> (output: String, succeeded: Bool) {
   let quoted = command.map {

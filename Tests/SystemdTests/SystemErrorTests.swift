@@ -2,6 +2,8 @@ import Glibc
 import Systemd
 import Testing
 
+@testable import Systemd
+
 @Suite struct SystemErrorTests {
   @Test func whatIsTemporary() {
     let all: [Int32] = [

@@ -1,6 +1,8 @@
 import Systemd
 import Testing
 
+@testable import Systemd
+
 @Suite struct TimeSpanTests {
   static let texts = [
     "5min 20s", "1.5h", "infinity", "1y 12month", "1us", "1µs", "1μs", "1ms", "", " ", "5 min", "5min20s", "5 min 20",

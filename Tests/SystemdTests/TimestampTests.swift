@@ -2,6 +2,8 @@ import Glibc
 import Systemd
 import Testing
 
+@testable import Systemd
+
 // One after the other: some of them change this process's time zone.
 @Suite(.serialized) struct TimestampTests {
   /// Valid or not, systemd-analyze decides.

@@ -1,6 +1,8 @@
 import Systemd
 import Testing
 
+@testable import Systemd
+
 @Suite struct UnitFileTests {
   private func read(_ text: String) -> [String] {
     let file = UnitFile(parsing: text)

@@ -1,0 +1,279 @@
+internal import CSystemd
+internal import Glibc
+internal import Lifecycle
+package import Systemd
+internal import TrustedFiles
+
+/// Says when folders have changed: what is in them, or whether they exist.
+package final class FolderWatcher {
+  private let loop: EventLoop
+  private let changed: () -> Void
+  private var inotify: OwnedDescriptor?
+  private var source: EventSource?
+  private var timer: EventSource?
+  /// By watch: the names that count in a folder; nil where every name does.
+  private var watches: [CInt: Set<String>?] = [:]
+
+  /// What was looked up on the way, and the folders whose contents count, without links.
+  private var paths: Set<String> = []
+  private var folders: Set<String> = []
+  private var mountTable: OwnedDescriptor?
+  private var mountSource: EventSource?
+  /// The mounts on the way, as they were when it was last watched.
+  private var mounts: Set<[UInt8]> = []
+  /// Files that are being written in place: what is in them is neither what was nor what will be.
+  private var unfinished: Set<UnfinishedFile> = []
+  private struct UnfinishedFile: Hashable {
+    var watch: CInt
+    var name: String
+  }
+  /// Whether the kernel does not tell of changes, so that it is looked every second.
+  private var isPolling = false
+
+  /// Changes that come together are answered together, and within a second.
+  private static let delay: UInt64 = 100_000
+  /// How often to look where the kernel does not tell: it has no inotify instance or watch left to give, or may not.
+  private static let pollInterval: UInt64 = 1_000_000
+  /// More than any table of mounts has, in bytes.
+  private static let mountLimit = 16 << 20
+
+  package init(loop: EventLoop, changed: @escaping () -> Void) {
+    self.loop = loop
+    self.changed = changed
+  }
+
+  /// Watches hook directories instead of anything earlier: the files in them and their folders of drop-ins. The way to each of
+  /// them is watched, too, with every directory that holds a link on it, and what is mounted on it. To be called before they are
+  /// read, so that nothing is missed.
+  ///
+  /// - Parameters:
+  ///   - links: paths that lead elsewhere, to a file or a folder.
+  ///   - files: single files besides, whatever else is in their folders.
+  /// - Returns: an error if they can only be looked at regularly.
+  package func watch(contentsOf directories: [String], links: Set<String>, files: [String] = []) -> SystemError? {
+    var text: [UInt8] = []
+    let error = begin { (inotify: borrowing OwnedDescriptor) throws(SystemError) in
+      try watchMounts()
+      text = (try? mountTable?.read(limit: FolderWatcher.mountLimit)) ?? []
+      for directory in directories {
+        guard let folder = try addWay(to: directory, to: inotify), try addFolder(folder, to: inotify) else { continue }
+        for name in (try? listNames(of: folder)) ?? [] where name.hasSuffix(".d") {
+          if let inner = try addWay(to: "\(folder)/\(name)", to: inotify) { _ = try addFolder(inner, to: inotify) }
+        }
+      }
+      for path in links.union(files) { try addWay(to: path, isFile: true, to: inotify) }
+    }
+    mounts = MountTable(text).concerning(paths: paths, folders: folders)
+    isPolling = error != nil
+    if isPolling { poll() }
+    return error
+  }
+
+  /// Watches whether folders come or go, instead of anything earlier.
+  package func watch(existenceOf folders: [String]) -> SystemError? {
+    let error = begin { (inotify: borrowing OwnedDescriptor) throws(SystemError) in
+      for folder in folders { try addWay(to: folder, to: inotify) }
+    }
+    if error != nil { poll(existenceOf: folders, inodes(of: folders)) }
+    return error
+  }
+
+  private func inodes(of folders: [String]) -> [UInt] {
+    folders.map { folder in
+      var status = stat()
+      return unsafe stat(folder, &status) == 0 ? UInt(status.st_ino) : 0
+    }
+  }
+
+  private func poll(existenceOf folders: [String], _ before: [UInt]) {
+    timer = try? loop.schedule(at: loop.now() + FolderWatcher.pollInterval) { [unowned self] in
+      timer = nil
+      let now = inodes(of: folders)
+      if now != before { changed() } else { _ = watch(existenceOf: folders) }
+    }
+  }
+
+  private func begin(_ add: (borrowing OwnedDescriptor) throws(SystemError) -> Void) -> SystemError? {
+    source = nil
+    inotify = nil
+    watches = [:]
+    unfinished = []
+    paths = []
+    folders = []
+    do throws(SystemError) {
+      let flags = CInt(IN_CLOEXEC) | CInt(IN_NONBLOCK)
+      let descriptor = OwnedDescriptor(try SystemError.checkErrno(inotify_init1(flags), "watch folders"))
+      try add(descriptor)
+      source = try loop.watch(descriptor.rawValue, for: .input) { [unowned self] _ in read() }
+      inotify = consume descriptor
+      return nil
+    } catch {
+      return error
+    }
+  }
+
+  private func listNames(of folder: String) throws(SystemError) -> [String] {
+    let descriptor = try OwnedDescriptor.open(folder, O_RDONLY | O_DIRECTORY)
+    return try listDirectory(descriptor.rawValue)
+  }
+
+  private static let contents = UInt32(
+    IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_DELETE_SELF
+      | IN_MOVE_SELF)
+
+  /// Watches every folder in which a part of a path is looked up, for that name: those above its end, and those above what links
+  /// on the way lead to. At the end of a file also for changes of it.
+  ///
+  /// - Returns: the path without links; nil if it leads nowhere.
+  @discardableResult
+  private func addWay(
+    to end: String, isFile: Bool = false, to inotify: borrowing OwnedDescriptor
+  ) throws(SystemError) -> String? {
+    var pending = Array(end.split(separator: "/").reversed())
+    var path = ""
+    // As many links as the kernel itself follows.
+    var links = 40
+    while let part = pending.popLast() {
+      if part == "." { continue }
+      if part == ".." {
+        path = String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
+        continue
+      }
+      // Watched before it is looked at, so that no change falls in between.
+      try addName(String(part), isFile: isFile && pending.isEmpty, in: path.isEmpty ? "/" : path, to: inotify)
+      let next = "\(path)/\(part)"
+      paths.insert(next)
+      var status = stat()
+      guard unsafe lstat(next, &status) == 0 else { return nil }
+      if status.st_mode & S_IFMT == S_IFLNK {
+        links -= 1
+        guard links >= 0, let target = readLink(next) else { return nil }
+        if target.hasPrefix("/") { path = "" }
+        pending += target.split(separator: "/").reversed()
+      } else {
+        path = next
+      }
+    }
+    return path.isEmpty ? "/" : path
+  }
+
+  private func addName(
+    _ name: String, isFile: Bool, in folder: String, to inotify: borrowing OwnedDescriptor
+  ) throws(SystemError) {
+    let names = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB
+    let changes = isFile ? IN_CLOSE_WRITE | IN_MODIFY : 0
+    let watch = unsafe inotify_add_watch(inotify.rawValue, folder, UInt32(names | changes | IN_MASK_ADD))
+    if watch >= 0 {
+      if let known = watches[watch] {
+        // Where every name counts, they still do.
+        if let known { watches.updateValue(known.union([name]), forKey: watch) }
+      } else {
+        watches.updateValue([name], forKey: watch)
+      }
+    } else if ![ENOENT, ENOTDIR, EACCES].contains(errno) {
+      throw SystemError("watch", path: folder)
+    }
+  }
+
+  private func readLink(_ path: String) -> String? {
+    var length = 0
+    let target = unsafe [UInt8](unsafeUninitializedCapacity: Int(PATH_MAX)) { buffer, count in
+      length = unsafe buffer.withMemoryRebound(to: CChar.self) {
+        guard let base = $0.baseAddress else { return -1 }
+        return unsafe readlink(path, base, $0.count)
+      }
+      count = max(0, length)
+    }
+    return length < 0 ? nil : String(decoding: target, as: UTF8.self)
+  }
+
+  /// Watches a folder; false when there is none.
+  private func addFolder(_ folder: String, to inotify: borrowing OwnedDescriptor) throws(SystemError) -> Bool {
+    let watch = unsafe inotify_add_watch(inotify.rawValue, folder, FolderWatcher.contents | UInt32(IN_ONLYDIR))
+    if watch >= 0 {
+      watches.updateValue(nil, forKey: watch)
+      folders.insert(folder)
+      return true
+    }
+    if [ENOENT, ENOTDIR, EACCES].contains(errno) { return false }
+    throw SystemError("watch", path: folder)
+  }
+
+  // MARK: Mounts
+
+  /// A file system that is mounted over a folder is no change in it: inotify does not tell.
+  private func watchMounts() throws(SystemError) {
+    if mountSource != nil { return }
+    let table = try OwnedDescriptor.open("/proc/self/mountinfo", O_RDONLY)
+    mountSource = try loop.watch(table.rawValue, for: .exceptional) { [unowned self] _ in checkMounts() }
+    mountTable = consume table
+  }
+
+  private func checkMounts() {
+    let text = (try? mountTable?.read(limit: FolderWatcher.mountLimit)) ?? []
+    if MountTable(text).concerning(paths: paths, folders: folders) != mounts { schedule() }
+  }
+
+  /// Whether something was mounted or unmounted since that was asked last.
+  private func haveMountsChanged() -> Bool {
+    guard let descriptor = mountTable?.rawValue else { return false }
+    var query = pollfd(fd: descriptor, events: Int16(POLLPRI), revents: 0)
+    return unsafe Glibc.poll(&query, 1, 0) > 0
+  }
+
+  private func read() {
+    guard let descriptor = inotify?.rawValue else { return }
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    var isRelevant = false
+    while true {
+      let count = unsafe Glibc.read(descriptor, &buffer, buffer.count)
+      guard count > 0 else { break }
+      var rest = buffer[..<count]
+      // struct inotify_event: wd, mask, cookie, len in 16 bytes, then the name, padded with NULs (inotify(7)).
+      while rest.count >= 16 {
+        func word(_ index: Int) -> UInt32 {
+          let at = rest.startIndex + index * 4
+          return rest[at..<at + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) }
+        }
+        let watch = CInt(bitPattern: word(0))
+        let isWrite = word(1) & UInt32(IN_MODIFY) != 0
+        let length = Int(word(3))
+        let name = String(decoding: rest.dropFirst(16).prefix(length).prefix { $0 != 0 }, as: UTF8.self)
+        rest = rest.dropFirst(16 + length)
+        // Of the folders above a directory only the next part of its path counts: /run is busy.
+        if let awaited = watches[watch], let awaited, !name.isEmpty, !awaited.contains(name) { continue }
+        isRelevant = true
+        let file = UnfinishedFile(watch: watch, name: name)
+        if isWrite { unfinished.insert(file) } else { unfinished.remove(file) }
+      }
+    }
+    if isRelevant { schedule() }
+  }
+
+  /// Whether something has changed until now that `changed` was not called for yet. Whoever asks answers it.
+  ///
+  /// Where the kernel does not tell, everything may have. A file that is being overwritten counts once it is closed.
+  package func takeChange() -> Bool {
+    if isPolling { return true }
+    read()
+    if haveMountsChanged() { checkMounts() }
+    guard timer != nil, unfinished.isEmpty else { return false }
+    timer = nil
+    return true
+  }
+
+  private func schedule() {
+    guard timer == nil else { return }
+    timer = try? loop.schedule(at: loop.now() + FolderWatcher.delay) { [unowned self] in
+      timer = nil
+      changed()
+    }
+  }
+
+  private func poll() {
+    timer = try? loop.schedule(at: loop.now() + FolderWatcher.pollInterval) { [unowned self] in
+      timer = nil
+      changed()
+    }
+  }
+}

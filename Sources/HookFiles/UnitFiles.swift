@@ -1,0 +1,32 @@
+internal import Glibc
+package import Lifecycle
+internal import Systemd
+
+/// The directories that service managers read units from (systemd.unit(5)), but for those of transient units.
+package struct UnitFiles {
+  private let folders: [String]
+
+  package init(of manager: Manager) {
+    func variable(_ name: String) -> String { unsafe getenv(name).map { unsafe String(cString: $0) } ?? "" }
+    switch manager {
+    case .system:
+      folders =
+        ["/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd", "/lib/systemd"].map {
+          "\($0)/system"
+        }
+        + ["generator.early", "generator", "generator.late"].map { "/run/systemd/\($0)" }
+    case .user:
+      let (home, runtime) = (variable("HOME"), variable("XDG_RUNTIME_DIR"))
+      folders =
+        [
+          "\(home)/.config/systemd", "\(home)/.local/share/systemd", "\(runtime)/systemd", "/etc/systemd",
+          "/run/systemd",
+          "/usr/local/lib/systemd", "/usr/lib/systemd", "/usr/local/share/systemd", "/usr/share/systemd",
+        ].map { "\($0)/user" }
+        + ["generator.early", "generator", "generator.late"].map { "\(runtime)/systemd/\($0)" }
+    }
+  }
+
+  /// Whether there is a file of a unit's name.
+  package func contain(_ unit: String) -> Bool { folders.contains { unsafe access("\($0)/\(unit)", F_OK) == 0 } }
+}

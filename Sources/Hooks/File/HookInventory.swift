@@ -1,0 +1,61 @@
+internal import Lifecycle
+internal import Systemd
+
+/// The hooks that journalhook has loaded, as far as it takes to tell whether they are still the same: by name.
+package struct HookInventory: Sendable, Equatable {
+  package struct Item: Sendable, Equatable {
+    package var path: String
+    /// Of the definition, its drop-ins and the programs that it runs.
+    package var digest: String
+
+    package init(path: String, digest: String) {
+      self.path = path
+      self.digest = digest
+    }
+  }
+
+  /// What has become of a hook.
+  package enum Change: Sendable, Equatable {
+    case loaded(name: String, path: String)
+    case changed(name: String, path: String)
+    case removed(name: String, path: String)
+
+    package var name: String {
+      switch self {
+      case .loaded(let name, _), .changed(let name, _), .removed(let name, _): name
+      }
+    }
+
+    package var path: String {
+      switch self {
+      case .loaded(_, let path), .changed(_, let path), .removed(_, let path): path
+      }
+    }
+  }
+
+  package var items: [String: Item]
+
+  package init(_ items: [String: Item] = [:]) { self.items = items }
+
+  /// A hash of texts.
+  package static func digest(of texts: some Sequence<String>) -> String {
+    var hash = SHA256()
+    for text in texts {
+      hash.update("\(text.utf8.count):")
+      hash.update(text)
+    }
+    return hash.hexadecimalDigest(digits: 32)
+  }
+
+  /// What has changed since an earlier time, in the order of names.
+  package func changes(since before: HookInventory) -> [Change] {
+    Set(items.keys).union(before.items.keys).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }.compactMap { name in
+      switch (before.items[name], items[name]) {
+      case (nil, let now?): .loaded(name: name, path: now.path)
+      case (let old?, nil): .removed(name: name, path: old.path)
+      case (let old?, let now?) where old != now: .changed(name: name, path: now.path)
+      default: nil
+      }
+    }
+  }
+}

@@ -1,0 +1,76 @@
+internal import Glibc
+internal import HookFiles
+internal import Hooks
+internal import Processes
+internal import RunLedger
+internal import Runs
+internal import Systemd
+
+/// Ends what runs of a dead journalhook have left behind, and writes them down as interrupted; takes over those of replays
+/// that were killed.
+///
+/// - Parameter isStale: whether a run is of an earlier boot, and its hook only for this one.
+/// - Returns: the runs that have failed thereby.
+func recoverFromCrash(
+  _ ledger: Ledger, owner: String, hooks: HookStore, _ reporter: Reporter, isStale: (Run) -> Bool
+) throws -> [Int64] {
+  let failed = try recoverFromDeadReplays(ledger, owner: owner, hooks: hooks, reporter, isStale: isStale)
+  for run in try ledger.failUndecodable(now: Clock.now().microseconds) {
+    reporter.say("Run \(run) cannot be read from the ledger: failed.", .runFailed, priority: .error)
+  }
+  return try failed + endRuns(of: owner, ledger, hooks, reporter, isStale)
+}
+
+/// Takes over the runs of replays that were killed.
+///
+/// - Parameter isStale: whether a run is of an earlier boot, and its hook only for this one.
+/// - Returns: the runs that have failed thereby.
+func recoverFromDeadReplays(
+  _ ledger: Ledger, owner: String, hooks: HookStore, _ reporter: Reporter, isStale: (Run) -> Bool
+) throws -> [Int64] {
+  var failed: [Int64] = []
+  for other in try ledger.owners() where RunOwner(other)?.isAlive == false {
+    failed += try endRuns(of: other, ledger, hooks, reporter, isStale)
+    try ledger.changeOwner(from: other, to: owner)
+  }
+  return failed
+}
+
+/// Ends what is left of a dead owner's runs, and writes them down as interrupted.
+private func endRuns(
+  of owner: String, _ ledger: Ledger, _ hooks: HookStore, _ reporter: Reporter, _ isStale: (Run) -> Bool
+) throws -> [Int64] {
+  for left in try ledger.containers(owner: owner) {
+    do {
+      var container = try RunContainer(restoring: left.path, stateDirectory: ledger.stateDirectory)
+      // KILL at once: who asked them to end nicely is dead, and the next attempt must not meet them.
+      if !container.endLeftovers() {
+        reporter.say(
+          "Processes of run \(left.run) in \(left.path) do not end, even by SIGKILL; they may wait for a device.",
+          .trouble,
+          priority: .error)
+      }
+      _ = container.remove()
+    } catch {
+      reporter.say("What run \(left.run) has left behind cannot be found: \(error).", .trouble, priority: .warning)
+    }
+  }
+  try ledger.forgetContainers(owner: owner)
+  let interrupted = try ledger.interruptRunning(owner: owner, now: Clock.now().microseconds) {
+    hooks.hook(named: $0)?.definition.rerunInterrupted ?? true
+  }
+  for run in interrupted {
+    let consequence =
+      switch run.what {
+      // What becomes of it then is reported by itself.
+      case .rerun where try ledger.runs(where: "id = ?", [.integer(run.run)]).contains(where: isStale): ""
+      case .rerun: "; it will be run again"
+      case .gaveUp: " once too often: failed"
+      case .left: "; it is not run again, as its hook says RerunInterrupted=no"
+      }
+    reporter.say(
+      "Run \(run.run) of hook \(run.hook) was cut off by the end of journalhook\(consequence).", .runInterrupted,
+      priority: .warning)
+  }
+  return interrupted.filter { $0.what == .gaveUp }.map(\.run)
+}

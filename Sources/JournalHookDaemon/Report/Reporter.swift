@@ -1,0 +1,272 @@
+internal import Hooks
+internal import Lifecycle
+internal import RunLedger
+internal import Runs
+package import Systemd
+
+/// The ids of what journalhook itself says in the journal, by which it can be found: `journalctl MESSAGE_ID=…`.
+///
+/// contrib/journalhook.catalog explains each.
+package enum MessageID: String, Sendable, CaseIterable {
+  /// An attempt of a run begins.
+  case runStarted = "2fb84b17d0e6496c9e8bfa8cfb6d16e8"
+  /// A run has succeeded.
+  case runSucceeded = "6bdf131afedd43f686de27f54c6ce083"
+  /// A run has failed, timed out or could not be started.
+  case runFailed = "b32fbb01bd234572a6ce49bba36eb84d"
+  /// A run was cut off by journalhook's own end, and will be done again.
+  case runInterrupted = "4f50b9d0e2c64b6ab212b5a4ecc6f5a3"
+  /// A run will not be done: it is stale, superseded, skipped, …
+  case runDropped = "32b95a8e5bff40adb2fc0bf9a3462d37"
+  /// Runs of a hook are not done, for its rate limit or for CatchUp=latest; they are reported together.
+  case runsDropped = "07224eee33c84173ba670bbeccd8d05e"
+  /// A run has printed more than the journal is given.
+  case outputCut = "53fe70c0a29943ae8c36d3220ae9082e"
+  /// A hook file cannot be used.
+  case hookProblem = "18f400ff688b4de7b29fb86fd31ac7d1"
+  /// A hook was loaded, has changed or is gone.
+  case hookLoaded = "e7a1c4b03d5f4c1b9a6e2f80d94b7c35"
+  /// Following begins.
+  case following = "d1165d4871b840da8b7461e7fb4bef1b"
+  /// Entries of the journal may have been missed.
+  case gap = "bb76af92a6714a0a9a17e8847ede1ef5"
+  /// The ledger is damaged, or was and has been set aside.
+  case ledgerDamaged = "d645d5efb190427fa43a589734a11ab6"
+  /// Hooks drive each other in a circle, and are suspended.
+  case circle = "b280b237816f429da6d20ff9affc93ab"
+  /// Something that journalhook needs does not work.
+  case trouble = "6c4808531e874a6188b61fc7bcee030c"
+}
+
+/// Where what journalhook does is told: in the journal, and on a terminal besides.
+package final class Reporter {
+  /// Shows a line to the person at the terminal; nil when there is none.
+  private let show: ((String) -> Void)?
+  /// Shows what is wrong with journalhook itself, where nobody sees the journal.
+  private let warn: ((String) -> Void)?
+
+  private let journal: JournalWriter
+  private var exitSource: EventSource?
+  /// What is to be read on when the journal has room: hooks' output, and that of runs that have ended.
+  private var said: Set<String> = []
+  private var pausedOutputs: [RunOutput] = []
+  private var endedOutputs: [RunOutput] = []
+
+  /// So many ended runs' outputs are kept, each with its descriptor, while the journal takes no more.
+  private static let mostEndedOutputs = 64
+  /// How long the end waits for the journal, in microseconds.
+  private static let flushTime: UInt64 = 200_000
+
+  /// - Parameters:
+  ///   - loop: sends what the journal does not take at once.
+  ///   - show: for a terminal; without one events and runs are told to the journal only.
+  ///   - warn: where standard error is not the journal.
+  package init(
+    loop: EventLoop, journal: JournalWriter = JournalWriter(), show: ((String) -> Void)? = nil,
+    warn: ((String) -> Void)? = nil
+  ) {
+    self.journal = journal
+    // What units are called, hooks print and files contain is others' to choose.
+    self.show = show.map { show in { show($0.printable) } }
+    self.warn = warn.map { warn in { warn($0.printable) } }
+    journal.attach(to: loop)
+    journal.onLoss = { [unowned self] count in
+      say(
+        "\(count) messages of journalhook and its hooks were lost, as the journal did not take them.", .trouble,
+        priority: .warning)
+    }
+    journal.onRoom = { [unowned self] in resumeOutputs() }
+    exitSource = try? loop.scheduleAtExit { [unowned self] in flush() }
+  }
+
+  /// Whether somebody is watching.
+  var hasTerminal: Bool { show != nil }
+
+  /// Says something about journalhook itself.
+  package func say(_ message: String, _ id: MessageID, priority: JournalWriter.Priority) {
+    journal.send(
+      message.printable, priority: priority,
+      fields: [(name: "MESSAGE_ID", value: id.rawValue), (name: "SYSLOG_IDENTIFIER", value: "journalhook")])
+    if let show { show(message) } else { warn?(message) }
+  }
+
+  /// Says what holds as long as this process lives, and no second time.
+  func sayOnce(_ message: String, _ id: MessageID, priority: JournalWriter.Priority) {
+    if said.insert(message).inserted { say(message, id, priority: priority) }
+  }
+
+  /// Tells somebody who waits for a command what the journal has already been told.
+  func alsoWarn(_ message: String) {
+    if show == nil { warn?(message) }
+  }
+
+  /// Shows an event; the journal has it already.
+  func event(_ event: LifecycleEvent) {
+    guard let show else { return }
+    let result = event.result.map { " \($0)" } ?? ""
+    let restart = event.restartJob == true ? " restart" : ""
+    show(
+      "\(Timestamp(microseconds: event.realtime).shortPreciseLocal) \(event.unit) \(event.kind.rawValue)\(result)\(restart)"
+    )
+  }
+
+  /// An attempt begins.
+  func started(_ run: Run) {
+    let again = run.attempt > 1 ? ", attempt \(run.attempt)" : ""
+    tell(
+      run, "Hook \(run.hook) starts: \(run.event.unit) \(run.event.kind.rawValue) (run \(run.id)\(again)).",
+      .runStarted,
+      .info)
+  }
+
+  /// An attempt has an outcome, and something follows.
+  ///
+  /// - Parameter isLeftBehind: the system goes down, and the run would be one of an earlier boot afterwards.
+  func ended(
+    _ run: Run, _ outcome: RunMachine.Outcome, _ consequence: Ledger.Consequence = .final, isLeftBehind: Bool = false
+  ) {
+    let subject = "Hook \(run.hook)"
+    let number = run.id == 0 ? "" : " (run \(run.id))"
+    let suffix = "\(run.event.unit) \(run.event.kind.rawValue)\(number)"
+    let reason = outcome.reason.map { ": \($0)" } ?? ""
+    let exit =
+      switch outcome.exit {
+      case .exited(let status): ", status \(status)"
+      case .killed(let signal), .dumped(let signal): ", killed by signal \(signal)"
+      case nil: ""
+      }
+    let next =
+      switch consequence {
+      case .final: ""
+      case .rerun where isLeftBehind, .retry where isLeftBehind:
+        "; the system goes down, and it is not run again, as the hook does not say PreviousBoots=yes"
+      case .rerun: "; it will be run again"
+      case .retry(let delay, _): "; it is tried again in \(TimeSpan(microseconds: delay))"
+      case .mended(let planned): "; hook \(planned.hook) answers"
+      case .unanswered(let reason): "; its failure is not answered: \(reason)"
+      }
+    let state = (name: "JOURNALHOOK_STATE", value: outcome.state.rawValue)
+    switch outcome.state {
+    case .succeeded: tell(run, "\(subject) succeeded: \(suffix).", .runSucceeded, .info, [state])
+    case .failed: tell(run, "\(subject) failed\(exit)\(reason)\(next): \(suffix).", .runFailed, .error, [state])
+    case .timedOut:
+      let after = outcome.reason.map { " \($0)" } ?? ""
+      tell(run, "\(subject) timed out\(after) and was ended\(exit)\(next): \(suffix).", .runFailed, .error, [state])
+    case .interrupted:
+      tell(run, "\(subject) was interrupted\(reason)\(next): \(suffix).", .runInterrupted, .warning, [state])
+    default:
+      tell(run, "\(subject) is not run, \(outcome.state.rawValue)\(reason): \(suffix).", .runDropped, .notice, [state])
+    }
+  }
+
+  /// Runs were dropped in the course of a time.
+  func dropped(_ dropped: DroppedRuns) {
+    let fields = [
+      (name: "MESSAGE_ID", value: MessageID.runsDropped.rawValue), (name: "SYSLOG_IDENTIFIER", value: dropped.hook),
+      (name: "JOURNALHOOK_HOOK", value: dropped.hook), (name: "JOURNALHOOK_STATE", value: dropped.state.rawValue),
+    ]
+    let units = dropped.namedUnits.map { (name: "OBJECT_SYSTEMD_UNIT", value: $0) }
+    journal.send(dropped.text, priority: .notice, fields: fields + units)
+    show?(dropped.text)
+  }
+
+  /// A run is written down that will never be done.
+  func dropped(_ run: PlannedRun) {
+    let outcome = RunMachine.Outcome(state: run.state, reason: run.reason)
+    ended(Run(id: 0, hook: run.hook, event: run.event, mode: run.mode, attempt: 1), outcome)
+  }
+
+  /// A line that a run's processes have printed. A prefix `<3>` gives its priority (sd-daemon(3)).
+  ///
+  /// - Parameter fields: `outputFields(of:)`, which are the same for all lines.
+  func output(_ run: Run, _ line: [UInt8], _ fields: JournalFields) {
+    var text = line[...]
+    var priority = UInt8(ascii: "6")
+    if text.count >= 3, text[0] == UInt8(ascii: "<"), text[2] == UInt8(ascii: ">"),
+      (UInt8(ascii: "0")...UInt8(ascii: "7")).contains(text[1])
+    {
+      priority = text[1]
+      text = text.dropFirst(3)
+    }
+    var entry = JournalFields()
+    entry.append("MESSAGE", text)
+    entry.append("PRIORITY", [priority])
+    entry.append(fields)
+    journal.send(entry)
+    show?("\(run.hook)[\(run.id)]: \(String(decoding: text, as: UTF8.self))")
+  }
+
+  /// A run has printed more than the journal is given: first that it has, later how much more.
+  func outputCut(_ run: Run, lines: Int? = nil, bytes: Int = 0) {
+    let what =
+      if let lines {
+        "\(lines) more lines, \(bytes) bytes, are not in the journal"
+      } else {
+        "it has printed \(OutputBudget.lines) lines or \(OutputBudget.bytes >> 20) MiB; what follows is not kept"
+      }
+    tell(run, "Hook \(run.hook): \(what) (run \(run.id)).", .outputCut, .warning)
+  }
+
+  /// What every line of a run's output carries.
+  func outputFields(of run: Run) -> JournalFields { JournalFields(Reporter.fields(of: run)) }
+
+  // MARK: Back-pressure
+
+  /// Whether the journal takes no more output for now. The output given is told when it does again.
+  func isBackedUp(for output: RunOutput) -> Bool {
+    guard journal.isBackedUp else { return false }
+    if !pausedOutputs.contains(where: { $0 === output }) { pausedOutputs.append(output) }
+    return true
+  }
+
+  /// Keeps the output of a run that has ended until it is read; false when there are too many of them.
+  func keep(_ output: RunOutput) -> Bool {
+    guard endedOutputs.count < Reporter.mostEndedOutputs else { return false }
+    endedOutputs.append(output)
+    return true
+  }
+
+  /// The output is read, or will not be.
+  func forget(_ output: RunOutput) {
+    pausedOutputs.removeAll { $0 === output }
+    endedOutputs.removeAll { $0 === output }
+  }
+
+  private func resumeOutputs() {
+    let outputs = pausedOutputs
+    pausedOutputs = []
+    outputs.forEach { $0.resume() }
+  }
+
+  /// Gives the journal what is left, as far as it takes it soon.
+  private func flush() {
+    endedOutputs.forEach { $0.readRest() }
+    journal.flush(within: Reporter.flushTime)
+  }
+
+  private func tell(
+    _ run: Run, _ message: String, _ id: MessageID, _ priority: JournalWriter.Priority,
+    _ extra: [(name: String, value: String)] = []
+  ) {
+    journal.send(
+      message.printable, priority: priority,
+      fields: [(name: "MESSAGE_ID", value: id.rawValue)] + Reporter.fields(of: run) + extra)
+    show?(message)
+  }
+
+  private static func fields(of run: Run) -> [(name: String, value: String)] {
+    var fields = [
+      (name: "SYSLOG_IDENTIFIER", value: run.hook.printable),
+      (name: "JOURNALHOOK_RUN_ID", value: String(run.id)),
+      (name: "JOURNALHOOK_HOOK", value: run.hook.printable),
+      (name: "JOURNALHOOK_UNIT", value: run.event.unit),
+      (name: "JOURNALHOOK_EVENT", value: run.event.kind.rawValue),
+      (name: "JOURNALHOOK_ATTEMPT", value: String(run.attempt)),
+      (name: "JOURNALHOOK_MODE", value: run.mode.rawValue),
+      // With it `journalctl -u UNIT` shows an entry of root's beside the unit's own (systemd's logs-show.c).
+      (name: "OBJECT_SYSTEMD_UNIT", value: run.event.unit),
+    ]
+    if let cursor = run.event.cursor { fields.append((name: "JOURNALHOOK_CURSOR", value: cursor)) }
+    return fields
+  }
+}

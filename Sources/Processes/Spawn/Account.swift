@@ -1,0 +1,67 @@
+internal import Glibc
+package import Systemd
+
+/// A user of the system, as `User=` and `Group=` name one.
+package struct Account: Equatable {
+  package var name: String
+  package var home: String
+  package var identity: SpawnRequest.Identity
+
+  /// The account that journalhook itself runs as.
+  package static let own: Account? = unsafe getpwuid(geteuid()).map { unsafe Account($0.pointee) }
+
+  /// - Parameters:
+  ///   - user: a name or a number; nil for journalhook's own.
+  ///   - group: a name or a number; nil for the user's primary group.
+  package static func find(user: String?, group: String?) throws(SystemError) -> Account {
+    var account: Account
+    if let user {
+      let entry = if let number = UInt32(user) { unsafe getpwuid(number) } else { unsafe getpwnam(user) }
+      guard let entry = unsafe entry else { throw unknown("user", user) }
+      account = unsafe Account(entry.pointee)
+    } else if let own {
+      account = own
+    } else {
+      throw SystemError("find the user", path: "\(geteuid())", code: ESRCH)
+    }
+    if let group {
+      let entry = if let number = UInt32(group) { unsafe getgrgid(number) } else { unsafe getgrnam(group) }
+      guard let entry = unsafe entry else { throw unknown("group", group) }
+      account.identity.group = unsafe entry.pointee.gr_gid
+      account.identity.supplementaryGroups = [account.identity.group]
+    } else {
+      account.identity.supplementaryGroups = groups(of: account)
+    }
+    // Only root can become somebody else; the kernel would say so, too, but not what is to be done.
+    let isOwn = account.identity.user == geteuid() && account.identity.group == getegid()
+    guard geteuid() == 0 || isOwn else {
+      throw SystemError("run as the user or group", path: user ?? group, code: EPERM)
+    }
+    return account
+  }
+
+  /// There is no errno for it: getpwnam(3) finds nothing, and that is no failure.
+  private static func unknown(_ kind: String, _ name: String) -> SystemError {
+    SystemError("there is no \(kind)", path: name, code: 0)
+  }
+
+  private init(_ entry: passwd) {
+    name = unsafe String(cString: entry.pw_name)
+    home = unsafe String(cString: entry.pw_dir)
+    identity = unsafe SpawnRequest.Identity(
+      user: entry.pw_uid, group: entry.pw_gid, supplementaryGroups: [entry.pw_gid])
+  }
+
+  private static func groups(of account: Account) -> [UInt32] {
+    var count: CInt = 64
+    while true {
+      var groups = [gid_t](repeating: 0, count: Int(count))
+      let asked = count
+      if unsafe getgrouplist(account.name, account.identity.group, &groups, &count) >= 0 {
+        return Array(groups.prefix(Int(count)))
+      }
+      // It tells how many there are.
+      if count <= asked { return [account.identity.group] }
+    }
+  }
+}

@@ -1,0 +1,224 @@
+internal import Glibc
+internal import Systemd
+
+/// A ledger that cannot be read any more, and what is done about it.
+package struct LedgerDamage {
+  /// What SQLite says.
+  package var reason: String
+  /// Up to when the journal was dealt with for certain, in microseconds since 1970.
+  package var since: UInt64
+  /// Where the database is now; nil if it was not set aside yet, or there was nothing to set aside.
+  package var setAside: String?
+
+  package init(reason: String, since: UInt64, setAside: String? = nil) {
+    self.reason = reason
+    self.since = since
+    self.setAside = setAside
+  }
+}
+
+extension Ledger {
+  /// Opens the ledger for a follower, which has locked the state directory. A damaged one is set aside, and a new one made:
+  /// `damage` tells.
+  package static func openForFollowing(stateDirectory: String) throws -> Ledger {
+    let mark = DamageMark(stateDirectory: stateDirectory)
+    var damage = mark.read(in: stateDirectory)
+    if damage == nil {
+      do {
+        return try openProbed(stateDirectory)
+      } catch let error as LedgerError where error.kind == .damaged {
+        damage = lost(error.reason ?? error.description, in: stateDirectory)
+      }
+    }
+    guard var damage else { return try Ledger(stateDirectory: stateDirectory) }
+    // Marked first: whenever this is cut off, the next start does it again rather than take the folder for a new one.
+    try mark.write(damage)
+    damage.setAside = try setAside(in: stateDirectory)
+    let ledger = try Ledger(stateDirectory: stateDirectory)
+    ledger.damage = damage
+    return ledger
+  }
+
+  /// Opens a ledger and reads what following begins with. What a disk could not read for a moment looks like damage to SQLite: so
+  /// what looks damaged is opened once more, and read from end to end.
+  private static func openProbed(_ stateDirectory: String) throws -> Ledger {
+    do {
+      return try openAndProbe(stateDirectory)
+    } catch let error as LedgerError where error.kind == .damaged {
+      let path = "\(stateDirectory)/journalhook.db"
+      guard obviousDamage(in: stateDirectory) == nil, SQLiteDatabase.problem(of: path) == nil else { throw error }
+      return try openAndProbe(stateDirectory)
+    }
+  }
+
+  private static func openAndProbe(_ stateDirectory: String) throws -> Ledger {
+    let ledger = try Ledger(stateDirectory: stateDirectory)
+    do throws(SQLiteError) {
+      try ledger.probe()
+    } catch {
+      guard error.isCorruption else { throw error }
+      throw LedgerError(kind: .damaged, description: "\(error)", reason: error.message)
+    }
+    return ledger
+  }
+
+  /// What can be said of a ledger that is lost: the journal was dealt with up to its cursors if they can be read, else up to when
+  /// it was last written.
+  private static func lost(_ reason: String, in stateDirectory: String) -> LedgerDamage {
+    let path = "\(stateDirectory)/journalhook.db"
+    let rows = (try? SQLiteDatabase(path: path).query("SELECT cursor FROM cursors")) ?? []
+    var times: [UInt64] = []
+    for row in rows {
+      if let text = row.first?.text, let time = timeBehind(cursor: text) { times.append(time) }
+    }
+    if let since = times.min() { return LedgerDamage(reason: reason, since: since) }
+    var written: UInt64?
+    for suffix in ["", "-wal"] {
+      var status = stat()
+      guard unsafe stat(path + suffix, &status) == 0 else { continue }
+      let time = UInt64(clamping: status.st_mtim.tv_sec) * 1_000_000 + UInt64(clamping: status.st_mtim.tv_nsec / 1000)
+      if time > written ?? 0 { written = time }
+    }
+    return LedgerDamage(reason: reason, since: written ?? Clock.now().microseconds)
+  }
+
+  /// The time up to which a reader had come.
+  private static func timeBehind(cursor text: String) -> UInt64? {
+    text.hasPrefix("@") ? UInt64(text.dropFirst()) : JournalCursor(text).map { $0.realtime + 1 }
+  }
+
+  /// A file that is there from when a ledger was complete for the first time. An empty database without it is one that a start has
+  /// not come to write, and nothing is lost with it.
+  private static func completeMark(in stateDirectory: String) -> String { "\(stateDirectory)/journalhook.db-complete" }
+
+  /// Notes that the tables are there.
+  static func noteComplete(in stateDirectory: String) {
+    let path = completeMark(in: stateDirectory)
+    if unsafe access(path, F_OK) == 0 { return }
+    let file = unsafe open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    if file >= 0 { close(file) }
+  }
+
+  /// Damage that SQLite would take for a database that is yet to be made; nil if there is none.
+  static func obviousDamage(in stateDirectory: String) -> String? {
+    var status = stat()
+    guard unsafe stat("\(stateDirectory)/journalhook.db", &status) == 0, status.st_mode & S_IFMT == S_IFREG,
+      status.st_size == 0, unsafe access(completeMark(in: stateDirectory), F_OK) == 0
+    else { return nil }
+    return "the file is empty"
+  }
+
+  /// Reads what following begins with, so that damage there shows at once.
+  private func probe() throws(SQLiteError) {
+    for table in ["cursors", "units", "unit_events", "boots", "meta"] { try database.query("SELECT * FROM \(table)") }
+    try database.query("SELECT * FROM runs WHERE open ORDER BY id LIMIT 100")
+    try database.query("SELECT * FROM runs ORDER BY id DESC LIMIT 1")
+    try database.query("SELECT * FROM attempts WHERE container IS NOT NULL LIMIT 100")
+  }
+
+  /// Renames the database and what belongs to it; nil if there is none.
+  private static func setAside(in stateDirectory: String) throws -> String? {
+    let path = "\(stateDirectory)/journalhook.db"
+    defer { _ = unsafe unlink(completeMark(in: stateDirectory)) }
+    if obviousDamage(in: stateDirectory) != nil {
+      // There is nothing in it to keep.
+      for suffix in ["", "-wal", "-shm"] { _ = unsafe unlink(path + suffix) }
+      return nil
+    }
+    let name = "\(path).damaged-\(utcName(of: time(nil)))"
+    // Of the same second there may be one already.
+    var free = name
+    var number = 1
+    while unsafe access(free, F_OK) == 0 {
+      number += 1
+      free = "\(name)-\(number)"
+    }
+    var result: String?
+    for suffix in ["", "-wal", "-shm"] {
+      if unsafe rename(path + suffix, free + suffix) == 0 {
+        if suffix.isEmpty { result = free }
+      } else if errno != ENOENT {
+        throw LedgerError(
+          kind: .unusable,
+          description: "The ledger \(path) is damaged, and cannot be set aside: \(SystemError("rename").reason).")
+      }
+    }
+    return result
+  }
+
+  private static func utcName(of time: time_t) -> String {
+    var time = time
+    var parts = unsafe tm()
+    unsafe gmtime_r(&time, &parts)
+    var buffer = [CChar](repeating: 0, count: 32)
+    let count = unsafe strftime(&buffer, buffer.count, "%Y%m%dT%H%M%SZ", &parts)
+    return String(decoding: buffer[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+
+  /// Writes down in a new ledger from where on it knows: of what was before, it is unknown what was done.
+  package func settle(_ damage: LedgerDamage) throws(SQLiteError) {
+    try database.transaction { () throws(SQLiteError) in
+      try raiseHorizon(to: damage.since)
+      // Numbers that were not given before: the journal and cgroups know the old ones.
+      try database.query("DELETE FROM sqlite_sequence WHERE name = 'runs'")
+      try database.query("INSERT INTO sqlite_sequence(name, seq) VALUES('runs', ?)", SQLiteValue(time(nil)))
+    }
+  }
+
+  /// The damage is dealt with: the next start finds a good ledger.
+  package func removeDamageMark() { DamageMark(stateDirectory: stateDirectory).remove() }
+
+  /// Has the next start set this ledger aside, and begin where the journal was dealt with.
+  ///
+  /// - Returns: false if that cannot be written down.
+  package func markDamaged(_ damage: LedgerDamage) -> Bool {
+    do {
+      try DamageMark(stateDirectory: stateDirectory).write(damage)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /// Whether the database is damaged, read from end to end; nil if it is sound.
+  package func problem() -> String? { SQLiteDatabase.problem(of: database.path) }
+}
+
+/// A file beside a database that is to be set aside: the time up to which the journal was dealt with, and the reason.
+private struct DamageMark {
+  private let path: String
+
+  init(stateDirectory: String) { path = "\(stateDirectory)/journalhook.db-damaged" }
+
+  func read(in stateDirectory: String) -> LedgerDamage? {
+    guard let text = readText(path) else { return nil }
+    let lines = text.split(separator: "\n", maxSplits: 1)
+    return LedgerDamage(
+      reason: lines.count > 1 ? String(lines[1].prefix { $0 != "\n" }) : "it was marked as damaged",
+      since: lines.first.flatMap { UInt64($0) } ?? Clock.now().microseconds)
+  }
+
+  /// Writes it whole or not at all.
+  func write(_ damage: LedgerDamage) throws {
+    if unsafe access(path, F_OK) == 0 { return }
+    let new = path + "-new"
+    let file = unsafe open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    defer { close(file) }
+    let text = Array("\(damage.since)\n\(damage.reason)\n".utf8)
+    do {
+      try SystemError.checkErrno(file, "open", path: new)
+      let written = unsafe Glibc.write(file, text, text.count)
+      try SystemError.checkErrno(written == text.count ? 0 : -1, "write", path: new)
+      try SystemError.checkErrno(fsync(file), "write to disk", path: new)
+      try SystemError.checkErrno(unsafe rename(new, path), "rename", path: new)
+    } catch {
+      _ = unsafe unlink(new)
+      throw LedgerError(
+        kind: .unusable,
+        description:
+          "The ledger is damaged (\(damage.reason)), and cannot be set aside: \(error). Make room, and start again.")
+    }
+  }
+
+  func remove() { _ = unsafe unlink(path) }
+}

@@ -1,0 +1,83 @@
+package import Lifecycle
+internal import Systemd
+
+/// The spans of the journal that may have been missed: what `status` and `history` tell.
+extension Ledger {
+  /// A gap that was written down.
+  package struct NotedGap: Sendable, Equatable {
+    /// The reader that found it (`local`, …), and the machine whose journal it is in.
+    package var reader: String
+    package var machine: String
+    package var gap: Gap
+    /// When it was found, in microseconds since 1970.
+    package var noticed: UInt64
+
+    package init(reader: String, machine: String, gap: Gap, noticed: UInt64) {
+      self.reader = reader
+      self.machine = machine
+      self.gap = gap
+      self.noticed = noticed
+    }
+  }
+
+  /// So many are kept.
+  private static let mostGaps: Int64 = 1000
+
+  /// Writes down a gap, once: what is found again after a crash is no other.
+  ///
+  /// - Returns: whether it is new.
+  @discardableResult
+  package func note(_ noted: NotedGap) throws(SQLiteError) -> Bool {
+    // Made by whoever needs it first, as most ledgers never do.
+    try database.execute(
+      """
+      CREATE TABLE IF NOT EXISTS gaps(
+        id INTEGER PRIMARY KEY, reader TEXT, machine TEXT, since INTEGER, until INTEGER, kind TEXT, noticed INTEGER)
+      """)
+    let (gap, place) = (noted.gap, [SQLiteValue.text(noted.reader), .text(noted.machine)])
+    return try database.transaction { () throws(SQLiteError) in
+      let known = try database.query(
+        "SELECT 1 FROM gaps WHERE reader = ? AND machine = ? AND since = ? AND kind = ? LIMIT 1",
+        place + [SQLiteValue(gap.since), .text(gap.kind.rawValue)])
+      guard known.isEmpty else { return false }
+      try database.query(
+        "INSERT INTO gaps(reader, machine, since, until, kind, noticed) VALUES(?, ?, ?, ?, ?, ?)",
+        place + [
+          SQLiteValue(gap.since), SQLiteValue(gap.until), .text(gap.kind.rawValue), SQLiteValue(noted.noticed),
+        ])
+      try database.query("DELETE FROM gaps WHERE id <= ?", .integer(database.lastRow - Ledger.mostGaps))
+      return true
+    }
+  }
+
+  /// The last gaps, the newest first.
+  ///
+  /// - Parameter since: only those that end at this time or later, in microseconds since 1970.
+  package func gaps(since: UInt64 = 0, limit: Int = 100) throws(SQLiteError) -> [NotedGap] {
+    let table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'gaps'"
+    guard try !database.query(table).isEmpty else { return [] }
+    return try database.query(
+      "SELECT reader, machine, since, until, kind, noticed FROM gaps WHERE until >= ? ORDER BY id DESC LIMIT ?",
+      SQLiteValue(since), SQLiteValue(limit)
+    ).compactMap { row in
+      guard let reader = row[0].text, let machine = row[1].text, let since = row[2].integer,
+        let until = row[3].integer, let kind = row[4].text.flatMap(Gap.Kind.init), let noticed = row[5].integer
+      else { return nil }
+      return NotedGap(
+        reader: reader, machine: machine,
+        gap: Gap(kind, since: UInt64(clamping: since), until: UInt64(clamping: until)),
+        noticed: UInt64(clamping: noticed))
+    }
+  }
+
+  /// When the last run was written down before a time, both in microseconds since 1970; nil if there is none.
+  package func lastRunTime(until end: UInt64) throws(SQLiteError) -> UInt64? {
+    try database.query("SELECT max(created) FROM runs WHERE created <= ?", SQLiteValue(end)).first?.first?.integer
+      .map { UInt64(clamping: $0) }
+  }
+
+  /// The machine that a boot is known to be one of; nil if it is not known.
+  package func machine(ofBoot boot: String) throws(SQLiteError) -> String? {
+    try database.query("SELECT machine FROM boots WHERE boot = ?", .text(boot)).first?.first?.text
+  }
+}

@@ -1,0 +1,249 @@
+internal import CSQLite
+internal import Glibc
+internal import Systemd
+
+/// A failed call of SQLite.
+package struct SQLiteError: Error, CustomStringConvertible {
+  /// SQLite's extended result code.
+  package let code: Int32
+  package let operation: String
+  package let path: String
+  package let message: String
+
+  package var description: String { "\(operation) \(path): \(message)" }
+
+  /// Whether the database file itself is damaged, or none at all.
+  package var isCorruption: Bool { [SQLITE_CORRUPT, SQLITE_NOTADB].contains(code & 0xFF) }
+
+  /// Whether somebody else holds the lock, so that it may go well a moment later.
+  package var isBusy: Bool { [SQLITE_BUSY, SQLITE_LOCKED, SQLITE_PROTOCOL].contains(code & 0xFF) }
+
+  /// Whether the file system has no room.
+  var isFull: Bool { code & 0xFF == SQLITE_FULL }
+
+  /// Whether the connection may have lost what it knows of its locks: SQLITE_PROTOCOL follows a lock that could not be let go of.
+  var spoilsConnection: Bool { [SQLITE_PROTOCOL, SQLITE_IOERR].contains(code & 0xFF) }
+
+  /// Whether the file or its folder cannot be written.
+  package var isReadOnly: Bool { [SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_PERM].contains(code & 0xFF) }
+}
+
+/// A value in a database.
+package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
+  case null
+  case integer(Int64)
+  case text(String)
+
+  package init(nilLiteral: ()) { self = .null }
+  package init(_ text: String?) { self = if let text { .text(text) } else { .null } }
+  package init(_ number: (some BinaryInteger)?) {
+    self = if let number { .integer(Int64(clamping: number)) } else { .null }
+  }
+
+  package var text: String? { if case .text(let text) = self { text } else { nil } }
+  package var integer: Int64? { if case .integer(let number) = self { number } else { nil } }
+}
+
+/// One connection to one SQLite database, for one thread.
+@safe package final class SQLiteDatabase {
+  private var handle: OpaquePointer
+  package let path: String
+  private let isReadOnly: Bool
+  /// What each connection begins with.
+  private var setUp = ""
+  /// Whether the connection is to be made anew before it is used again.
+  private var isSpoilt = false
+  /// Called when the file itself turns out to be damaged, in the midst of what is being done.
+  package var onCorruption: ((SQLiteError) -> Void)?
+  private var statements: [String: OpaquePointer] = unsafe [:]
+
+  /// Opens a database file, made if it does not exist and may be written.
+  package init(path: String, readOnly: Bool = false) throws(SQLiteError) {
+    self.path = path
+    self.isReadOnly = readOnly
+    unsafe handle = try SQLiteDatabase.open(path, readOnly: readOnly)
+    unsafe sqlite3_busy_timeout(handle, busyTimeout)
+  }
+
+  /// Opens a connection.
+  private static func open(_ path: String, readOnly: Bool) throws(SQLiteError) -> OpaquePointer {
+    var handle: OpaquePointer?
+    var flags = (readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) | SQLITE_OPEN_NOMUTEX
+    var name = path
+    // Even a reader makes the files -wal and -shm, unless it is told that nobody writes: nobody has the database open who
+    // would have made them.
+    if readOnly, unsafe access(path + "-wal", F_OK) != 0 {
+      flags |= SQLITE_OPEN_URI
+      name = "file:" + SQLiteDatabase.escape(path) + "?immutable=1"
+    }
+    let code = unsafe sqlite3_open_v2(name, &handle, flags, nil)
+    guard code == SQLITE_OK, let handle = unsafe handle else {
+      let message = unsafe handle.map { unsafe String(cString: sqlite3_errmsg($0)) } ?? "out of memory"
+      unsafe sqlite3_close(handle)
+      throw SQLiteError(code: code, operation: "open the ledger", path: path, message: message)
+    }
+    unsafe sqlite3_extended_result_codes(handle, 1)
+    return unsafe handle
+  }
+
+  /// How long a lock that somebody else holds is waited for, in milliseconds. Another process of ours holds it for microseconds.
+  package var busyTimeout: Int32 = 5000 {
+    didSet { unsafe sqlite3_busy_timeout(handle, busyTimeout) }
+  }
+
+  /// Runs statements now, and whenever the connection is made anew.
+  func begin(with script: String) throws(SQLiteError) {
+    setUp = script
+    try execute(script)
+  }
+
+  /// Closes the connection and makes another, which knows nothing of what the last one has met with.
+  package func reopen() throws(SQLiteError) {
+    unsafe statements.values.forEach { unsafe _ = sqlite3_finalize($0) }
+    unsafe statements = [:]
+    // Closed first: locks belong to the process, and the last connection lets all of them go.
+    unsafe sqlite3_close_v2(handle)
+    unsafe handle = try SQLiteDatabase.open(path, readOnly: isReadOnly)
+    unsafe sqlite3_busy_timeout(handle, busyTimeout)
+    isSpoilt = false
+    try execute(setUp)
+  }
+
+  /// Reads the whole file with a connection of its own, and says what is wrong with it; nil if it is sound.
+  static func problem(of path: String) -> String? {
+    do throws(SQLiteError) {
+      let rows = try SQLiteDatabase(path: path).query("PRAGMA quick_check(1)")
+      let text = rows.first?.first?.text ?? "no answer"
+      return text == "ok" ? nil : text
+    } catch {
+      return error.isCorruption ? error.message : nil
+    }
+  }
+
+  /// A path as part of a URI.
+  private static func escape(_ path: String) -> String {
+    path.utf8.map { byte in
+      let character = Character(Unicode.Scalar(byte))
+      if byte < 0x80, character.isLetter || character.isNumber || "/-_.".contains(character) {
+        return String(character)
+      }
+      let digits = String(byte, radix: 16)
+      return "%" + (digits.count < 2 ? "0" : "") + digits
+    }.joined()
+  }
+
+  deinit {
+    unsafe statements.values.forEach { unsafe _ = sqlite3_finalize($0) }
+    unsafe sqlite3_close_v2(handle)
+  }
+
+  /// Runs statements that return nothing and take no values.
+  package func execute(_ script: String) throws(SQLiteError) {
+    try check(unsafe sqlite3_exec(handle, script, nil, nil, nil), "change the ledger")
+  }
+
+  /// Runs one statement with values for its `?`s, and returns its rows.
+  @discardableResult
+  package func query(_ sql: String, _ values: SQLiteValue...) throws(SQLiteError) -> [[SQLiteValue]] {
+    try query(sql, values)
+  }
+
+  @discardableResult
+  package func query(_ sql: String, _ values: [SQLiteValue]) throws(SQLiteError) -> [[SQLiteValue]] {
+    if isSpoilt, unsafe sqlite3_get_autocommit(handle) != 0 { try reopen() }
+    do {
+      return try run(sql, values)
+    } catch {
+      if error.spoilsConnection { isSpoilt = true }
+      // What is in the log may find room in the file, and the log's room is free then.
+      if error.isFull, unsafe sqlite3_get_autocommit(handle) != 0 {
+        unsafe sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
+      }
+      throw error
+    }
+  }
+
+  private func run(_ sql: String, _ values: [SQLiteValue]) throws(SQLiteError) -> [[SQLiteValue]] {
+    let statement = try unsafe prepare(sql)
+    defer {
+      unsafe sqlite3_reset(statement)
+      unsafe sqlite3_clear_bindings(statement)
+    }
+    for (index, value) in values.enumerated() { try unsafe bind(value, to: statement, at: Int32(index + 1)) }
+    var rows: [[SQLiteValue]] = []
+    while true {
+      switch unsafe sqlite3_step(statement) {
+      case SQLITE_ROW:
+        let count = unsafe sqlite3_column_count(statement)
+        rows.append((0..<count).map { unsafe SQLiteDatabase.column($0, of: statement) })
+      case SQLITE_DONE: return rows
+      case let code: throw failure(code, "use the ledger")
+      }
+    }
+  }
+
+  /// The number of rows that the last statement changed.
+  package var changes: Int { Int(unsafe sqlite3_changes(handle)) }
+
+  /// The number of the last row that was added.
+  package var lastRow: Int64 { unsafe sqlite3_last_insert_rowid(handle) }
+
+  /// Does all or nothing. Takes the write lock at the start, so that what is read inside is still true when it is written.
+  package func transaction<Value>(_ body: () throws(SQLiteError) -> Value) throws(SQLiteError) -> Value {
+    try query("BEGIN IMMEDIATE")
+    do {
+      let value = try body()
+      try query("COMMIT")
+      return value
+    } catch {
+      _ = try? query("ROLLBACK")
+      if error.isFull { _ = try? query("PRAGMA wal_checkpoint(TRUNCATE)") }
+      throw error
+    }
+  }
+
+  private func prepare(_ sql: String) throws(SQLiteError) -> OpaquePointer {
+    if let statement = unsafe statements[sql] { return unsafe statement }
+    var statement: OpaquePointer?
+    try check(
+      unsafe sqlite3_prepare_v3(handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil), "use the ledger")
+    guard let statement = unsafe statement else { throw failure(SQLITE_MISUSE, "use the ledger") }
+    unsafe statements[sql] = statement
+    return unsafe statement
+  }
+
+  private func bind(_ value: SQLiteValue, to statement: OpaquePointer, at index: Int32) throws(SQLiteError) {
+    // SQLITE_TRANSIENT, a cast that Swift does not import: SQLite makes a copy of the text.
+    let transient = unsafe unsafeBitCast(-1, to: sqlite3_destructor_type.self)
+    let code =
+      switch value {
+      case .null: unsafe sqlite3_bind_null(statement, index)
+      case .integer(let number): unsafe sqlite3_bind_int64(statement, index, number)
+      case .text(let text): unsafe sqlite3_bind_text(statement, index, text, Int32(text.utf8.count), transient)
+      }
+    try check(code, "use the ledger")
+  }
+
+  private static func column(_ index: Int32, of statement: OpaquePointer) -> SQLiteValue {
+    switch unsafe sqlite3_column_type(statement, index) {
+    case SQLITE_NULL: return .null
+    case SQLITE_INTEGER: return .integer(unsafe sqlite3_column_int64(statement, index))
+    default:
+      guard let bytes = unsafe sqlite3_column_text(statement, index) else { return .null }
+      let count = Int(unsafe sqlite3_column_bytes(statement, index))
+      return .text(unsafe String(decoding: UnsafeBufferPointer(start: bytes, count: count), as: UTF8.self))
+    }
+  }
+
+  private func check(_ code: Int32, _ operation: String) throws(SQLiteError) {
+    guard code == SQLITE_OK else { throw failure(code, operation) }
+  }
+
+  private func failure(_ code: Int32, _ operation: String) -> SQLiteError {
+    let error = SQLiteError(
+      code: unsafe sqlite3_extended_errcode(handle) != SQLITE_OK ? unsafe sqlite3_extended_errcode(handle) : code,
+      operation: operation, path: path, message: unsafe String(cString: sqlite3_errmsg(handle)))
+    if error.isCorruption { onCorruption?(error) }
+    return error
+  }
+}

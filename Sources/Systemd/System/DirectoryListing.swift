@@ -1,0 +1,24 @@
+internal import Glibc
+
+/// The names in a folder that is open, without "." and "..".
+package func listDirectory(_ descriptor: Int32) throws(SystemError) -> [String] {
+  // A file description of its own, so that each listing begins at the start.
+  let number = try OwnedDescriptor.open(".", in: descriptor, O_RDONLY | O_DIRECTORY).release()
+  guard let stream = unsafe fdopendir(number) else {
+    let failure = SystemError("list a folder")
+    _ = close(number)
+    throw failure
+  }
+  defer { unsafe closedir(stream) }
+  var names: [String] = []
+  while true {
+    errno = 0
+    guard let entry = unsafe readdir(stream) else { break }
+    let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
+      unsafe String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
+    }
+    if name != "." && name != ".." { names.append(name) }
+  }
+  if errno != 0 { throw SystemError("list a folder") }
+  return names
+}

@@ -1,0 +1,25 @@
+internal import Glibc
+
+/// The two ends of a pipe, both close-on-exec.
+package struct Pipe: ~Copyable {
+  /// What the kernel lets a pipe hold at first (pipe(7)).
+  package static let defaultCapacity = 65536
+
+  package let reading: OwnedDescriptor
+  package let writing: OwnedDescriptor
+
+  package init() throws(SystemError) {
+    var ends: [CInt] = [-1, -1]
+    try SystemError.checkErrno(unsafe pipe(&ends), "make a pipe")
+    reading = OwnedDescriptor(ends[0])
+    writing = OwnedDescriptor(ends[1])
+    _ = fcntl(ends[0], F_SETFD, FD_CLOEXEC)
+    _ = fcntl(ends[1], F_SETFD, FD_CLOEXEC)
+  }
+
+  /// Makes room for so many bytes.
+  package func reserve(_ count: Int) throws(SystemError) {
+    // F_SETPIPE_SZ, which Swift's Glibc module leaves out.
+    try SystemError.checkErrno(fcntl(writing.rawValue, 1031, CInt(clamping: count)), "enlarge a pipe")
+  }
+}

@@ -1,0 +1,123 @@
+import Glibc
+package import Systemd
+
+/// Why a file is not trusted: which part of its path, what is wrong with it, and what to do.
+package struct TrustError: Error, Hashable, Sendable {
+  package enum Problem: Hashable, Sendable {
+    case notAbsolute
+    case notFound
+    /// A system call failed otherwise, as with EACCES.
+    case unreadable(Int32)
+    case owner(UInt32)
+    case writable(mode: UInt32)
+    case setID(mode: UInt32)
+    case notFolder
+    case notRegularFile
+    case notExecutable
+    /// The `#!` line ends as lines do on Windows, so that the kernel looks for another interpreter.
+    case carriageReturn
+    case tooManyLinks
+    case tooLarge(limit: Int)
+  }
+
+  /// The path that was asked for.
+  package let path: String
+  /// The part of it, or of what its links lead to, that is at fault.
+  package let component: String
+  package let problem: Problem
+
+  package init(path: String, component: String, problem: Problem) {
+    self.path = path
+    self.component = component
+    self.problem = problem
+  }
+
+  package init(path: String, component: String, _ error: SystemError) {
+    let problem: Problem =
+      switch error.code {
+      case ENOENT: .notFound
+      case ENOTDIR: .notFolder
+      case ELOOP: .tooManyLinks
+      default: .unreadable(error.code)
+      }
+    self.init(path: path, component: component, problem: problem)
+  }
+
+  /// A command or an advice that puts it right; nil where there is nothing better than what the problem says.
+  package var remedy: String? {
+    switch problem {
+    // Somebody's home belongs to them: the hook is in the wrong place.
+    case .owner(let uid) where isHome(of: uid): "use a folder that belongs to root, such as /etc/journalhook/hooks.d"
+    case .owner: "chown \(geteuid() == 0 ? "root:root" : "root") \(component)"
+    // A folder for everybody, such as /tmp, is as it has to be: the hook is in the wrong place.
+    case .writable(let mode) where mode & 0o1000 != 0:
+      "use a folder that only root can write to, such as /etc/journalhook/hooks.d"
+    case .writable: "chmod go-w \(component)"
+    case .setID: "chmod ug-s \(component)"
+    case .notExecutable: "chmod +x \(component)"
+    case .carriageReturn: "sed -i 's/\\r$//' \(component)"
+    case .unreadable(EACCES): "let the user that journalhook runs as read it"
+    case .unreadable(EMFILE): "raise LimitNOFILE= of journalhook.service, or ulimit -n"
+    case .unreadable(ENFILE): "raise fs.file-max by sysctl(8)"
+    case .notAbsolute: "write the path from the root on"
+    case .notFound, .unreadable, .notFolder, .notRegularFile, .tooManyLinks, .tooLarge: nil
+    }
+  }
+}
+
+extension TrustError {
+  /// Whether what is at fault is a user's home or in there.
+  private func isHome(of uid: UInt32) -> Bool {
+    guard let entry = unsafe getpwuid(uid) else { return false }
+    let home = unsafe String(cString: entry.pointee.pw_dir)
+    return home.utf8.count > 1 && (component == home || component.hasPrefix(home + "/"))
+  }
+}
+
+extension TrustError: CustomStringConvertible {
+  private var fault: String {
+    switch problem {
+    case .notAbsolute: "is not an absolute path"
+    case .notFound: "does not exist"
+    case .unreadable(let code): "cannot be opened: \(SystemError("", code: code).reason)"
+    case .owner(let uid): "is owned by uid \(uid), and not by \(geteuid() == 0 ? "root" : "root or uid \(geteuid())")"
+    case .writable(let mode): "is writable by others (mode \(Self.octal(mode)))"
+    case .setID(let mode): "is setuid or setgid (mode \(Self.octal(mode)))"
+    case .notFolder: "is not a folder"
+    case .notRegularFile: "is not a regular file"
+    case .notExecutable: "is not executable"
+    case .carriageReturn: "has a carriage return at the end of its #! line"
+    case .tooManyLinks: "leads through too many symbolic links"
+    case .tooLarge(let limit): "is larger than \(limit) bytes"
+    }
+  }
+
+  package var description: String {
+    let subject = component == path ? path : "\(path): \(component)"
+    return "\(subject) \(fault)" + (remedy.map { "; remedy: \($0)" } ?? "")
+  }
+
+  private static func octal(_ mode: UInt32) -> String {
+    let digits = String(mode & 0o7777, radix: 8)
+    return String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+  }
+}
+
+extension TrustError {
+  /// Whether the file is there, but not to be trusted: `refused`, where everything else is `broken`.
+  package var isRefusal: Bool {
+    switch problem {
+    case .owner, .writable, .setID, .notRegularFile: true
+    case .notAbsolute, .notFound, .unreadable, .notFolder, .notExecutable, .carriageReturn, .tooManyLinks, .tooLarge:
+      false
+    }
+  }
+
+  /// How a message about it begins.
+  package var verdict: String { isRefusal ? "refused" : "cannot be used" }
+
+  /// Whether it could only not be looked at now, as for want of descriptors or memory.
+  package var isTemporary: Bool {
+    if case .unreadable(let code) = problem { SystemError.isTemporary(code) } else { false }
+  }
+}

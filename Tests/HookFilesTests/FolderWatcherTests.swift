@@ -1,0 +1,59 @@
+import Glibc
+import Systemd
+import TestSupport
+import Testing
+
+@testable import HookFiles
+@testable import Hooks
+
+/// What inotify has queued, before the loop has told of it.
+@Suite struct FolderWatcherTests {
+  @Test func changesAreTakenAtOnce() throws {
+    let folder = try TemporaryFolder()
+    let watcher = FolderWatcher(loop: try EventLoop()) {}
+    #expect(watcher.watch(contentsOf: [folder.path], links: []) == nil)
+    #expect(!watcher.takeChange())
+    let path = try folder.file("x")
+    #expect(watcher.takeChange())
+    #expect(!watcher.takeChange())
+    // A file that is being written in place is neither what it was nor what it will be.
+    do {
+      let file = try OwnedDescriptor.open(path, O_WRONLY | O_TRUNC)
+      #expect(write(file.rawValue, "#!", 2) == 2)
+      #expect(!watcher.takeChange())
+    }
+    #expect(watcher.takeChange())
+    for command in ["mv \(path) \(path).old", "chmod 700 \(path).old", "rm \(path).old"] {
+      run(command)
+      #expect(watcher.takeChange(), "\(command)")
+    }
+    #expect(!watcher.takeChange())
+  }
+
+  @Test func everyLinkOnTheWayIsWatched() throws {
+    let folder = try TemporaryFolder()
+    run(
+      """
+      cd \(folder.path); mkdir -p hooks opt/v2 opt/v3 real; echo old >opt/v2/x; echo new >opt/v3/x
+      ln -s v2 opt/current; ln -s \(folder.path)/opt/current/x hooks/x; ln -s real hooks.link
+      """)
+    let watcher = FolderWatcher(loop: try EventLoop()) {}
+    func watch() {
+      let error = watcher.watch(
+        contentsOf: ["hooks", "hooks.link"].map { "\(folder.path)/\($0)" }, links: ["\(folder.path)/hooks/x"])
+      #expect(error == nil)
+      #expect(!watcher.takeChange())
+    }
+    let changes = [
+      "ln -s v3 opt/next; mv -T opt/next opt/current", "echo newer >opt/v3/x", "mv opt/v3 opt/v4", "mv opt/v4 opt/v3",
+      "echo x >real/y", "mv real unreal; mkdir real", "rm hooks.link", "ln -s real hooks.link",
+    ]
+    for change in changes {
+      watch()
+      run("cd \(folder.path); echo x >opt/other; echo x >opt/v3/other; echo x >other")
+      #expect(!watcher.takeChange(), "before \(change)")
+      run("cd \(folder.path); \(change)")
+      #expect(watcher.takeChange(), "\(change)")
+    }
+  }
+}

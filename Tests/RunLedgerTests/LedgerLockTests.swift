@@ -1,0 +1,50 @@
+import Glibc
+import Systemd
+import TestSupport
+import Testing
+
+@testable import Hooks
+@testable import Lifecycle
+@testable import RunLedger
+@testable import Runs
+
+@Suite struct LedgerLockTests {
+  /// Locks the file as somebody else would, who has written a text into it.
+  private func lock(in folder: TemporaryFolder, _ text: String) throws -> Int32 {
+    let path = try folder.file("follow.lock", text, mode: 0o600)
+    let descriptor = open(path, O_RDWR | O_CLOEXEC)
+    #expect(flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+    return descriptor
+  }
+
+  @Test func theLockOfADeadFollowerIsWaitedFor() throws {
+    let folder = try TemporaryFolder()
+    // No process has ever begun at that time.
+    let held = try lock(in: folder, "\(getpid())-1\n")
+    // Given back when the sleep ends, as by a process that ends.
+    let inherited = dup(held)
+    run("sleep 0.2 &")
+    close(inherited)
+    close(held)
+    _ = try LedgerLock(stateDirectory: folder.path)
+  }
+
+  @Test func aLivingFollowerIsNamedAtOnce() throws {
+    let folder = try TemporaryFolder()
+    let first = try LedgerLock(stateDirectory: folder.path)
+    let begin = ContinuousClock.now
+    let error = try #require(throws: LedgerError.self) { _ = try LedgerLock(stateDirectory: folder.path) }
+    #expect(ContinuousClock.now - begin < .milliseconds(500))
+    #expect(error.description.contains("Another journalhook follow (process \(getpid()))"))
+    _ = consume first
+  }
+
+  @Test func whatADeadFollowerHasLeftBehindIsTold() throws {
+    let folder = try TemporaryFolder()
+    let held = try lock(in: folder, "\(getpid())-1\n")
+    defer { close(held) }
+    let error = try #require(throws: LedgerError.self) { _ = try LedgerLock(stateDirectory: folder.path) }
+    #expect(error.description.contains("has left behind"))
+    #expect(error.description.contains("fuser -v \(folder.path)/follow.lock"))
+  }
+}
