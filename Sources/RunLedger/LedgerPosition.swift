@@ -19,13 +19,37 @@ extension Ledger {
     return JournalCursor(text).map(Position.behind)
   }
 
-  /// Begins anew from a time on: what the tracker knew of the machine belongs to another place.
-  package func begin(reader: String, machine: String, at time: UInt64) throws(SQLiteError) {
+  /// Where a reader begins.
+  package struct Beginning: Sendable {
+    package var reader: String
+    package var position: Position
+    /// The machine of which the tracker forgets all that it knew, as that belongs to another place; nil for none.
+    package var forgottenMachine: String?
+
+    package init(reader: String, at position: Position, forgetting machine: String? = nil) {
+      self.reader = reader
+      self.position = position
+      forgottenMachine = machine
+    }
+  }
+
+  /// Writes down where all readers begin, in one transaction: after a crash in between, the next start would begin at another
+  /// place.
+  package func begin(_ beginnings: [Beginning]) throws(SQLiteError) {
     try database.transaction { () throws(SQLiteError) in
-      for table in ["units", "unit_events", "boots"] {
-        try database.query("DELETE FROM \(table) WHERE machine = ?", .text(machine))
+      for beginning in beginnings {
+        if let machine = beginning.forgottenMachine {
+          for table in ["units", "unit_events", "boots"] {
+            try database.query("DELETE FROM \(table) WHERE machine = ?", .text(machine))
+          }
+        }
+        let cursor =
+          switch beginning.position {
+          case .behind(let cursor): cursor.description
+          case .from(let time): "@\(time)"
+          }
+        try save(cursor: cursor, of: beginning.reader)
       }
-      try save(cursor: "@\(time)", of: reader)
     }
   }
 
@@ -55,7 +79,7 @@ extension Ledger {
   }
 
   /// Writes the cursor, inside the caller's transaction.
-  package func save(cursor: String, of reader: String) throws(SQLiteError) {
+  func save(cursor: String, of reader: String) throws(SQLiteError) {
     try database.query(
       "INSERT INTO cursors VALUES(?, ?) ON CONFLICT(reader) DO UPDATE SET cursor = excluded.cursor",
       .text(reader), .text(cursor))

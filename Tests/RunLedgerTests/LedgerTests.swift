@@ -63,7 +63,7 @@ import Testing
     #expect(try commit(ledger, [planned], again: true).count == 1)
     #expect(try commit(ledger, [PlannedRun(event: event("1"), hook: "y", mode: .live)]).count == 1)
     #expect(try ledger.position(of: "local") == JournalCursor(cursor).map(Ledger.Position.behind))
-    try ledger.begin(reader: "local", machine: "m", at: 17)
+    try ledger.begin([.init(reader: "local", at: .from(17), forgetting: "m")])
     #expect(try ledger.position(of: "local") == .from(17))
     #expect(try ledger.position(of: "files") == nil)
   }

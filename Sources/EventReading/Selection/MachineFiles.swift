@@ -39,6 +39,8 @@ struct MachineFiles {
           if machines.all.count > 1 { files[machine]?.isMixed = true }
         }
       } catch {
+        // What the file holds must not be passed over because it cannot be read now.
+        if error.isTemporary { throw error }
         // It may have been removed meanwhile; and a broken file does not keep others from being read.
         if error.code != ENOENT { failure = error }
       }

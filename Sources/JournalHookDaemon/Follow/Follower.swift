@@ -272,28 +272,33 @@ package actor Follower {
     if try placeAfterDamage() { return }
     if let since = options.since {
       if !options.again { try ledger.requireMemory(since: since) }
-      for reader in readers.all {
-        // Written down at once: a restart before the first entry must not go back to where an earlier one was.
-        try ledger.begin(reader: reader.name, machine: reader.machine, at: since)
-        try reader.seek(realtime: since)
-      }
-      // Of several machines' journals this, too, or the next start would take itself for the first.
-      try ledger.save(cursor: "@\(since)", of: readers.name)
-      try ledger.makeDurable()
+      // Written down at once: a restart before the first entry must not go back to where an earlier one was.
+      try begin(at: since)
       reporter.say("Following the journal from \(Timestamp(microseconds: since)) on.", .following, priority: .info)
     } else if try ledger.position(of: readers.name) != nil {
       for reader in readers.all { try resume(reader) }
     } else {
       // Written down even where there is nothing yet: what comes then is not to be skipped by a later start.
-      try ledger.save(cursor: "@\(startTime)", of: readers.name)
+      var beginnings = [Ledger.Beginning(reader: readers.name, at: .from(startTime))]
       for reader in readers.all {
-        if let end = try reader.seekEnd() { try ledger.save(cursor: end.description, of: reader.name) }
+        if let end = try reader.seekEnd() { beginnings.append(.init(reader: reader.name, at: .behind(end))) }
       }
+      try ledger.begin(beginnings)
       try ledger.makeDurable()
       reporter.say(
         "Following the journal for the first time: from its end on. Earlier events can be had by --since.", .following,
         priority: .info)
     }
+  }
+
+  /// Has all readers begin at a time, in microseconds since 1970.
+  func begin(at time: UInt64) throws {
+    // Of several machines' journals that of all, too, or the next start would take itself for the first.
+    try ledger.begin(
+      readers.all.map { .init(reader: $0.name, at: .from(time), forgetting: $0.machine) }
+        + [.init(reader: readers.name, at: .from(time))])
+    try ledger.makeDurable()
+    for reader in readers.all { try reader.seek(realtime: time) }
   }
 
   /// Goes on where a reader was left; a machine that is new is read from its first entry on.

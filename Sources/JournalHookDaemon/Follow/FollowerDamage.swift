@@ -11,12 +11,7 @@ extension Follower {
     guard let damage = ledger.damage else { return false }
     let time = options.since ?? damage.since
     try ledger.settle(damage)
-    for reader in readers.all {
-      try ledger.begin(reader: reader.name, machine: reader.machine, at: time)
-      try reader.seek(realtime: time)
-    }
-    try ledger.save(cursor: "@\(time)", of: readers.name)
-    try ledger.makeDurable()
+    try begin(at: time)
     ledger.removeDamageMark()
     let place = damage.setAside.map { "It is set aside as \($0)." } ?? "There was nothing in it to set aside."
     reporter.say(

@@ -147,7 +147,7 @@ extension Follower {
   func keep(_ ends: [(reader: EventReader, end: JournalCursor)]) {
     guard isAtEnd, uncommitted.isEmpty else { return }
     for (reader, end) in ends where reader.moveOn(to: end) {
-      try? ledger.save(cursor: end.description, of: reader.name)
+      try? ledger.begin([.init(reader: reader.name, at: .behind(end))])
     }
   }
 }

@@ -38,6 +38,8 @@ package struct ReplayProgress: Sendable, Equatable {
   package var runs = 0
   package var done = 0
   package var failed = 0
+  /// Whether something else than a run has failed, so that not all of the span was dealt with.
+  package var isIncomplete = false
 }
 
 /// Does the runs of a past span that are missing in the ledger, and ends. No cursor is moved.
@@ -185,9 +187,10 @@ package actor Replayer {
     } catch {
       if isHeldUp(by: error) { return }
       reporter.say("\(error).", .trouble, priority: .error)
-      progress.failed += 1
+      progress.isIncomplete = true
       unread = []
       uncommitted = nil
+      executor.scheduleDue()
     }
     if isDraining {
       if executor.isQuiet { end() }
@@ -226,11 +229,14 @@ package actor Replayer {
         executor.add(left)
         return goOn()
       }
-      progress.failed += states.filter { $0?.isFailure ?? false }.count
+      let failed = states.filter { $0?.isFailure ?? false }.count
+      progress.runs += failed
+      progress.done += failed
+      progress.failed += failed
     } catch {
       if isHeldUp(by: error) { return }
       reporter.say("\(error).", .trouble, priority: .error)
-      progress.failed += 1
+      progress.isIncomplete = true
     }
     end()
   }
@@ -291,6 +297,6 @@ package actor Replayer {
   private func end() {
     // What was not begun is not this replay's any more; a later one finds it missing again.
     try? ledger.dropPending(owner: owner)
-    loop.exit(progress.failed > 0 || isDraining ? 1 : 0)
+    loop.exit(progress.failed > 0 || progress.isIncomplete || isDraining ? 1 : 0)
   }
 }

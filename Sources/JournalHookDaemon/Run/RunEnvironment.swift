@@ -20,9 +20,12 @@ enum RunEnvironment {
       variables.removeAll { $0.0 == variable.name }
       variables.append((variable.name, variable.value.expand(for: event)))
     }
+    // What the hook's own Environment= says of them does not count: a variable must not be there twice.
+    variables.removeAll { $0.0.hasPrefix("JOURNALHOOK_") }
     func add(_ name: String, _ value: String?) {
       if let value { variables.append(("JOURNALHOOK_\(name)", value)) }
     }
+    add("ID", event.id)
     add("EVENT", event.kind.rawValue)
     add("UNIT", event.unit)
     add("RESULT", event.result)

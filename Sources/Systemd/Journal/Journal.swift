@@ -47,7 +47,7 @@ internal import Glibc
       try SystemError.check(
         unsafe sd_journal_open_namespace(&handle, plain, flags), "open the journal namespace", path: name)
     case .directory(let path):
-      try SystemError.check(unsafe sd_journal_open_directory(&handle, path, 0), "open the journal folder", path: path)
+      try SystemError.check(unsafe sd_journal_open_directory(&handle, path, 0), "open the journal directory", path: path)
     case .files(let globs):
       let paths = try Journal.expand(globs)
       var pointers = unsafe paths.map { unsafe strdup($0) } + [nil]
@@ -77,18 +77,47 @@ internal import Glibc
   public static func expand(_ globs: [String]) throws(SystemError) -> [String] {
     var paths: [String] = []
     for pattern in globs {
+      // A single name is not looked for: glob(3) would not say why it cannot be found.
+      if let path = literal(pattern) {
+        var status = stat()
+        try SystemError.checkErrno(unsafe stat(path, &status), "find the journal file", path: path)
+        paths.append(path)
+        continue
+      }
       var found = unsafe glob_t()
       defer { unsafe globfree(&found) }
-      let status = unsafe Glibc.glob(pattern, 0, nil, &found)
+      // A directory that cannot be listed now must not look like one without files.
+      let status = unsafe Glibc.glob(pattern, 0, { _, code in SystemError.isTemporary(code) ? 1 : 0 }, &found)
       guard status == 0 else {
-        throw SystemError(
-          "find journal files by", path: pattern, code: status == GLOB_NOMATCH ? ENOENT : EACCES)
+        let code =
+          switch status {
+          case GLOB_NOMATCH: ENOENT
+          case GLOB_NOSPACE: ENOMEM
+          default: EIO
+          }
+        throw SystemError("find journal files by", path: pattern, code: code)
       }
       for index in 0..<Int(unsafe found.gl_pathc) {
         if let path = unsafe found.gl_pathv[index] { paths.append(unsafe String(cString: path)) }
       }
     }
     return paths
+  }
+
+  /// The name that a pattern without wildcards stands for; nil for one with wildcards.
+  private static func literal(_ pattern: String) -> String? {
+    var bytes: [UInt8] = []
+    var rest = pattern.utf8[...]
+    while let byte = rest.popFirst() {
+      if byte == UInt8(ascii: "\\"), let escaped = rest.popFirst() {
+        bytes.append(escaped)
+      } else if "*?[".utf8.contains(byte) {
+        return nil
+      } else {
+        bytes.append(byte)
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
   }
 
   // MARK: Matches

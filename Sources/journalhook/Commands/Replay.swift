@@ -62,7 +62,8 @@ struct Replay: ParsableCommand {
     let status = try loop.run()
     if Console.showsProgress { Console.progress("\n") }
     let done = replayer.assumeIsolated { $0.progress }
-    Console.warn("\(done.runs) runs: \(done.done - done.failed) succeeded, \(done.failed) failed.")
+    let missing = done.isIncomplete ? " Not all events of the span were dealt with." : ""
+    Console.warn("\(done.runs) runs: \(done.done - done.failed) succeeded, \(done.failed) failed.\(missing)")
     if status != 0 { throw ExitCode(status) }
   }
 
