@@ -237,7 +237,8 @@ int main(int argc, char **argv) {
           reached = last < 0 ? CALLS : last;
           kill(program, SIGKILL);
           if (pid == program) continue;
-          while (waitpid(program, &status, __WALL) >= 0 && WIFSTOPPED(status)) continue;
+          // Until it is dead: a tick may interrupt the wait.
+          while (waitpid(program, &status, __WALL) < 0 ? errno == EINTR : WIFSTOPPED(status)) continue;
           release(pid, hold);
           break;
         }
