@@ -75,6 +75,19 @@ package final class Ledger {
       reason: reason)
   }
 
+  /// Called with what looks like damage, from the midst of whatever has met it.
+  package var onCorruption: ((SQLiteError) -> Void)? {
+    get { database.onCorruption }
+    set { database.onCorruption = newValue }
+  }
+
+  /// Closes the database and opens it again, as after an error of the disk.
+  package func reopen() throws(SQLiteError) { try database.reopen() }
+
+  /// From now on a lock that somebody else holds is waited for no longer than `busyTimeout`: deadlines, output and signals of the
+  /// loop wait as long.
+  package func waitForNobody() { database.busyTimeout = Ledger.busyTimeout }
+
   /// Whether there is one.
   package static func exists(in stateDirectory: String) -> Bool {
     unsafe access("\(stateDirectory)/journalhook.db", F_OK) == 0

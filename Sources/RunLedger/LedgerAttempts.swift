@@ -49,26 +49,12 @@ extension Ledger {
     }
   }
 
-  /// What follows an attempt's outcome.
-  package enum Consequence: Sendable {
-    /// It stands.
-    case final
-    /// It stands, and a hook answers it (`OnHookFailure=`).
-    case mended(by: PlannedRun)
-    /// It stands, and for this reason no hook answers it although `OnHookFailure=` names one.
-    case unanswered(String)
-    /// The run is tried again so many microseconds later, at this time.
-    case retry(after: UInt64, due: DueTime)
-    /// It is to be run again at the next start.
-    case rerun
-  }
-
   /// Writes down what became of an attempt, and thereby of its run.
   ///
   /// - Returns: the run that answers its failure.
   @discardableResult
   package func record(
-    _ outcome: RunMachine.Outcome, of run: Run, _ consequence: Consequence = .final, owner: String,
+    _ outcome: RunMachine.Outcome, of run: Run, _ consequence: RunConsequence = .final, owner: String,
     now: UInt64
   ) throws(SQLiteError) -> Run? {
     let (code, status): (String?, Int32?) =

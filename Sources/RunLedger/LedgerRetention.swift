@@ -83,20 +83,20 @@ extension Ledger {
 /// never by a timer, for an idle daemon sleeps.
 package final class Retention {
   private let ledger: Ledger
-  private let loop: EventLoop
+  private let timers: any Timers
   private let keep: () -> HistoryKeep
   private var recorded = 0
   private var position: Int64 = 0
-  private var turn: EventSource?
+  private var turn: Timer?
 
   /// So many more runs on record are reason to look again.
   private static let interval = 500
   /// So many runs are looked at in one step; more than `interval`, so that it keeps up.
   private static let stepSize = 1000
 
-  package init(ledger: Ledger, loop: EventLoop, keep: @escaping () -> HistoryKeep) {
+  package init(ledger: Ledger, timers: any Timers, keep: @escaping () -> HistoryKeep) {
     self.ledger = ledger
-    self.loop = loop
+    self.timers = timers
     self.keep = keep
   }
 
@@ -115,12 +115,12 @@ package final class Retention {
 
   private func goOn() {
     guard turn == nil else { return }
-    turn = try? loop.schedule { [unowned self] in
+    turn = timers.callSoon { [unowned self] in
       turn = nil
       // What the ledger refuses is tried again after the next so many runs.
       guard
         let next = try? ledger.forget(
-          beyond: keep(), after: position, limit: Retention.stepSize, now: Clock.now().microseconds)
+          beyond: keep(), after: position, limit: Retention.stepSize, now: timers.realtime)
       else { return }
       position = next
       goOn()

@@ -119,24 +119,11 @@ extension Ledger {
     ).first?.first?.text.flatMap(Run.State.init)
   }
 
-  /// The runs of one hook for one unit.
-  package struct Series: Hashable, Sendable {
-    package var machine: String
-    package var unit: String
-    package var hook: String
-
-    package init(_ run: Run) {
-      machine = run.event.machine
-      unit = run.event.unit
-      hook = run.hook
-    }
-  }
-
   /// Up to `limit` runs that wait to be done, oldest first, from behind a run's number on.
   ///
   /// - Parameter series: only these; nil stands for all.
   package func openRuns(
-    owner: String, after id: Int64, limit: Int, of series: Series? = nil
+    owner: String, after id: Int64, limit: Int, of series: RunSeries? = nil
   ) throws(SQLiteError) -> [Run] {
     var condition = "open AND state <> 'running' AND held = 0 AND due IS NULL AND owner = ? AND id > ?"
     var values: [SQLiteValue] = [.text(owner), .integer(id)]

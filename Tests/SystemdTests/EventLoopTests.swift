@@ -4,7 +4,7 @@ import Testing
 
 @testable import Systemd
 
-/// The loop and its executor, on the thread that makes it.
+/// The loop, on the thread that makes it.
 @Suite struct EventLoopTests {
   private final class Log {
     var lines: [String] = []
@@ -64,27 +64,5 @@ import Testing
     #expect(try loop.runOnce(timeout: 1_000_000))
     #expect(log.lines == ["important", "idle"])
     idle.cancel()
-  }
-
-  private actor Counter {
-    nonisolated let loop: EventLoop
-    var count = 0
-    init(_ loop: EventLoop) { self.loop = loop }
-    nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
-    func add() { count += 1 }
-    func end() { loop.exit(0) }
-  }
-
-  /// An actor on the loop is entered from the loop's thread, and by tasks that hop to it.
-  @Test func actorsLiveOnTheLoop() throws {
-    let loop = try EventLoop()
-    let counter = Counter(loop)
-    counter.assumeIsolated { $0.count += 1 }
-    Task(executorPreference: loop) {
-      for _ in 0..<100_000 { await counter.add() }
-      await counter.end()
-    }
-    #expect(try loop.run() == 0)
-    #expect(counter.assumeIsolated { $0.count } == 100_001)
   }
 }

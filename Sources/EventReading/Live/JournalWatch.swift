@@ -9,18 +9,19 @@ package import Systemd
 /// looking at once, and again after 1, 2, 4 … 64 ms. Without a bus everything works as well, only slower.
 package final class JournalWatch {
   private let loop: EventLoop
+  private let timers: any Timers
   private let look: () -> Void
   private let manager: Manager
   private var journalSource: EventSource?
   private var journalDescriptor: CInt?
   /// Whether the descriptor tells every change.
   private var isReliable = true
-  private var timer: EventSource?
-  private var pollTimer: EventSource?
+  private var timer: Timer?
+  private var pollTimer: Timer?
   private var delay: UInt64 = 0
   /// The manager, while there is a connection to it.
   package private(set) var bus: Bus?
-  private var reconnectTimer: EventSource?
+  private var reconnectTimer: Timer?
   /// Called with what the manager says of a unit's state.
   package var onUnitChange: ((UnitChange) -> Void)?
   /// Called when a job of the manager is queued or gone: its number, its unit, and its result if it is gone.
@@ -48,8 +49,9 @@ package final class JournalWatch {
   private static let lastReconnect: UInt64 = 10_000_000
 
   /// - Parameter manager: whose signals `listenToManager` listens to.
-  package init(loop: EventLoop, manager: Manager = .system, look: @escaping () -> Void) {
+  package init(loop: EventLoop, timers: any Timers, manager: Manager = .system, look: @escaping () -> Void) {
     self.loop = loop
+    self.timers = timers
     self.manager = manager
     self.look = look
   }
@@ -60,7 +62,7 @@ package final class JournalWatch {
     self.isReliable = isReliable
     journalSource?.cancel()
     journalSource = try loop.watch(descriptor, for: .input) { [unowned self] _ in look() }
-    if !isReliable { try poll() }
+    if !isReliable { poll() }
   }
 
   /// Does not call back for the journal for now: its descriptor stays readable until somebody reads.
@@ -77,7 +79,7 @@ package final class JournalWatch {
       if isReliable { pollTimer = nil }
     } catch {
       // There was no memory for it (ENOMEM, ENOSPC): looking regularly leads here again.
-      if pollTimer == nil { try? poll() }
+      if pollTimer == nil { poll() }
     }
   }
 
@@ -88,10 +90,10 @@ package final class JournalWatch {
     pollTimer = nil
   }
 
-  private func poll() throws(SystemError) {
-    pollTimer = try loop.schedule(at: loop.now() + JournalWatch.pollInterval) { [unowned self] in
+  private func poll() {
+    pollTimer = timers.call(in: JournalWatch.pollInterval) { [unowned self] in
       look()
-      try? poll()
+      poll()
     }
   }
 
@@ -134,8 +136,8 @@ package final class JournalWatch {
   private func reconnect() {
     if bus != nil { onDisconnect?() }
     bus = nil
-    if lostSince == nil { lostSince = loop.now() }
-    reconnectTimer = try? loop.schedule(at: loop.now() + reconnectDelay) { [unowned self] in
+    if lostSince == nil { lostSince = timers.monotonic }
+    reconnectTimer = timers.call(in: reconnectDelay) { [unowned self] in
       listenToManager()
       // What was told in between was told to nobody.
       look()
@@ -151,7 +153,7 @@ package final class JournalWatch {
   }
 
   private func scheduleLook() {
-    timer = try? loop.schedule(at: loop.now() + delay, accuracy: 100) { [unowned self] in
+    timer = timers.call(in: delay, accuracy: 100) { [unowned self] in
       delay *= 2
       look()
       if delay <= JournalWatch.lastDelay { scheduleLook() } else { timer = nil }

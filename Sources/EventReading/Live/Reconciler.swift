@@ -5,7 +5,7 @@ package import Systemd
 ///
 /// It waits for no answer: they come from the loop, some at a time.
 package final class Reconciler {
-  private let loop: EventLoop
+  private let timers: any Timers
   /// Which units to ask about, when it comes to it.
   private let units: () -> [String]
   /// Takes an answer: when it was asked for, and since when the manager's signals are listened to.
@@ -17,9 +17,9 @@ package final class Reconciler {
   private var isAskingManager = false
   private var toAsk: [String] = []
   private var asked = 0
-  private var timer: EventSource?
+  private var timer: Timer?
   private var delay = firstDelay
-  private var againTimer: EventSource?
+  private var againTimer: Timer?
   private var toAskAgain: Set<String> = []
   private var againDelay = firstDelay
 
@@ -30,17 +30,14 @@ package final class Reconciler {
   private static let lastDelay: UInt64 = 10_000_000
 
   package init(
-    loop: EventLoop, units: @escaping () -> [String],
+    timers: any Timers, units: @escaping () -> [String],
     take: @escaping (UnitStatus, _ asked: UnitStatus.Moment, _ listening: UnitStatus.Moment) -> Void
   ) {
-    self.loop = loop
+    self.timers = timers
     self.units = units
     self.take = take
   }
 
-  package static func moment() -> UnitStatus.Moment {
-    UnitStatus.Moment(monotonic: Clock.monotonic(), realtime: Clock.now().microseconds)
-  }
 
   // MARK: The connection
 
@@ -77,7 +74,7 @@ package final class Reconciler {
   package func askAgain(about units: [String]) {
     toAskAgain.formUnion(units)
     guard !toAskAgain.isEmpty, againTimer == nil else { return }
-    againTimer = try? loop.schedule(at: loop.now() + againDelay, accuracy: 250_000) { [unowned self] in
+    againTimer = timers.call(in: againDelay, accuracy: 250_000) { [unowned self] in
       againTimer = nil
       againDelay = min(againDelay * 2, Reconciler.lastDelay)
       toAsk += toAskAgain.subtracting(toAsk).sorted()
@@ -110,7 +107,7 @@ package final class Reconciler {
   }
 
   private func startLater() {
-    timer = try? loop.schedule(at: loop.now() + delay, accuracy: 250_000) { [unowned self] in
+    timer = timers.call(in: delay, accuracy: 250_000) { [unowned self] in
       timer = nil
       start()
     }
@@ -121,7 +118,7 @@ package final class Reconciler {
     guard let bus else { return }
     while asked < Reconciler.mostAsked, !toAsk.isEmpty {
       let unit = toAsk.removeFirst()
-      let moment = Reconciler.moment()
+      let moment = timers.moment
       do {
         asked += 1
         try bus.askStatus(of: unit) { [unowned self] in answered($0, moment) }
@@ -156,4 +153,9 @@ package final class Reconciler {
     asked -= 1
     askNext()
   }
+}
+
+extension Timers {
+  /// Now, on both clocks.
+  package var moment: UnitStatus.Moment { UnitStatus.Moment(monotonic: monotonic, realtime: realtime) }
 }

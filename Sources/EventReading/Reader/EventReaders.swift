@@ -31,6 +31,9 @@ package final class EventReaders {
     }
   }
 
+  /// The reader of this machine's journal; nil where journals of other machines, or files, are read.
+  package var local: EventReader? { selection.isLocal ? all[0] : nil }
+
   /// By what the ledger knows whether it was ever followed.
   package var name: String { selection.isLocal ? all[0].name : "files" }
 

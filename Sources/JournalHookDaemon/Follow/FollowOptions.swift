@@ -1,7 +1,7 @@
 package import EventReading
 
 /// What `journalhook follow` is asked to do.
-package struct FollowOptions: Sendable {
+package struct FollowOptions: Sendable, RunOptions {
   package var selection: JournalSelection
   package var stateDirectory: String
   package var hookDirectories: [String]

@@ -10,7 +10,8 @@ final class RunPlanner {
   private let hooks: HookStore
   /// This machine's.
   private let boot: CurrentBoot
-  private let startedAt = Clock.monotonic()
+  private let timers: any Timers
+  private let startedAt: UInt64
   /// Its windows are kept in the ledger, so that a restart forgets none.
   var limiter = RateLimiter()
   /// For runs that somebody has asked for by `replay`.
@@ -20,7 +21,9 @@ final class RunPlanner {
   /// Whether events from while nobody followed may still come.
   var isCatchingUp = true
 
-  init(hooks: HookStore, boot: CurrentBoot, mode: Run.Mode? = nil) {
+  init(hooks: HookStore, boot: CurrentBoot, timers: any Timers, mode: Run.Mode? = nil) {
+    self.timers = timers
+    startedAt = timers.monotonic
     self.hooks = hooks
     self.boot = boot
     fixedMode = mode
@@ -64,7 +67,7 @@ final class RunPlanner {
       run.rateLimitedInstead = instead
       run.rateLimitEnd = run.event.realtime &+ time
     }
-    run.due = delay.map { DueTime($0, after: run.event, boot: boot.id, now: .now()) }
+    run.due = delay.map { DueTime($0, after: run.event, boot: boot.id, now: timers.now) }
   }
 
   /// Clocks can be set; the time since the boot tells reliably what is from before this process.

@@ -3,7 +3,7 @@ package import HookFiles
 package import Lifecycle
 internal import RunLedger
 package import Runs
-internal import Systemd
+package import Systemd
 
 /// What would be run, without touching anything.
 package final class Rehearsal {
@@ -12,19 +12,21 @@ package final class Rehearsal {
   private let ledger: Ledger?
   private let again: Bool
   /// What happens from now on is shown, whatever a follow beside this has done with it already.
-  private let start = Clock.now().microseconds
+  private let start: UInt64
 
   /// - Parameters:
   ///   - selection: of which journal the events are.
   ///   - stateDirectory: a ledger there is only read; there may be none.
   package init(
-    hooks: HookStore, selection: JournalSelection, stateDirectory: String, isReplay: Bool, again: Bool
+    hooks: HookStore, selection: JournalSelection, stateDirectory: String, isReplay: Bool, again: Bool,
+    timers: any Timers
   ) throws {
     self.hooks = hooks
+    start = timers.realtime
     self.again = again
     // Only a ledger that is not there is none; one that cannot be read would make everything look as if it were to be run.
     ledger = try Ledger.exists(in: stateDirectory) ? Ledger(stateDirectory: stateDirectory, readOnly: true) : nil
-    planner = RunPlanner(hooks: hooks, boot: try ManagerConnection.currentBoot(), mode: isReplay ? .replay : nil)
+    planner = RunPlanner(hooks: hooks, boot: try ManagerConnection.currentBoot(), timers: timers, mode: isReplay ? .replay : nil)
     if let windows = try ledger?.rateLimits() { planner.limiter = RateLimiter(windows: windows) }
     if selection.isLocal {
       hooks.aliases = ManagerConnection.aliases(of: hooks, manager: selection.manager)

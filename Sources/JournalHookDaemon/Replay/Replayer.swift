@@ -10,7 +10,7 @@ package import Systemd
 internal import TrustedFiles
 
 /// What `journalhook replay` is asked to do.
-package struct ReplayOptions: Sendable {
+package struct ReplayOptions: Sendable, RunOptions {
   package var selection: JournalSelection
   package var stateDirectory: String
   package var hookDirectories: [String]
@@ -43,51 +43,46 @@ package struct ReplayProgress: Sendable, Equatable {
 }
 
 /// Does the runs of a past span that are missing in the ledger, and ends. No cursor is moved.
-package actor Replayer {
-  private nonisolated let loop: EventLoop
+package final class Replayer {
   private let options: ReplayOptions
-  private let ledger: Ledger
-  private let reporter: Reporter
-  private let executor: RunExecutor
-  private let planner: RunPlanner
+  private let engine: RunEngine
   private let report: (ReplayProgress) -> Void
-  private let readers: EventReaders
   /// Those that have not come to the end of the span.
   private var unread: ArraySlice<EventReader>
   package private(set) var progress = ReplayProgress()
   private var isDraining = false
   private var sources: [EventSource] = []
-  private var turn: EventSource?
-  private var drainTimer: EventSource?
+  private var turn: Timer?
+  private var drainTimer: Timer?
+  private var damageTurn: Timer?
+  private var end: AwaitedEnd?
   /// Runs of the span that somebody else has and has not done yet.
   private var others: [Int64] = []
-  private var othersTimer: EventSource?
-  private var isOthersTold = false
+  private var isOthersReported = false
   /// What was read and is not written down yet.
   private var uncommitted: Ledger.Step?
-  private var isHeldUpTold = false
-  private let owner = RunOwner().name
-  private let hooks: HookStore
+  private var isHeldUpReported = false
 
-  package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+  /// How soon a ledger that somebody else holds is tried again, in microseconds.
+  private static let retryInterval: UInt64 = 1_000_000
+  /// How often it is looked what others have done, in microseconds.
+  private static let othersInterval: UInt64 = 200_000
 
   package init(
-    _ options: ReplayOptions, loop: EventLoop, reporter: sending Reporter,
-    report: sending @escaping (ReplayProgress) -> Void
+    _ options: ReplayOptions, loop: EventLoop, reporter: Reporter, report: @escaping (ReplayProgress) -> Void
   ) throws {
-    self.loop = loop
     self.options = options
-    self.reporter = reporter
     self.report = report
-    readers = try JournalAccess.open(options.selection)
-    for reader in readers.all { try reader.seek(realtime: options.since) }
-    unread = readers.all[...]
-    ledger = try Ledger(stateDirectory: options.stateDirectory)
-    if !options.again { try ledger.requireMemory(since: options.since) }
-    let hooks = HookStore(directories: options.hookDirectories, requiresHost: !options.selection.isLocal)
-    let configuration = ConfigurationStore(paths: options.configurationPaths)
+    engine = try RunEngine(
+      owner: RunOwner().name, options: options, mode: .replay, loop: loop, reporter: reporter,
+      selection: options.selection, openLedger: { try Ledger(stateDirectory: options.stateDirectory) })
+    let (hooks, configuration) = (engine.hooks, engine.configuration)
+    for reader in engine.readers.all { try reader.seek(realtime: options.since) }
+    unread = engine.readers.all[...]
+    if !options.again { try engine.ledger.requireMemory(since: options.since) }
     try Replayer.load { () throws(TrustError) in try configuration.load() }
     hooks.defaultTimeout = configuration.configuration.defaultTimeout
+    engine.executor.jobs = options.jobs ?? configuration.configuration.jobs
     try Replayer.load { () throws(TrustError) in try hooks.load() }
     for diagnostic in configuration.diagnostics + hooks.diagnostics {
       reporter.say("\(diagnostic)", .hookProblem, priority: diagnostic.severity == .error ? .error : .warning)
@@ -95,16 +90,9 @@ package actor Replayer {
     if hooks.hooks.isEmpty, !hooks.diagnostics.isEmpty {
       throw HookError(.refused, "None of the hooks can be used: nothing to replay.")
     }
-    self.hooks = hooks
-    let boot = try ManagerConnection.currentBoot()
-    planner = RunPlanner(hooks: hooks, boot: boot, mode: .replay)
     if options.selection.isLocal {
       hooks.aliases = ManagerConnection.aliases(of: hooks, manager: options.selection.manager)
     }
-    executor = RunExecutor(
-      owner: owner, loop: loop, ledger: ledger, hooks: hooks, reporter: reporter, containment: Containment.establish(),
-      jobs: options.jobs ?? configuration.configuration.jobs, boot: options.selection.isLocal ? boot : nil,
-      manager: options.selection.manager)
   }
 
   /// Nothing is replayed for want of descriptors or memory: the runs of hooks that were not read would be missing.
@@ -116,34 +104,36 @@ package actor Replayer {
 
   /// Begins; the loop ends with 1 if a run failed or not all was done.
   package func start() throws {
-    EventLoop.block([SIGCHLD, SIGPIPE])
-    sources.append(try loop.watch(signal: SIGTERM) { [unowned self] in drain() })
-    sources.append(try loop.watch(signal: SIGINT) { [unowned self] in drain() })
-    ledger.database.onCorruption = { [unowned self] in noteDamage($0) }
-    let failures = try recoverFromCrash(ledger, owner: owner, hooks: hooks, reporter, isStale: executor.isOfEarlierBoot)
-    try executor.answer(failures: failures)
-    executor.hasTurnedBack = { [readers] in readers.hasTurnedBack(since: $0) }
-    executor.isUpToDate = { [unowned self] in unread.isEmpty }
-    try executor.restoreWaiting()
-    executor.onOutcome = { [unowned self] run, outcome in ended(run, outcome) }
-    executor.onProgress = { [unowned self] in goOn() }
-    let left = try ledger.openRuns(owner: owner, after: 0, limit: .max)
-    progress.runs += left.count
-    executor.add(left)
-    ledger.database.busyTimeout = Ledger.busyTimeout
+    engine.blockSignals()
+    sources.append(try engine.loop.watch(signal: SIGTERM) { [unowned self] in drain() })
+    sources.append(try engine.loop.watch(signal: SIGINT) { [unowned self] in drain() })
+    engine.ledger.onCorruption = { [unowned self] in noteDamage($0) }
+    engine.executor.callbacks.isUpToDate = { [unowned self] in unread.isEmpty }
+    engine.executor.callbacks.onOutcome = { [unowned self] run, outcome in ended(run, outcome) }
+    engine.executor.callbacks.onProgress = { [unowned self] in goOn() }
+    try engine.recover()
+    try takeLeft()
+    engine.waitForNobody()
     goOn()
+  }
+
+  /// Takes the runs that are this replay's already.
+  private func takeLeft() throws {
+    let left = try engine.ledger.openRuns(owner: engine.owner, after: 0, limit: .max)
+    progress.runs += left.count
+    engine.executor.add(left)
   }
 
   private func goOn() {
     guard turn == nil else { return }
-    turn = try? loop.schedule { [unowned self] in
+    turn = engine.timers.callSoon { [unowned self] in
       turn = nil
       read()
     }
   }
 
   private func goOn(in delay: UInt64) {
-    turn = try? loop.schedule(at: loop.now() + delay) { [unowned self] in
+    turn = engine.timers.call(in: delay) { [unowned self] in
       turn = nil
       read()
     }
@@ -152,49 +142,48 @@ package actor Replayer {
   /// Somebody else holds the ledger: what was to be written is tried again, for as long as it takes.
   private func isHeldUp(by error: any Error) -> Bool {
     guard let error = error as? SQLiteError, error.isBusy else { return false }
-    if !isHeldUpTold {
-      reporter.say("\(error). The replay waits until it can be written.", .trouble, priority: .warning)
+    if !isHeldUpReported {
+      engine.reporter.say("\(error). The replay waits until it can be written.", .trouble, priority: .warning)
     }
-    isHeldUpTold = true
-    goOn(in: Follower.retryInterval)
+    isHeldUpReported = true
+    goOn(in: Replayer.retryInterval)
     return true
   }
 
   private func read() {
     do {
-      if uncommitted == nil, let reader = unread.first, !isDraining, executor.waitingCount < 1000 {
+      if uncommitted == nil, let reader = unread.first, !isDraining, engine.executor.waitingCount < 1000 {
         var batch = try reader.read(limit: 256, until: options.until)
         if batch.isAtEnd {
           unread.removeFirst()
           batch.events += reader.flush(until: nil).events
         }
-        uncommitted = Ledger.Step(planned: planner.plan(batch.events, of: readers), events: batch.events)
+        uncommitted = Ledger.Step(planned: engine.planner.plan(batch.events, of: engine.readers), events: batch.events)
         uncommitted?.again = options.again
       }
       if let step = uncommitted {
-        let commit = try ledger.commit(step, owner: owner, now: Clock.now().microseconds)
+        let commit = try engine.ledger.commit(step, owner: engine.owner, now: engine.timers.realtime)
         uncommitted = nil
         progress.events += step.events.count
         progress.runs += commit.runs.count + commit.waiting
         others += commit.others
         report(progress)
-        executor.supersede(commit.superseded)
-        executor.add(commit.runs)
-        executor.hasWaiting = executor.hasWaiting || commit.waiting > 0
-        if unread.isEmpty { executor.scheduleDue() }
+        engine.executor.supersede(commit.superseded)
+        engine.executor.add(commit.runs)
+        if commit.waiting > 0 { engine.executor.due.schedule() } else if unread.isEmpty { engine.executor.due.scheduleNext() }
         if !unread.isEmpty { goOn() }
       }
     } catch {
       if isHeldUp(by: error) { return }
-      reporter.say("\(error).", .trouble, priority: .error)
+      engine.reporter.say("\(error).", .trouble, priority: .error)
       progress.isIncomplete = true
       unread = []
       uncommitted = nil
-      executor.scheduleDue()
+      engine.executor.due.scheduleNext()
     }
     if isDraining {
-      if executor.isQuiet { end() }
-    } else if unread.isEmpty, executor.isIdle, !executor.hasWaiting {
+      if engine.executor.isQuiet { finish() }
+    } else if unread.isEmpty, engine.executor.isIdle, !engine.executor.due.isWaiting {
       awaitOthers()
     }
   }
@@ -202,31 +191,22 @@ package actor Replayer {
   /// All that is this replay's is done. What another replay has of the span is waited for: if that ends without having done it, it
   /// is missing still. What `follow` has is left to it.
   private func awaitOthers() {
-    guard othersTimer == nil else { return }
     do {
-      let open = try ledger.openRuns(among: others)
+      let open = try engine.ledger.openRuns(among: others)
       let replays = open.filter { $0.key != RunOwner.follow }
-      if !isOthersTold { open.sorted { $0.key < $1.key }.forEach(tellOther) }
-      isOthersTold = true
+      if !isOthersReported { open.sorted { $0.key < $1.key }.forEach(reportOther) }
+      isOthersReported = true
       if !replays.isEmpty, replays.keys.contains(where: { RunOwner($0)?.isAlive ?? false }) {
-        othersTimer = try loop.schedule(at: loop.now() + Replayer.othersInterval) { [unowned self] in
-          othersTimer = nil
-          goOn()
-        }
-        return
+        return goOn(in: Replayer.othersInterval)
       }
-      let failures = try recoverFromDeadReplays(
-        ledger, owner: owner, hooks: hooks, reporter, isStale: executor.isOfEarlierBoot)
-      try executor.answer(failures: failures)
-      let states = try ledger.states(of: others)
+      try engine.recoverFromDeadReplays()
+      let states = try engine.ledger.states(of: others)
       others = []
       if !replays.isEmpty || states.contains(nil) {
         // Somebody has gone, and not all that it had was done: the span is read once more.
-        for reader in readers.all { try reader.seek(realtime: options.since) }
-        unread = readers.all[...]
-        let left = try ledger.openRuns(owner: owner, after: 0, limit: .max)
-        progress.runs += left.count
-        executor.add(left)
+        for reader in engine.readers.all { try reader.seek(realtime: options.since) }
+        unread = engine.readers.all[...]
+        try takeLeft()
         return goOn()
       }
       let failed = states.filter { $0?.isFailure ?? false }.count
@@ -235,13 +215,13 @@ package actor Replayer {
       progress.failed += failed
     } catch {
       if isHeldUp(by: error) { return }
-      reporter.say("\(error).", .trouble, priority: .error)
+      engine.reporter.say("\(error).", .trouble, priority: .error)
       progress.isIncomplete = true
     }
-    end()
+    finish()
   }
 
-  private func tellOther(_ owner: String, _ count: Int) {
+  private func reportOther(_ owner: String, _ count: Int) {
     let runs = count == 1 ? "1 run of this span belongs" : "\(count) runs of this span belong"
     let what =
       if owner != RunOwner.follow {
@@ -251,17 +231,14 @@ package actor Replayer {
       } else {
         "\(runs) to follow, which has not done them yet."
       }
-    reporter.alsoWarn(what)
+    engine.reporter.alsoWarn(what)
   }
-
-  /// How often it is looked what others have done, in microseconds.
-  private static let othersInterval: UInt64 = 200_000
 
   private func ended(_ run: Run, _ outcome: RunMachine.Outcome) {
     progress.done += 1
     if outcome.state != .succeeded {
       progress.failed += 1
-      reporter.alsoWarn(
+      engine.reporter.alsoWarn(
         "Run \(run.id) of hook \(run.hook) for \(run.event.unit) \(run.event.kind.rawValue): \(outcome.state.rawValue)."
       )
     }
@@ -270,33 +247,34 @@ package actor Replayer {
 
   /// Starts no more runs, and ends when those under way have: within two minutes, or at once when asked again.
   private func drain() {
-    if isDraining { return executor.interruptAll() }
+    if isDraining { return engine.executor.interruptAll() }
     isDraining = true
-    executor.drain()
-    drainTimer = try? loop.schedule(at: loop.now() + Follower.drainTime) { [unowned self] in executor.interruptAll() }
+    engine.executor.drain()
+    drainTimer = engine.timers.call(in: Follower.drainTime) { [engine] in engine.executor.interruptAll() }
     goOn()
   }
 
   /// The follower sets a damaged ledger aside when it starts next, which a replay may not do beside it.
   private func noteDamage(_ error: SQLiteError) {
     guard damageTurn == nil else { return }
-    reporter.say("The ledger seems to be damaged: \(error).", .ledgerDamaged, priority: .error)
+    engine.reporter.say("The ledger seems to be damaged: \(error).", .ledgerDamaged, priority: .error)
     isDraining = true
-    damageTurn = try? loop.schedule { [unowned self] in
-      if ledger.problem() == nil, (try? ledger.database.reopen()) != nil {
-        // The disk could not read for a moment; what was not written down is told as failed.
+    damageTurn = engine.timers.callSoon { [unowned self] in
+      if engine.ledger.problem() == nil, (try? engine.ledger.reopen()) != nil {
+        // The disk could not read for a moment; what was not written down is reported as failed.
         isDraining = false
         damageTurn = nil
         return goOn()
       }
-      executor.endAll(within: Follower.cutOffTime) { [loop] in loop.exit(1) }
+      end = AwaitedEnd(of: engine.executor, within: Follower.cutOffTime, timers: engine.timers) { [engine] in
+        engine.loop.exit(1)
+      }
     }
   }
-  private var damageTurn: EventSource?
 
-  private func end() {
+  private func finish() {
     // What was not begun is not this replay's any more; a later one finds it missing again.
-    try? ledger.dropPending(owner: owner)
-    loop.exit(progress.failed > 0 || progress.isIncomplete || isDraining ? 1 : 0)
+    try? engine.ledger.dropPending(owner: engine.owner)
+    engine.loop.exit(progress.failed > 0 || progress.isIncomplete || isDraining ? 1 : 0)
   }
 }

@@ -32,8 +32,8 @@ package enum MessageID: String, Sendable, CaseIterable {
   case gap = "bb76af92a6714a0a9a17e8847ede1ef5"
   /// The ledger is damaged, or was and has been set aside.
   case ledgerDamaged = "d645d5efb190427fa43a589734a11ab6"
-  /// Hooks drive each other in a circle, and are suspended.
-  case circle = "b280b237816f429da6d20ff9affc93ab"
+  /// Hooks form a cycle, and are suspended.
+  case cycle = "b280b237816f429da6d20ff9affc93ab"
   /// Something that journalhook needs does not work.
   case trouble = "6c4808531e874a6188b61fc7bcee030c"
 }
@@ -123,7 +123,7 @@ package final class Reporter {
   ///
   /// - Parameter isLeftBehind: the system goes down, and the run would be one of an earlier boot afterwards.
   func ended(
-    _ run: Run, _ outcome: RunMachine.Outcome, _ consequence: Ledger.Consequence = .final, isLeftBehind: Bool = false
+    _ run: Run, _ outcome: RunMachine.Outcome, _ consequence: RunConsequence = .final, isLeftBehind: Bool = false
   ) {
     let subject = "Hook \(run.hook)"
     let number = run.id == 0 ? "" : " (run \(run.id))"

@@ -2,17 +2,17 @@ internal import Systemd
 
 /// Writes to the ledger what must not be lost: what it refuses (a full disk, say) is kept and tried again, in its order.
 final class LedgerWriter {
-  private let loop: EventLoop
+  private let timers: any Timers
   private let reporter: Reporter
   private var unwritten: [() throws -> Void] = []
-  private var retryTimer: EventSource?
+  private var retryTimer: Timer?
   /// Whether it was said already.
   private var isStuck = false
   /// Called when all that was refused is written.
   var onWritten: (() -> Void)?
 
-  init(loop: EventLoop, reporter: Reporter) {
-    self.loop = loop
+  init(timers: any Timers, reporter: Reporter) {
+    self.timers = timers
     self.reporter = reporter
   }
 
@@ -34,7 +34,7 @@ final class LedgerWriter {
       } catch {
         if !isStuck { reporter.say("\(error). Runs wait until it can be written.", .trouble, priority: .error) }
         isStuck = true
-        retryTimer = try? loop.schedule(at: loop.now() + RunExecutor.retryInterval) { [unowned self] in
+        retryTimer = timers.call(in: RunExecutor.retryInterval) { [unowned self] in
           retryTimer = nil
           writeAll()
           if isDone { onWritten?() }

@@ -1,21 +1,12 @@
 internal import CSystemd
 internal import Glibc
-internal import Synchronization
 
-/// sd-event as the loop of one thread, and as the executor of the actors that live on it.
+/// sd-event as the loop of one thread.
 ///
-/// Everything that the process waits for is a source of this loop: descriptors, timers, signals, children. An actor whose
-/// `unownedExecutor` is the loop runs its jobs between the sources' events on the thread that called `run()`, so callbacks
-/// may enter it with `assumeIsolated`. No other thread is ever started. The corresponding C object is `sd_event`;
-/// see sd-event(3).
-@safe public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
+/// Everything that the process waits for is a source of this loop: descriptors, timers, signals. No other thread is ever started.
+/// The corresponding C object is `sd_event`; see sd-event(3).
+@safe public final class EventLoop {
   private let handle: OpaquePointer
-  /// The thread that made the loop, and the only one that may run it.
-  private let thread = pthread_self()
-  /// Jobs that wait for the loop, and whether the eventfd has been told of them.
-  private let inbox = Mutex<[UnownedJob]>([])
-  private let wakeUp: CInt
-  private var wakeUpSource: EventSource?
 
   /// Makes a loop for the calling thread.
   public init() throws(SystemError) {
@@ -23,17 +14,11 @@ internal import Synchronization
     try SystemError.check(unsafe sd_event_new(&handle), "make an event loop")
     guard let handle = unsafe handle else { throw SystemError("make an event loop", code: ENOMEM) }
     unsafe self.handle = handle
-    wakeUp = eventfd(0, CInt(EFD_CLOEXEC) | CInt(EFD_NONBLOCK))
-    guard wakeUp >= 0 else { throw SystemError("make an eventfd") }
     // The descriptor that timers need is made with the first one: now, while there are descriptors to be had.
     _ = try schedule(at: .max) {}
-    wakeUpSource = try watch(wakeUp, for: .input) { [unowned self] _ in self.runJobs() }
   }
 
-  deinit {
-    unsafe sd_event_unref(handle)
-    close(wakeUp)
-  }
+  deinit { unsafe sd_event_unref(handle) }
 
   /// Runs until `exit(_:)`, and returns its code.
   public func run() throws(SystemError) -> CInt {
@@ -151,39 +136,5 @@ internal import Synchronization
     unsafe sigemptyset(&set)
     for signal in signals { unsafe sigaddset(&set, signal) }
     unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
-  }
-
-  // MARK: Executor
-
-  /// Takes a job of an actor, from any thread.
-  public func enqueue(_ job: consuming ExecutorJob) {
-    let job = UnownedJob(job)
-    let isFirst = inbox.withLock { jobs in
-      jobs.append(job)
-      return jobs.count == 1
-    }
-    if isFirst { _ = eventfd_write(wakeUp, 1) }
-  }
-
-  /// Stops the program when called outside of the loop's thread.
-  public func checkIsolated() {
-    precondition(isOnThread, "called from outside of the event loop's thread")
-  }
-
-  /// Whether the caller is on the loop's thread.
-  public func isIsolatingCurrentContext() -> Bool? { isOnThread }
-
-  private var isOnThread: Bool { pthread_equal(thread, pthread_self()) != 0 }
-
-  private func runJobs() {
-    var count: UInt64 = 0
-    _ = unsafe eventfd_read(wakeUp, &count)
-    let jobs = inbox.withLock { jobs in
-      defer { jobs = [] }
-      return jobs
-    }
-    for job in jobs {
-      unsafe job.runSynchronously(isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
-    }
   }
 }

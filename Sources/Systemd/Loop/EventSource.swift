@@ -20,6 +20,28 @@ internal import CSystemd
     action = nil
   }
 
+  /// Of a timer: is called once more, at another time (microseconds of CLOCK_MONOTONIC).
+  ///
+  /// This needs neither memory nor a descriptor, so it cannot fail for want of them. The corresponding C functions are
+  /// `sd_event_source_set_time` and `sd_event_source_set_enabled`.
+  package func rearm(at time: UInt64, accuracy: UInt64) {
+    guard let handle = unsafe handle else { return }
+    unsafe sd_event_source_set_time(handle, time)
+    unsafe sd_event_source_set_time_accuracy(handle, accuracy)
+    unsafe sd_event_source_set_enabled(handle, CInt(SD_EVENT_ONESHOT))
+  }
+
+  /// Is called once more; false if the loop has no memory for that.
+  package func enableOnce() -> Bool {
+    guard let handle = unsafe handle else { return false }
+    return unsafe sd_event_source_set_enabled(handle, CInt(SD_EVENT_ONESHOT)) >= 0
+  }
+
+  /// Is not called until it is enabled again.
+  package func disable() {
+    if let handle = unsafe handle { unsafe sd_event_source_set_enabled(handle, CInt(SD_EVENT_OFF)) }
+  }
+
   /// Registers with the loop, through the C function that the closure calls.
   func attach(
     _ priority: EventLoop.Priority,

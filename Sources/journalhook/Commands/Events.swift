@@ -102,7 +102,7 @@ struct Events: ParsableCommand {
     pager?.wait()
     guard follow else { return }
     let loop = try EventLoop()
-    let tail = EventTail(loop: loop, readers: readers, warn: Console.warn) { event in
+    let tail = try EventTail(loop: loop, readers: readers, warn: Console.warn) { event in
       guard filter.accepts(event) else { return }
       printer.print(event)
       printer.flush()

@@ -54,7 +54,7 @@ struct Follow: ParsableCommand {
     options.configurationPaths = configurationPaths(of: source.manager)
     let loop = try EventLoop()
     let follower = try Follower(options, loop: loop, reporter: Console.reporter(loop))
-    try follower.assumeIsolated { try $0.start() }
+    try follower.start()
     let status = try loop.run()
     _ = follower
     if status != 0 { throw ExitCode(status) }
@@ -64,9 +64,10 @@ struct Follow: ParsableCommand {
     let hooks = HookStore(directories: directories, requiresHost: !source.selection.isLocal)
     try hooks.load()
     hooks.diagnostics.forEach { Console.warn("\($0)") }
+    let loop = try EventLoop()
     let rehearsal = try Rehearsal(
       hooks: hooks, selection: source.selection, stateDirectory: state.directory(of: source.manager), isReplay: false,
-      again: again)
+      again: again, timers: LoopTimers(loop))
     let readers = try JournalAccess.open(source.selection)
     if let since {
       try rehearsal.requireMemory(since: since.microseconds)
@@ -74,8 +75,7 @@ struct Follow: ParsableCommand {
     } else {
       try rehearsal.place(readers)
     }
-    let loop = try EventLoop()
-    let tail = EventTail(loop: loop, readers: readers, warn: Console.warn) { event in
+    let tail = try EventTail(loop: loop, readers: readers, warn: Console.warn) { event in
       rehearsal.runs(for: event, of: readers).forEach(Console.show)
     }
     try tail.start()

@@ -58,10 +58,10 @@ struct Replay: ParsableCommand {
     options.configurationPaths = configurationPaths(of: source.manager)
     let loop = try EventLoop()
     let replayer = try Replayer(options, loop: loop, reporter: Console.reporter(loop), report: { Replay.show($0) })
-    try replayer.assumeIsolated { try $0.start() }
+    try replayer.start()
     let status = try loop.run()
     if Console.showsProgress { Console.progress("\n") }
-    let done = replayer.assumeIsolated { $0.progress }
+    let done = replayer.progress
     let missing = done.isIncomplete ? " Not all events of the span were dealt with." : ""
     Console.warn("\(done.runs) runs: \(done.done - done.failed) succeeded, \(done.failed) failed.\(missing)")
     if status != 0 { throw ExitCode(status) }
@@ -79,7 +79,7 @@ struct Replay: ParsableCommand {
     hooks.diagnostics.forEach { Console.warn("\($0)") }
     let rehearsal = try Rehearsal(
       hooks: hooks, selection: source.selection, stateDirectory: state.directory(of: source.manager), isReplay: true,
-      again: again)
+      again: again, timers: LoopTimers(EventLoop()))
     try rehearsal.requireMemory(since: since.microseconds)
     let readers = try JournalAccess.open(source.selection)
     var history = EventHistory(readers)

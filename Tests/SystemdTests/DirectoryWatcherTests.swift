@@ -1,16 +1,15 @@
 import Glibc
-import Systemd
 import TestSupport
 import Testing
 
-@testable import HookFiles
-@testable import Hooks
+@testable import Systemd
 
 /// What inotify has queued, before the loop has told of it.
-@Suite struct FolderWatcherTests {
+@Suite struct DirectoryWatcherTests {
   @Test func changesAreTakenAtOnce() throws {
     let folder = try TemporaryFolder()
-    let watcher = FolderWatcher(loop: try EventLoop()) {}
+    let loop = try EventLoop()
+    let watcher = DirectoryWatcher(loop: loop, timers: try LoopTimers(loop)) {}
     #expect(watcher.watch(contentsOf: [folder.path], links: []) == nil)
     #expect(!watcher.takeChange())
     let path = try folder.file("x")
@@ -37,7 +36,8 @@ import Testing
       cd \(folder.path); mkdir -p hooks opt/v2 opt/v3 real; echo old >opt/v2/x; echo new >opt/v3/x
       ln -s v2 opt/current; ln -s \(folder.path)/opt/current/x hooks/x; ln -s real hooks.link
       """)
-    let watcher = FolderWatcher(loop: try EventLoop()) {}
+    let loop = try EventLoop()
+    let watcher = DirectoryWatcher(loop: loop, timers: try LoopTimers(loop)) {}
     func watch() {
       let error = watcher.watch(
         contentsOf: ["hooks", "hooks.link"].map { "\(folder.path)/\($0)" }, links: ["\(folder.path)/hooks/x"])

@@ -1,5 +1,3 @@
-internal import Systemd
-
 /// What is mounted, as /proc/self/mountinfo says (proc_pid_mountinfo(5)).
 package struct MountTable {
   private let mounts: [(point: String, line: [UInt8])]
@@ -11,22 +9,22 @@ package struct MountTable {
     }
   }
 
-  /// The mounts that decide what is at some paths, or what is in some folders, as lines of the table.
+  /// The mounts that decide what is at some paths, or what is in some directories, as lines of the table.
   ///
-  /// - Parameter paths: without links, and with every folder above them.
-  package func concerning(paths: Set<String>, folders: Set<String>) -> Set<[UInt8]> {
+  /// - Parameter paths: without links, and with every directory above them.
+  package func concerning(paths: Set<String>, directories: Set<String>) -> Set<[UInt8]> {
     Set(
       mounts.filter { mount in
-        mount.point == "/" || paths.contains(mount.point) || MountTable.isIn(folders, mount.point)
+        mount.point == "/" || paths.contains(mount.point) || MountTable.isIn(directories, mount.point)
       }.map(\.line))
   }
 
-  /// Whether a path is below one of some folders.
-  private static func isIn(_ folders: Set<String>, _ path: String) -> Bool {
+  /// Whether a path is below one of some directories.
+  private static func isIn(_ directories: Set<String>, _ path: String) -> Bool {
     var path = path[...]
     while let slash = path.lastIndex(of: "/") {
       path = path[..<slash]
-      if folders.contains(String(path)) { return true }
+      if directories.contains(String(path)) { return true }
     }
     return false
   }

@@ -1,8 +1,6 @@
-import Systemd
-import TestSupport
 import Testing
 
-@testable import TrustedFiles
+@testable import Systemd
 
 @Suite struct MountTableTests {
   private static let table = """
@@ -24,8 +22,8 @@ import Testing
       (["/var", "/var/lib", "/var/lib/x"], ["/var/lib/x"], ["20", "24"]),
       ([], [], ["20"]),
     ] as [([String], [String], [String])])
-  func whatDecides(paths: [String], folders: [String], ids: [String]) {
-    let lines = MountTable(Array(Self.table.utf8)).concerning(paths: Set(paths), folders: Set(folders))
+  func whatDecides(paths: [String], directories: [String], ids: [String]) {
+    let lines = MountTable(Array(Self.table.utf8)).concerning(paths: Set(paths), directories: Set(directories))
     #expect(lines.map { String(decoding: $0.prefix(2), as: UTF8.self) }.sorted() == ids)
   }
 }

@@ -1,22 +1,20 @@
 internal import CSystemd
 internal import Glibc
-internal import Lifecycle
-package import Systemd
-internal import TrustedFiles
 
-/// Says when folders have changed: what is in them, or whether they exist.
-package final class FolderWatcher {
+/// Says when directories have changed: what is in them, or whether they exist.
+package final class DirectoryWatcher {
   private let loop: EventLoop
+  private let timers: any Timers
   private let changed: () -> Void
   private var inotify: OwnedDescriptor?
   private var source: EventSource?
-  private var timer: EventSource?
-  /// By watch: the names that count in a folder; nil where every name does.
+  private var timer: Timer?
+  /// By watch: the names that count in a directory; nil where every name does.
   private var watches: [CInt: Set<String>?] = [:]
 
-  /// What was looked up on the way, and the folders whose contents count, without links.
+  /// What was looked up on the way, and the directories whose contents count, without links.
   private var paths: Set<String> = []
-  private var folders: Set<String> = []
+  private var directories: Set<String> = []
   private var mountTable: OwnedDescriptor?
   private var mountSource: EventSource?
   /// The mounts on the way, as they were when it was last watched.
@@ -37,59 +35,60 @@ package final class FolderWatcher {
   /// More than any table of mounts has, in bytes.
   private static let mountLimit = 16 << 20
 
-  package init(loop: EventLoop, changed: @escaping () -> Void) {
+  package init(loop: EventLoop, timers: any Timers, changed: @escaping () -> Void) {
     self.loop = loop
+    self.timers = timers
     self.changed = changed
   }
 
-  /// Watches hook directories instead of anything earlier: the files in them and their folders of drop-ins. The way to each of
+  /// Watches hook directories instead of anything earlier: the files in them and their directories of drop-ins. The way to each of
   /// them is watched, too, with every directory that holds a link on it, and what is mounted on it. To be called before they are
   /// read, so that nothing is missed.
   ///
   /// - Parameters:
-  ///   - links: paths that lead elsewhere, to a file or a folder.
-  ///   - files: single files besides, whatever else is in their folders.
+  ///   - links: paths that lead elsewhere, to a file or a directory.
+  ///   - files: single files besides, whatever else is in their directories.
   /// - Returns: an error if they can only be looked at regularly.
   package func watch(contentsOf directories: [String], links: Set<String>, files: [String] = []) -> SystemError? {
     var text: [UInt8] = []
     let error = begin { (inotify: borrowing OwnedDescriptor) throws(SystemError) in
       try watchMounts()
-      text = (try? mountTable?.read(limit: FolderWatcher.mountLimit)) ?? []
-      for directory in directories {
-        guard let folder = try addWay(to: directory, to: inotify), try addFolder(folder, to: inotify) else { continue }
-        for name in (try? listNames(of: folder)) ?? [] where name.hasSuffix(".d") {
-          if let inner = try addWay(to: "\(folder)/\(name)", to: inotify) { _ = try addFolder(inner, to: inotify) }
+      text = (try? mountTable?.read(limit: DirectoryWatcher.mountLimit)) ?? []
+      for path in directories {
+        guard let directory = try addWay(to: path, to: inotify), try addDirectory(directory, to: inotify) else { continue }
+        for name in (try? listNames(of: directory)) ?? [] where name.hasSuffix(".d") {
+          if let inner = try addWay(to: "\(directory)/\(name)", to: inotify) { _ = try addDirectory(inner, to: inotify) }
         }
       }
       for path in links.union(files) { try addWay(to: path, isFile: true, to: inotify) }
     }
-    mounts = MountTable(text).concerning(paths: paths, folders: folders)
+    mounts = MountTable(text).concerning(paths: paths, directories: self.directories)
     isPolling = error != nil
     if isPolling { poll() }
     return error
   }
 
-  /// Watches whether folders come or go, instead of anything earlier.
-  package func watch(existenceOf folders: [String]) -> SystemError? {
+  /// Watches whether directories come or go, instead of anything earlier.
+  package func watch(existenceOf directories: [String]) -> SystemError? {
     let error = begin { (inotify: borrowing OwnedDescriptor) throws(SystemError) in
-      for folder in folders { try addWay(to: folder, to: inotify) }
+      for directory in directories { try addWay(to: directory, to: inotify) }
     }
-    if error != nil { poll(existenceOf: folders, inodes(of: folders)) }
+    if error != nil { poll(existenceOf: directories, inodes(of: directories)) }
     return error
   }
 
-  private func inodes(of folders: [String]) -> [UInt] {
-    folders.map { folder in
+  private func inodes(of directories: [String]) -> [UInt] {
+    directories.map { directory in
       var status = stat()
-      return unsafe stat(folder, &status) == 0 ? UInt(status.st_ino) : 0
+      return unsafe stat(directory, &status) == 0 ? UInt(status.st_ino) : 0
     }
   }
 
-  private func poll(existenceOf folders: [String], _ before: [UInt]) {
-    timer = try? loop.schedule(at: loop.now() + FolderWatcher.pollInterval) { [unowned self] in
+  private func poll(existenceOf directories: [String], _ before: [UInt]) {
+    timer = timers.call(in: DirectoryWatcher.pollInterval) { [unowned self] in
       timer = nil
-      let now = inodes(of: folders)
-      if now != before { changed() } else { _ = watch(existenceOf: folders) }
+      let now = inodes(of: directories)
+      if now != before { changed() } else { _ = watch(existenceOf: directories) }
     }
   }
 
@@ -99,10 +98,10 @@ package final class FolderWatcher {
     watches = [:]
     unfinished = []
     paths = []
-    folders = []
+    directories = []
     do throws(SystemError) {
       let flags = CInt(IN_CLOEXEC) | CInt(IN_NONBLOCK)
-      let descriptor = OwnedDescriptor(try SystemError.checkErrno(inotify_init1(flags), "watch folders"))
+      let descriptor = OwnedDescriptor(try SystemError.checkErrno(inotify_init1(flags), "watch directories"))
       try add(descriptor)
       source = try loop.watch(descriptor.rawValue, for: .input) { [unowned self] _ in read() }
       inotify = consume descriptor
@@ -112,8 +111,8 @@ package final class FolderWatcher {
     }
   }
 
-  private func listNames(of folder: String) throws(SystemError) -> [String] {
-    let descriptor = try OwnedDescriptor.open(folder, O_RDONLY | O_DIRECTORY)
+  private func listNames(of directory: String) throws(SystemError) -> [String] {
+    let descriptor = try OwnedDescriptor.open(directory, O_RDONLY | O_DIRECTORY)
     return try listDirectory(descriptor.rawValue)
   }
 
@@ -121,7 +120,7 @@ package final class FolderWatcher {
     IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_DELETE_SELF
       | IN_MOVE_SELF)
 
-  /// Watches every folder in which a part of a path is looked up, for that name: those above its end, and those above what links
+  /// Watches every directory in which a part of a path is looked up, for that name: those above its end, and those above what links
   /// on the way lead to. At the end of a file also for changes of it.
   ///
   /// - Returns: the path without links; nil if it leads nowhere.
@@ -158,11 +157,11 @@ package final class FolderWatcher {
   }
 
   private func addName(
-    _ name: String, isFile: Bool, in folder: String, to inotify: borrowing OwnedDescriptor
+    _ name: String, isFile: Bool, in directory: String, to inotify: borrowing OwnedDescriptor
   ) throws(SystemError) {
     let names = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB
     let changes = isFile ? IN_CLOSE_WRITE | IN_MODIFY : 0
-    let watch = unsafe inotify_add_watch(inotify.rawValue, folder, UInt32(names | changes | IN_MASK_ADD))
+    let watch = unsafe inotify_add_watch(inotify.rawValue, directory, UInt32(names | changes | IN_MASK_ADD))
     if watch >= 0 {
       if let known = watches[watch] {
         // Where every name counts, they still do.
@@ -171,7 +170,7 @@ package final class FolderWatcher {
         watches.updateValue([name], forKey: watch)
       }
     } else if ![ENOENT, ENOTDIR, EACCES].contains(errno) {
-      throw SystemError("watch", path: folder)
+      throw SystemError("watch", path: directory)
     }
   }
 
@@ -187,21 +186,21 @@ package final class FolderWatcher {
     return length < 0 ? nil : String(decoding: target, as: UTF8.self)
   }
 
-  /// Watches a folder; false when there is none.
-  private func addFolder(_ folder: String, to inotify: borrowing OwnedDescriptor) throws(SystemError) -> Bool {
-    let watch = unsafe inotify_add_watch(inotify.rawValue, folder, FolderWatcher.contents | UInt32(IN_ONLYDIR))
+  /// Watches a directory; false when there is none.
+  private func addDirectory(_ directory: String, to inotify: borrowing OwnedDescriptor) throws(SystemError) -> Bool {
+    let watch = unsafe inotify_add_watch(inotify.rawValue, directory, DirectoryWatcher.contents | UInt32(IN_ONLYDIR))
     if watch >= 0 {
       watches.updateValue(nil, forKey: watch)
-      folders.insert(folder)
+      directories.insert(directory)
       return true
     }
     if [ENOENT, ENOTDIR, EACCES].contains(errno) { return false }
-    throw SystemError("watch", path: folder)
+    throw SystemError("watch", path: directory)
   }
 
   // MARK: Mounts
 
-  /// A file system that is mounted over a folder is no change in it: inotify does not tell.
+  /// A file system that is mounted over a directory is no change in it: inotify does not tell.
   private func watchMounts() throws(SystemError) {
     if mountSource != nil { return }
     let table = try OwnedDescriptor.open("/proc/self/mountinfo", O_RDONLY)
@@ -210,8 +209,8 @@ package final class FolderWatcher {
   }
 
   private func checkMounts() {
-    let text = (try? mountTable?.read(limit: FolderWatcher.mountLimit)) ?? []
-    if MountTable(text).concerning(paths: paths, folders: folders) != mounts { schedule() }
+    let text = (try? mountTable?.read(limit: DirectoryWatcher.mountLimit)) ?? []
+    if MountTable(text).concerning(paths: paths, directories: directories) != mounts { schedule() }
   }
 
   /// Whether something was mounted or unmounted since that was asked last.
@@ -240,7 +239,7 @@ package final class FolderWatcher {
         let length = Int(word(3))
         let name = String(decoding: rest.dropFirst(16).prefix(length).prefix { $0 != 0 }, as: UTF8.self)
         rest = rest.dropFirst(16 + length)
-        // Of the folders above a directory only the next part of its path counts: /run is busy.
+        // Of those above a directory only the next part of its path counts: /run is busy.
         if let awaited = watches[watch], let awaited, !name.isEmpty, !awaited.contains(name) { continue }
         isRelevant = true
         let file = UnfinishedFile(watch: watch, name: name)
@@ -264,14 +263,14 @@ package final class FolderWatcher {
 
   private func schedule() {
     guard timer == nil else { return }
-    timer = try? loop.schedule(at: loop.now() + FolderWatcher.delay) { [unowned self] in
+    timer = timers.call(in: DirectoryWatcher.delay) { [unowned self] in
       timer = nil
       changed()
     }
   }
 
   private func poll() {
-    timer = try? loop.schedule(at: loop.now() + FolderWatcher.pollInterval) { [unowned self] in
+    timer = timers.call(in: DirectoryWatcher.pollInterval) { [unowned self] in
       timer = nil
       changed()
     }

@@ -12,13 +12,14 @@ internal import Systemd
 /// - Parameter isStale: whether a run is of an earlier boot, and its hook only for this one.
 /// - Returns: the runs that have failed thereby.
 func recoverFromCrash(
-  _ ledger: Ledger, owner: String, hooks: HookStore, _ reporter: Reporter, isStale: (Run) -> Bool
+  _ ledger: Ledger, owner: String, hooks: HookStore, _ reporter: Reporter, now: UInt64,
+  isStale: (Run) -> Bool
 ) throws -> [Int64] {
-  let failed = try recoverFromDeadReplays(ledger, owner: owner, hooks: hooks, reporter, isStale: isStale)
-  for run in try ledger.failUndecodable(now: Clock.now().microseconds) {
+  let failed = try recoverFromDeadReplays(ledger, owner: owner, hooks: hooks, reporter, now: now, isStale: isStale)
+  for run in try ledger.failUndecodable(now: now) {
     reporter.say("Run \(run) cannot be read from the ledger: failed.", .runFailed, priority: .error)
   }
-  return try failed + endRuns(of: owner, ledger, hooks, reporter, isStale)
+  return try failed + endRuns(of: owner, ledger, hooks, reporter, now, isStale)
 }
 
 /// Takes over the runs of replays that were killed.
@@ -26,11 +27,12 @@ func recoverFromCrash(
 /// - Parameter isStale: whether a run is of an earlier boot, and its hook only for this one.
 /// - Returns: the runs that have failed thereby.
 func recoverFromDeadReplays(
-  _ ledger: Ledger, owner: String, hooks: HookStore, _ reporter: Reporter, isStale: (Run) -> Bool
+  _ ledger: Ledger, owner: String, hooks: HookStore, _ reporter: Reporter, now: UInt64,
+  isStale: (Run) -> Bool
 ) throws -> [Int64] {
   var failed: [Int64] = []
   for other in try ledger.owners() where RunOwner(other)?.isAlive == false {
-    failed += try endRuns(of: other, ledger, hooks, reporter, isStale)
+    failed += try endRuns(of: other, ledger, hooks, reporter, now, isStale)
     try ledger.changeOwner(from: other, to: owner)
   }
   return failed
@@ -38,7 +40,8 @@ func recoverFromDeadReplays(
 
 /// Ends what is left of a dead owner's runs, and writes them down as interrupted.
 private func endRuns(
-  of owner: String, _ ledger: Ledger, _ hooks: HookStore, _ reporter: Reporter, _ isStale: (Run) -> Bool
+  of owner: String, _ ledger: Ledger, _ hooks: HookStore, _ reporter: Reporter, _ now: UInt64,
+  _ isStale: (Run) -> Bool
 ) throws -> [Int64] {
   for left in try ledger.containers(owner: owner) {
     do {
@@ -56,7 +59,7 @@ private func endRuns(
     }
   }
   try ledger.forgetContainers(owner: owner)
-  let interrupted = try ledger.interruptRunning(owner: owner, now: Clock.now().microseconds) {
+  let interrupted = try ledger.interruptRunning(owner: owner, now: now) {
     hooks.hook(named: $0)?.definition.rerunInterrupted ?? true
   }
   for run in interrupted {

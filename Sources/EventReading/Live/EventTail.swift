@@ -1,0 +1,35 @@
+package import Lifecycle
+package import Systemd
+
+/// Gives the events of a journal as they happen, to somebody who only looks at them.
+package final class EventTail: JournalFeedClient {
+  private let report: (LifecycleEvent) -> Void
+  private let warn: (String) -> Void
+  private var feed: JournalFeed?
+  private var said: Set<String> = []
+
+  /// Continues where the readers are.
+  package init(
+    loop: EventLoop, readers: EventReaders, warn: @escaping (String) -> Void, report: @escaping (LifecycleEvent) -> Void
+  ) throws(SystemError) {
+    self.warn = warn
+    self.report = report
+    feed = JournalFeed(readers, loop: loop, timers: try LoopTimers(loop), client: self)
+  }
+
+  /// Begins; the events come while the loop runs.
+  package func start() throws(SystemError) {
+    try feed?.start()
+    feed?.look()
+  }
+
+  package func take(_ batch: EventReader.Batch, from reader: EventReader) -> Bool {
+    batch.events.forEach(report)
+    return true
+  }
+
+  package func say(_ message: String, priority: JournalWriter.Priority) {
+    // An error at one place of a damaged file comes again and again.
+    if said.insert(message).inserted { warn(message) }
+  }
+}

@@ -1,0 +1,34 @@
+internal import Runs
+internal import Systemd
+
+/// Tells the service manager the state, for `systemctl status`.
+final class StatusLine {
+  private let timers: any Timers
+  /// The state now.
+  private let state: () -> FollowStatus
+  /// Until when hooks are suspended, in microseconds since 1970; nil if none is.
+  private let suspendedUntil: () -> UInt64?
+  private var last = ""
+  private var timer: Timer?
+
+  init(timers: any Timers, state: @escaping () -> FollowStatus, suspendedUntil: @escaping () -> UInt64?) {
+    self.timers = timers
+    self.state = state
+    self.suspendedUntil = suspendedUntil
+  }
+
+  /// The state that `systemctl status` shows.
+  var text: String { state().text }
+
+  /// Tells the manager, if the state is not what it was told last.
+  func update() {
+    let now = text
+    if now == last { return }
+    last = now
+    ServiceNotifier.status(now)
+    timer = suspendedUntil().map { until in
+      let realtime = timers.realtime
+      return timers.call(in: until - min(until, realtime), accuracy: 1_000_000) { [unowned self] in update() }
+    }
+  }
+}
