@@ -114,6 +114,51 @@ import Testing
     #expect(events([], [down]) == ["started bus", "stopped success bus"], "both told at once")
   }
 
+  /// A unit without a process goes down and comes up at once: one change tells both.
+  @Test func aRestartJobThatIsToldAtOnce() {
+    func restarted(_ job: UInt32?) -> (events: [String], tracker: LifecycleTracker) {
+      var tracker = LifecycleTracker()
+      var witness = BusWitness(machine: "m", boot: "b", hostname: "h", since: 1000)
+      _ = tracker.process(said(.started, "i", at: 500))
+      if let job { witness.note(job: job, of: "a.service", result: nil, now: 4000, realtime: 7) }
+      let both = change("active", "j", begin: 2100, enter: 2100, exit: 2000, inactive: 2000)
+      witness.note(both, of: .system, now: 5000, realtime: 7)
+      if let job { witness.note(job: job, of: "a.service", result: "done", now: 5001, realtime: 7) }
+      var told: [String] = []
+      while case let missed = witness.unexplained(by: tracker, now: 5000 + BusWitness.patience), !missed.isEmpty {
+        for event in missed.flatMap({ tracker.process($0) }) {
+          told.append(text(event) + (event.restartJob.map { $0 ? " restart" : "" } ?? ""))
+        }
+      }
+      return (told, tracker)
+    }
+    let expected = ["stopping bus", "stopped success bus restart", "started bus restart", "restarted bus restart"]
+    #expect(restarted(7).events == expected)
+    #expect(restarted(nil).events == ["stopped success bus", "started bus"], "nobody knows why")
+
+    // The journal tells the same late, and then of the next restart: nothing twice, nothing lost.
+    var tracker = restarted(7).tracker
+    func journal(_ kind: ManagerEntry.Kind, _ invocation: String, _ time: UInt64, _ job: LifecycleEvent.Job?)
+      -> [String]
+    {
+      var entry = said(kind, invocation, at: time)
+      entry.job = job
+      return tracker.process(entry).map { text($0) + ($0.restartJob == true ? " restart" : "") }
+    }
+    func restart(_ old: String, _ new: String, at time: UInt64, job: UInt32) -> [String] {
+      journal(.success, old, time, nil) + journal(.stopped, old, time, .init(id: job, type: "restart", result: "done"))
+        + journal(.stopping, old, time, .init(id: job, type: "stop"))
+        + journal(.starting, new, time + 1, .init(id: job, type: "start"))
+        + journal(.started, new, time + 1, .init(id: job, type: "start", result: "done"))
+    }
+    #expect(restart("i", "j", at: 2000, job: 7) == [])
+    #expect(
+      restart("j", "k", at: 9000, job: 8) == [
+        "stopping journal", "stopped success journal restart", "starting journal", "started journal restart",
+        "restarted journal restart",
+      ])
+  }
+
   @Test func aRestartThatWasNotLogged() {
     let up = change("active", "j", enter: 3000, exit: 2000, inactive: 2100, restarts: 1)
     #expect(

@@ -38,7 +38,6 @@ package final class Reconciler {
     self.take = take
   }
 
-
   // MARK: The connection
 
   /// There is a manager to ask.

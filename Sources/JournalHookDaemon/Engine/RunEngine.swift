@@ -1,6 +1,6 @@
 internal import EventReading
-internal import HookFiles
 internal import Glibc
+internal import HookFiles
 internal import Hooks
 internal import Lifecycle
 internal import Processes

@@ -26,7 +26,8 @@ package final class Rehearsal {
     self.again = again
     // Only a ledger that is not there is none; one that cannot be read would make everything look as if it were to be run.
     ledger = try Ledger.exists(in: stateDirectory) ? Ledger(stateDirectory: stateDirectory, readOnly: true) : nil
-    planner = RunPlanner(hooks: hooks, boot: try ManagerConnection.currentBoot(), timers: timers, mode: isReplay ? .replay : nil)
+    planner = RunPlanner(
+      hooks: hooks, boot: try ManagerConnection.currentBoot(), timers: timers, mode: isReplay ? .replay : nil)
     if let windows = try ledger?.rateLimits() { planner.limiter = RateLimiter(windows: windows) }
     if selection.isLocal {
       hooks.aliases = ManagerConnection.aliases(of: hooks, manager: selection.manager)

@@ -170,7 +170,11 @@ package final class Replayer {
         report(progress)
         engine.executor.supersede(commit.superseded)
         engine.executor.add(commit.runs)
-        if commit.waiting > 0 { engine.executor.due.schedule() } else if unread.isEmpty { engine.executor.due.scheduleNext() }
+        if commit.waiting > 0 {
+          engine.executor.due.schedule()
+        } else if unread.isEmpty {
+          engine.executor.due.scheduleNext()
+        }
         if !unread.isEmpty { goOn() }
       }
     } catch {

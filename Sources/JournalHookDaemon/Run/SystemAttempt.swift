@@ -98,7 +98,11 @@ final class SystemAttempt: RunAttempt {
         container?.kill()
         lookForRest(in: 1000)
       case .startTimer(let delay):
-        deadline = host.timers.call(in: delay) { [unowned self] in perform(machine.timerElapsed()) }
+        deadline = host.timers.call(in: delay) { [weak self] in
+          // Kept for the call, in which the last reference may be given up.
+          guard let self else { return }
+          perform(machine.timerElapsed())
+        }
       case .record(let outcome):
         output?.drain()
         onOutcome?(outcome)
@@ -119,7 +123,7 @@ final class SystemAttempt: RunAttempt {
   private func watchExit() {
     // No sooner than others: with many short runs there is always an end, and deadlines, timers and the journal must have
     // their turn, too.
-    exitSource = try? host.loop.watch(process?.pidfd.rawValue ?? -1, for: .input) { [unowned self] _ in mainEnded() }
+    exitSource = try? host.loop.watch(process?.pidfd.rawValue ?? -1, for: .input) { [weak self] _ in self?.mainEnded() }
     if exitSource == nil { lookForRest(in: 1000) }
   }
 
@@ -146,7 +150,8 @@ final class SystemAttempt: RunAttempt {
   /// Looks again and again, ever more seldom, whether anything is left: nothing tells it for all kinds of containers, and it
   /// is only asked while something is being ended.
   private func lookForRest(in delay: UInt64) {
-    emptinessTimer = host.timers.call(in: delay) { [unowned self] in
+    emptinessTimer = host.timers.call(in: delay) { [weak self] in
+      guard let self else { return }
       emptinessTimer = nil
       container?.reap(sparing: host.livingMains)
       mainEnded()
@@ -160,7 +165,7 @@ final class SystemAttempt: RunAttempt {
     container?.reap(sparing: host.livingMains)
     if container?.remove() == false {
       // A process that has just ended still shows for a moment.
-      emptinessTimer = host.timers.call(in: 20_000) { [unowned self] in release() }
+      emptinessTimer = host.timers.call(in: 20_000) { [weak self] in self?.release() }
       return
     }
     host.ended(self)

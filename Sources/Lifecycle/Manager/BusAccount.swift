@@ -100,11 +100,27 @@ struct BusAccount: Sendable {
   }
 
   private func comingUp(_ state: UnitState?) -> [Step] {
-    restart(state, at: time) + [
+    if let steps = restartAtOnce(state) { return steps }
+    return restart(state, at: time) + [
       Step(kind: .started, time: time) { entry in
         // The second half of a restart whose first half was told.
         if let job = state?.restartJob { entry.job = .init(id: job, type: "start", result: "done") }
       }
+    ]
+  }
+
+  /// A restart job has taken the unit down and brought it up, and both are told at once: the unit has no process to wait for.
+  private func restartAtOnce(_ state: UnitState?) -> [Step]? {
+    guard let restartJob, let state, state.phase == .up, let last = state.invocation, last != invocation,
+      change.inactiveEnter >= state.lastUp, change.activeEnter >= change.inactiveEnter
+    else { return nil }
+    let down = change.inactiveEnter
+    return [
+      Step(kind: .stopping, time: down, invocation: last) { $0.job = .init(id: restartJob, type: "stop") },
+      Step(kind: .stopped, time: down, invocation: last) {
+        $0.job = .init(id: restartJob, type: "restart", result: "done")
+      },
+      Step(kind: .started, time: time) { $0.job = .init(id: restartJob, type: "start", result: "done") },
     ]
   }
 

@@ -36,8 +36,8 @@ struct BusJobs: Sendable {
   /// Whether the unit did not end by itself, as far as it was last heard of.
   func isTerminated(_ unit: String) -> Bool { stopping[unit] ?? false }
 
-  /// The number of the job that has taken the unit down, and is a restart's unless `isGone` tells otherwise; nil if there
-  /// is none.
+  /// The number of the job that has taken the unit down, and is a restart's unless `isGone` tells otherwise; of a unit that is
+  /// active, the job that has done so if it was down at all since it was last told. Nil if there is none.
   mutating func restartJob(at change: UnitChange) -> UInt32? {
     switch change.activeState {
     case "deactivating":
@@ -55,7 +55,9 @@ struct BusJobs: Sendable {
     default:
       stopping[change.unit] = nil
       done[change.unit] = nil
-      return nil
+      // A unit without a process goes down and comes up at once, and one change tells both. Since systemd 244 a job is gone only
+      // after the changes that it has made (job.c, bus_job_send_removed_signal()): a stop's and a start's would be told apart.
+      return jobs[change.unit]
     }
   }
 }

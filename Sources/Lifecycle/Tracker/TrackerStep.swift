@@ -24,9 +24,11 @@ struct TrackerStep {
     let before = self.events.count
     run()
     for index in before..<self.events.count {
-      let kind = self.events[index].kind
+      let (kind, invocation) = (self.events[index].kind, self.events[index].invocation)
       self.state.noteTurn(kind, at: self.events[index].monotonic)
-      if entry.source != .journal, kind.turn == .down || kind == .finished { self.state.isEndTold = true }
+      // The end of the invocation before this one may be among them, too.
+      let isEnd = kind.turn == .down || kind == .finished
+      if entry.source != .journal, isEnd, invocation == self.state.invocation { self.state.isEndTold = true }
     }
     leavesWaiting = self.state.isWaiting
     if leavesWaiting { waitsSince = self.state.waitsSince }

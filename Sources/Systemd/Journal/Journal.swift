@@ -47,7 +47,8 @@ internal import Glibc
       try SystemError.check(
         unsafe sd_journal_open_namespace(&handle, plain, flags), "open the journal namespace", path: name)
     case .directory(let path):
-      try SystemError.check(unsafe sd_journal_open_directory(&handle, path, 0), "open the journal directory", path: path)
+      try SystemError.check(
+        unsafe sd_journal_open_directory(&handle, path, 0), "open the journal directory", path: path)
     case .files(let globs):
       let paths = try Journal.expand(globs)
       var pointers = unsafe paths.map { unsafe strdup($0) } + [nil]

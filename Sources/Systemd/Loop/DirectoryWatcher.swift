@@ -55,9 +55,13 @@ package final class DirectoryWatcher {
       try watchMounts()
       text = (try? mountTable?.read(limit: DirectoryWatcher.mountLimit)) ?? []
       for path in directories {
-        guard let directory = try addWay(to: path, to: inotify), try addDirectory(directory, to: inotify) else { continue }
+        guard let directory = try addWay(to: path, to: inotify), try addDirectory(directory, to: inotify) else {
+          continue
+        }
         for name in (try? listNames(of: directory)) ?? [] where name.hasSuffix(".d") {
-          if let inner = try addWay(to: "\(directory)/\(name)", to: inotify) { _ = try addDirectory(inner, to: inotify) }
+          if let inner = try addWay(to: "\(directory)/\(name)", to: inotify) {
+            _ = try addDirectory(inner, to: inotify)
+          }
         }
       }
       for path in links.union(files) { try addWay(to: path, isFile: true, to: inotify) }

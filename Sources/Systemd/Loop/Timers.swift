@@ -36,7 +36,9 @@ package final class Timer {
   private var action: (() -> Void)?
   private let onCancel: (Timer) -> Void
 
-  init(time: UInt64, accuracy: UInt64, number: UInt64, onCancel: @escaping (Timer) -> Void, _ action: @escaping () -> Void) {
+  init(
+    time: UInt64, accuracy: UInt64, number: UInt64, onCancel: @escaping (Timer) -> Void, _ action: @escaping () -> Void
+  ) {
     self.time = time
     self.accuracy = accuracy
     self.number = number
