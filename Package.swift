@@ -37,7 +37,7 @@ let package = Package(
         "JournalHookDaemon", "CArguments", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "TestSupport", dependencies: ["Lifecycle", "Systemd"], path: "Tests/TestSupport"),
-    .testTarget(name: "SystemdTests", dependencies: ["Systemd", "CSystemd"]),
+    .testTarget(name: "SystemdTests", dependencies: ["Systemd", "CSystemd", "TestSupport"]),
     .testTarget(name: "LifecycleTests", dependencies: ["Lifecycle", "Systemd", "TestSupport"], exclude: ["Fixtures"]),
     .testTarget(name: "HooksTests", dependencies: ["Hooks", "Lifecycle", "Systemd", "TestSupport"]),
     .testTarget(name: "RunsTests", dependencies: ["Runs", "Hooks", "Lifecycle", "Systemd", "TestSupport"]),

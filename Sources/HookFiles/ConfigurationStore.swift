@@ -9,7 +9,7 @@ package final class ConfigurationStore {
   /// More than any configuration needs.
   private static let sizeLimit = 64 * 1024
 
-  /// Where the main file may be, the first one that is there counts; each may have drop-ins in a folder of its name and `.d`.
+  /// Where the main file may be, the first one that is there counts; each may have drop-ins in a directory of its name and `.d`.
   package let paths: [String]
   package private(set) var configuration = Configuration()
   /// All that is wrong with the files.
@@ -27,8 +27,8 @@ package final class ConfigurationStore {
 
   package init(paths: [String]) { self.paths = paths }
 
-  /// The folders of drop-ins.
-  package var dropInFolders: [String] { paths.map { $0 + ".d" } }
+  /// The directories of drop-ins.
+  package var dropInDirectories: [String] { paths.map { $0 + ".d" } }
 
   /// Reads the files anew. With an error in one of them everything stays as it was; the first time, what could be read
   /// counts, and the defaults.
@@ -41,9 +41,9 @@ package final class ConfigurationStore {
     diagnostics = []
     links = []
     if let path = paths.first(where: { unsafe access($0, F_OK) == 0 || errno != ENOENT }) {
-      let (folder, name) = ConfigurationStore.split(path)
+      let (directory, name) = ConfigurationStore.split(path)
       do throws(TrustError) {
-        try read(name, in: try TrustedDirectory.open(folder), folder, &parser)
+        try read(name, in: try TrustedDirectory.open(directory), directory, &parser)
       } catch {
         refuse(path, error)
       }
@@ -59,34 +59,34 @@ package final class ConfigurationStore {
     isLoaded = true
   }
 
-  /// Reads the drop-ins of all folders by name; of several of one name the first counts.
+  /// Reads the drop-ins of all directories by name; of several of one name the first counts.
   private func readDropIns(_ parser: inout ConfigurationParser) {
-    var folders: [String: String] = [:]
-    for folder in dropInFolders {
+    var directories: [String: String] = [:]
+    for directory in dropInDirectories {
       do throws(TrustError) {
-        for name in try TrustedDirectory.open(folder).names() where HookFileNames.isDropIn(name) {
-          if folders[name] == nil { folders[name] = folder }
+        for name in try TrustedDirectory.open(directory).names() where HookFileNames.isDropIn(name) {
+          if directories[name] == nil { directories[name] = directory }
         }
       } catch {
-        refuse(folder, error)
+        refuse(directory, error)
       }
     }
-    for (name, folder) in folders.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
+    for (name, directory) in directories.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
       do throws(TrustError) {
-        try read(name, in: try TrustedDirectory.open(folder), folder, &parser)
+        try read(name, in: try TrustedDirectory.open(directory), directory, &parser)
       } catch {
-        refuse("\(folder)/\(name)", error)
+        refuse("\(directory)/\(name)", error)
       }
     }
   }
 
   private func read(
-    _ name: String, in directory: borrowing TrustedDirectory, _ folder: String, _ parser: inout ConfigurationParser
+    _ name: String, in directory: borrowing TrustedDirectory, _ path: String, _ parser: inout ConfigurationParser
   ) throws(TrustError) {
     if try directory.isMask(name) { return }
     let file = try directory.openFile(name)
-    if file.path != "\(folder)/\(name)" { links.insert("\(folder)/\(name)") }
-    parser.add(try file.readAll(limit: ConfigurationStore.sizeLimit), file: "\(folder)/\(name)")
+    if file.path != "\(path)/\(name)" { links.insert("\(path)/\(name)") }
+    parser.add(try file.readAll(limit: ConfigurationStore.sizeLimit), file: "\(path)/\(name)")
   }
 
   private func refuse(_ path: String, _ error: TrustError) {
@@ -96,7 +96,7 @@ package final class ConfigurationStore {
     diagnostics.append(Diagnostic(file: path, line: 1, severity: .error, message: "refused: \(error)"))
   }
 
-  private static func split(_ path: String) -> (folder: String, name: String) {
+  private static func split(_ path: String) -> (directory: String, name: String) {
     let slash = path.lastIndex(of: "/") ?? path.startIndex
     return (slash == path.startIndex ? "/" : String(path[..<slash]), String(path[path.index(after: slash)...]))
   }

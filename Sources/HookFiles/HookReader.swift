@@ -22,8 +22,8 @@ struct HookReader {
   /// A file name and the directory that it counts in.
   private struct Place {
     var name: String
-    var folder: String
-    var path: String { "\(folder)/\(name)" }
+    var directory: String
+    var path: String { "\(directory)/\(name)" }
   }
 
   private let requiresHost: Bool
@@ -43,23 +43,25 @@ struct HookReader {
   mutating func read() {
     var places: [String: Place] = [:]
     var dropIns: [String: [String: Place]] = [:]
-    for folder in directories {
+    for parent in directories {
       do {
-        let directory = try TrustedDirectory.open(folder)
+        let directory = try TrustedDirectory.open(parent)
         for name in try directory.names() {
           if name.hasSuffix(".d"), let inner = dropInNames(in: name, of: directory) {
-            let path = "\(folder)/\(name)"
-            if inner.contains(where: HookFileNames.isDropIn) { dropInFolders.append(Place(name: name, folder: folder)) }
+            let path = "\(parent)/\(name)"
+            if inner.contains(where: HookFileNames.isDropIn) {
+              dropInDirectories.append(Place(name: name, directory: parent))
+            }
             for file in inner where HookFileNames.isDropIn(file) && dropIns[name]?[file] == nil {
-              dropIns[name, default: [:]][file] = Place(name: file, folder: path)
+              dropIns[name, default: [:]][file] = Place(name: file, directory: path)
             }
             for file in inner where !HookFileNames.isDropIn(file) && !HookFileNames.isIgnored(file) {
-              directoryProblems.append(HookFolderAdvice.notDropIn("\(path)/\(file)"))
+              directoryProblems.append(HookDirectoryAdvice.notDropIn("\(path)/\(file)"))
             }
           } else if HookFileNames.isDropIn(name) {
-            directoryProblems.append(HookFolderAdvice.strayDropIn("\(folder)/\(name)"))
+            directoryProblems.append(HookDirectoryAdvice.strayDropIn("\(parent)/\(name)"))
           } else if !HookFileNames.isIgnored(name), places[name] == nil {
-            places[name] = Place(name: name, folder: folder)
+            places[name] = Place(name: name, directory: parent)
           }
         }
       } catch {
@@ -67,7 +69,7 @@ struct HookReader {
         if error.problem == .notFound { continue }
         note(error)
         directoryProblems.append(
-          Diagnostic(file: folder, line: 1, severity: .error, message: "directory refused: \(error)"))
+          Diagnostic(file: parent, line: 1, severity: .error, message: "directory refused: \(error)"))
       }
     }
     for place in places.values.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }) {
@@ -83,24 +85,24 @@ struct HookReader {
   /// The files with a definition where it does not count.
   private var misplaced: Set<String> = []
   /// The directories that hold drop-ins.
-  private var dropInFolders: [Place] = []
+  private var dropInDirectories: [Place] = []
 
   /// What names say that lead to no hook: those of drop-ins' directories and those in `OnHookFailure=`.
   private mutating func adviseOnNames(files: Set<String>) {
     let names = entries.map(\.name)
-    for folder in dropInFolders {
-      let hook = String(folder.name.dropLast(2))
+    for directory in dropInDirectories {
+      let hook = String(directory.name.dropLast(2))
       if names.contains(hook) { continue }
       directoryProblems.append(
         names.contains(HookFileNames.hookName(ofFile: hook))
-          ? HookFolderAdvice.misnamedDropIns(folder.path, of: hook)
-          : HookFolderAdvice.dropIns(folder.path, of: hook, hooks: names, programs: files))
+          ? HookDirectoryAdvice.misnamedDropIns(directory.path, of: hook)
+          : HookDirectoryAdvice.dropIns(directory.path, of: hook, hooks: names, programs: files))
     }
     let usable = entries.filter { $0.loaded != nil }.map(\.name)
     for index in entries.indices {
       guard let hook = entries[index].loaded?.hook, let name = hook.definition.onHookFailure else { continue }
       let state = entries.first { $0.name == name }.map(\.status.name)
-      let problem = HookFolderAdvice.answer(name, isProgram: files.contains(name), state: state, hooks: usable)
+      let problem = HookDirectoryAdvice.answer(name, isProgram: files.contains(name), state: state, hooks: usable)
       if let problem {
         entries[index].diagnostics.append(hook.warning(about: "OnHookFailure", containing: name, problem))
       }
@@ -109,11 +111,11 @@ struct HookReader {
 
   private mutating func read(_ place: Place, dropIns: [String: [String: Place]]) {
     let name = HookFileNames.hookName(ofFile: place.name)
-    let inFolders = dropIns[HookFileNames.dropInFolder(ofHook: name)] ?? [:]
+    let inDirectories = dropIns[HookFileNames.dropInDirectory(ofHook: name)] ?? [:]
     var entry = HookStore.Entry(name: name, path: place.path, status: .broken, diagnostics: [])
     do {
-      if let refusal = refusedDropIns[HookFileNames.dropInFolder(ofHook: name)] { throw refusal }
-      let directory = try TrustedDirectory.open(place.folder)
+      if let refusal = refusedDropIns[HookFileNames.dropInDirectory(ofHook: name)] { throw refusal }
+      let directory = try TrustedDirectory.open(place.directory)
       if try directory.isMask(place.name) {
         entry.status = .masked
         entries.append(entry)
@@ -125,7 +127,7 @@ struct HookReader {
         place.name.hasSuffix(HookFileNames.definitionSuffix)
         ? .definitionFile : file.isExecutable ? .executable : .plainFile
       let contents = try file.contents(limit: HookReader.definitionLimit, isDefinition: kind == .definitionFile)
-      let merged = try inFolders.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }.compactMap {
+      let merged = try inDirectories.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }.compactMap {
         (_, place) throws(TrustError) in try readDropIn(place)
       }
       switch loadHook(
@@ -156,16 +158,16 @@ struct HookReader {
       }
     } catch let error as TrustError {
       note(error)
-      // A folder or a device beside the hooks is somebody's mistake, a missing file was just removed.
+      // A directory or a device beside the hooks is somebody's mistake, a missing file was just removed.
       if case .notFound = error.problem {
         guard let missing = HookReader.describeMissing(place.path, error) else { return }
         entry.diagnostics.append(missing)
         entries.append(entry)
         return
       }
-      if case .notRegularFile = error.problem, let folder = describe(folderAt: place) {
+      if case .notRegularFile = error.problem, let directory = describe(directoryAt: place) {
         entry.status = .refused
-        entry.diagnostics.append(folder)
+        entry.diagnostics.append(directory)
         entries.append(entry)
         return
       }
@@ -181,24 +183,24 @@ struct HookReader {
     entries.append(entry)
   }
 
-  /// What is in a folder of drop-ins; nil if it is none.
+  /// What is in a directory of drop-ins; nil if it is none.
   ///
   /// Without drop-ins that must not be read, a hook would not be what its author has made of it: it is refused.
   private mutating func dropInNames(in name: String, of directory: borrowing TrustedDirectory) -> [String]? {
     do throws(TrustError) {
       return try directory.openDirectory(name).names()
     } catch {
-      if case .notFolder = error.problem { return nil }
+      if case .notDirectory = error.problem { return nil }
       note(error)
       if error.problem != .notFound, refusedDropIns[name] == nil { refusedDropIns[name] = error }
       return []
     }
   }
-  /// By folder name.
+  /// By directory name.
   private var refusedDropIns: [String: TrustError] = [:]
 
   private mutating func readDropIn(_ place: Place) throws(TrustError) -> HookDropIn? {
-    let directory = try TrustedDirectory.open(place.folder)
+    let directory = try TrustedDirectory.open(place.directory)
     if try directory.isMask(place.name) { return nil }
     let file = try directory.openFile(place.name)
     if file.path != place.path { links.insert(place.path) }
@@ -260,17 +262,17 @@ struct HookReader {
   ) throws(HookError) -> String {
     let program = command.program
     if program.hasPrefix("/") { return program }
-    for folder in directories + ExecCommand.searchPath.split(separator: ":").map(String.init) {
-      let path = "\(folder)/\(program)"
+    for directory in directories + ExecCommand.searchPath.split(separator: ":").map(String.init) {
+      let path = "\(directory)/\(program)"
       guard unsafe access(path, F_OK) == 0 else {
         let error = TrustError(path: path, component: path, SystemError("access"))
         if error.isTemporary { note(error) }
         continue
       }
       // As with hooks: who masks a program hides those behind it.
-      if directories.contains(folder) {
+      if directories.contains(directory) {
         do throws(TrustError) {
-          if try TrustedDirectory.open(folder).isMask(program) { break }
+          if try TrustedDirectory.open(directory).isMask(program) { break }
         } catch {
           if error.isTemporary { note(error) }
         }
@@ -317,14 +319,15 @@ struct HookReader {
     }
   }
 
-  /// What to say of a folder where a hook might be: one that is called so, or is linked to, was meant to be one.
-  private func describe(folderAt place: Place) -> Diagnostic? {
+  /// What to say of a directory where a hook might be: one that is called so, or is linked to, was meant to be one.
+  private func describe(directoryAt place: Place) -> Diagnostic? {
     var status = stat()
     guard unsafe stat(place.path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return nil }
     let isPlain = unsafe lstat(place.path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     let isMeant = !isPlain || place.name.hasSuffix(HookFileNames.definitionSuffix)
     return Diagnostic(
-      file: place.path, line: 1, severity: isMeant ? .error : .warning, message: "refused: it is a folder, not a file")
+      file: place.path, line: 1, severity: isMeant ? .error : .warning,
+      message: "refused: it is a directory, not a file")
   }
 
   /// What to say of a file that was listed and is not found; nil if it was removed meanwhile.

@@ -144,7 +144,7 @@ package final class HookStore {
   package var aliases = UnitAliases()
   /// The files and programs that were found through links.
   package private(set) var links: Set<String> = []
-  /// The files and folders, wherever they are, for which something was refused: it may be mended there.
+  /// The files and directories, wherever they are, for which something was refused: it may be mended there.
   package private(set) var refusedPaths: Set<String> = []
   /// Called when a run has met with a change that nobody had told of, and the directories were read anew.
   package var onUnaskedLoad: (() -> Void)?

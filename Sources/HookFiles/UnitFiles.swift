@@ -4,20 +4,20 @@ internal import Systemd
 
 /// The directories that service managers read units from (systemd.unit(5)), but for those of transient units.
 package struct UnitFiles {
-  private let folders: [String]
+  private let directories: [String]
 
   package init(of manager: Manager) {
     func variable(_ name: String) -> String { unsafe getenv(name).map { unsafe String(cString: $0) } ?? "" }
     switch manager {
     case .system:
-      folders =
+      directories =
         ["/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd", "/lib/systemd"].map {
           "\($0)/system"
         }
         + ["generator.early", "generator", "generator.late"].map { "/run/systemd/\($0)" }
     case .user:
       let (home, runtime) = (variable("HOME"), variable("XDG_RUNTIME_DIR"))
-      folders =
+      directories =
         [
           "\(home)/.config/systemd", "\(home)/.local/share/systemd", "\(runtime)/systemd", "/etc/systemd",
           "/run/systemd",
@@ -28,5 +28,5 @@ package struct UnitFiles {
   }
 
   /// Whether there is a file of a unit's name.
-  package func contain(_ unit: String) -> Bool { folders.contains { unsafe access("\($0)/\(unit)", F_OK) == 0 } }
+  package func contain(_ unit: String) -> Bool { directories.contains { unsafe access("\($0)/\(unit)", F_OK) == 0 } }
 }

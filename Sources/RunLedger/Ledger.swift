@@ -63,7 +63,7 @@ package final class Ledger {
       throw LedgerError(
         kind: .unusable,
         description:
-          "Cannot use the ledger \(path): \(error.message). Check that the folder is writable, has room and is "
+          "Cannot use the ledger \(path): \(error.message). Check that the directory is writable, has room and is "
           + "this user's, or name another one with --state-dir.")
     }
   }
@@ -114,8 +114,8 @@ package final class Ledger {
   /// the first one ever, and pass over all that was there.
   package func makeDurable() throws {
     try database.query("PRAGMA wal_checkpoint(PASSIVE)")
-    let folder = try OwnedDescriptor.open(stateDirectory, O_RDONLY | O_DIRECTORY)
-    try SystemError.checkErrno(fsync(folder.rawValue), "write to disk", path: stateDirectory)
+    let directory = try OwnedDescriptor.open(stateDirectory, O_RDONLY | O_DIRECTORY)
+    try SystemError.checkErrno(fsync(directory.rawValue), "write to disk", path: stateDirectory)
   }
 
   private func checkVersion(atLeast oldest: Int64) throws {
@@ -125,14 +125,14 @@ package final class Ledger {
         kind: .tooNew,
         description:
           "The ledger \(database.path) has schema \(version); this journalhook knows \(LedgerSchema.version). "
-          + "Install the newer journalhook again, or name another folder with --state-dir.")
+          + "Install the newer journalhook again, or name another directory with --state-dir.")
     }
     guard version >= 0, try LedgerSchema.isWhole(database, version) else {
       throw LedgerError(
         kind: .unusable,
         description:
           "The ledger \(database.path) has schema \(version) without the tables of that schema: another program has written "
-          + "to it. Move it out of the folder, and journalhook begins with a new one, or name another folder with "
+          + "to it. Move it out of the directory, and journalhook begins with a new one, or name another directory with "
           + "--state-dir.")
     }
     guard version >= oldest else {
@@ -145,7 +145,7 @@ package final class Ledger {
   }
 
   package static func makeDirectory(_ path: String) throws {
-    // Hooks that run as other users reach their own folders below it, and can list nothing: 0711, whatever the umask.
+    // Hooks that run as other users reach their own directories below it, and can list nothing: 0711, whatever the umask.
     let mask = umask(0o066)
     defer { umask(mask) }
     var made = ""

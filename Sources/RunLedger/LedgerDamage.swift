@@ -31,7 +31,7 @@ extension Ledger {
       }
     }
     guard var damage else { return try Ledger(stateDirectory: stateDirectory) }
-    // Marked first: whenever this is cut off, the next start does it again rather than take the folder for a new one.
+    // Marked first: whenever this is cut off, the next start does it again rather than take the directory for a new one.
     try mark.write(damage)
     damage.setAside = try setAside(in: stateDirectory)
     let ledger = try Ledger(stateDirectory: stateDirectory)

@@ -41,7 +41,7 @@ package struct LedgerLock: ~Copyable {
       throw LedgerError(
         kind: .locked,
         description: "Another journalhook follow (process \(holder.pid)) already follows with the state directory "
-          + "\(stateDirectory). Stop it first, or name another folder with --state-dir.")
+          + "\(stateDirectory). Stop it first, or name another directory with --state-dir.")
     }
     ftruncate(descriptor, 0)
     let text = Array("\(RunOwner().text)\n".utf8)

@@ -80,7 +80,7 @@ extension Ledger {
       SQLiteValue(event.realtime), SQLiteValue(event.monotonic), .text(event.manager.ledgerName),
       .text(planned.mode.rawValue), .text(owner), .integer(planned.isHeld ? 1 : 0), .text(planned.state.rawValue),
       SQLiteValue(planned.reason), SQLiteValue(now), planned.state.isFinal ? SQLiteValue(now) : .null,
-      .text(event.machine), SQLiteValue(event.kind.turn?.rawValue), .integer(planned.isParallel ? 1 : 0),
+      .text(event.machine), SQLiteValue(event.kind.direction?.rawValue), .integer(planned.isParallel ? 1 : 0),
       SQLiteValue(planned.cause), SQLiteValue(wait), SQLiteValue(planned.due?.monotonic),
       SQLiteValue(planned.settle.map { event.realtime &+ $0 }), .integer(planned.state.isFinal ? 0 : 1),
       SQLiteValue(planned.due?.realtime),

@@ -77,7 +77,7 @@ extension Ledger {
   ///
   /// - Returns: those that were superseded.
   func supersedeWaiting(by event: LifecycleEvent, now: UInt64) throws(SQLiteError) -> [Run] {
-    guard let turn = event.kind.turn else { return [] }
+    guard let turn = event.kind.direction else { return [] }
     let overtaken = try runs(
       where: """
         wait IN ('settle', 'retry') AND unit = ? AND machine = ? AND manager = ? AND open AND turn = ?
@@ -122,7 +122,7 @@ extension Ledger {
   /// runs for the same kind of event.
   func supersedeHeld(by event: LifecycleEvent, now: UInt64) throws(SQLiteError) {
     let opposite: [LifecycleEvent.Kind] =
-      switch event.kind.turn {
+      switch event.kind.direction {
       case .up: [.stopped, .failed, .gaveUp]
       case .down: [.started]
       case nil: []

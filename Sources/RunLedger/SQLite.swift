@@ -24,7 +24,7 @@ package struct SQLiteError: Error, CustomStringConvertible {
   /// Whether the connection may have lost what it knows of its locks: SQLITE_PROTOCOL follows a lock that could not be let go of.
   var spoilsConnection: Bool { [SQLITE_PROTOCOL, SQLITE_IOERR].contains(code & 0xFF) }
 
-  /// Whether the file or its folder cannot be written.
+  /// Whether the file or its directory cannot be written.
   package var isReadOnly: Bool { [SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_PERM].contains(code & 0xFF) }
 }
 

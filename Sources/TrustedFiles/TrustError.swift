@@ -11,7 +11,7 @@ package struct TrustError: Error, Hashable, Sendable {
     case owner(UInt32)
     case writable(mode: UInt32)
     case setID(mode: UInt32)
-    case notFolder
+    case notDirectory
     case notRegularFile
     case notExecutable
     /// The `#!` line ends as lines do on Windows, so that the kernel looks for another interpreter.
@@ -36,7 +36,7 @@ package struct TrustError: Error, Hashable, Sendable {
     let problem: Problem =
       switch error.code {
       case ENOENT: .notFound
-      case ENOTDIR: .notFolder
+      case ENOTDIR: .notDirectory
       case ELOOP: .tooManyLinks
       default: .unreadable(error.code)
       }
@@ -47,11 +47,11 @@ package struct TrustError: Error, Hashable, Sendable {
   package var remedy: String? {
     switch problem {
     // Somebody's home belongs to them: the hook is in the wrong place.
-    case .owner(let uid) where isHome(of: uid): "use a folder that belongs to root, such as /etc/journalhook/hooks.d"
+    case .owner(let uid) where isHome(of: uid): "use a directory that belongs to root, such as /etc/journalhook/hooks.d"
     case .owner: "chown \(geteuid() == 0 ? "root:root" : "root") \(component)"
-    // A folder for everybody, such as /tmp, is as it has to be: the hook is in the wrong place.
+    // A directory for everybody, such as /tmp, is as it has to be: the hook is in the wrong place.
     case .writable(let mode) where mode & 0o1000 != 0:
-      "use a folder that only root can write to, such as /etc/journalhook/hooks.d"
+      "use a directory that only root can write to, such as /etc/journalhook/hooks.d"
     case .writable: "chmod go-w \(component)"
     case .setID: "chmod ug-s \(component)"
     case .notExecutable: "chmod +x \(component)"
@@ -60,7 +60,7 @@ package struct TrustError: Error, Hashable, Sendable {
     case .unreadable(EMFILE): "raise LimitNOFILE= of journalhook.service, or ulimit -n"
     case .unreadable(ENFILE): "raise fs.file-max by sysctl(8)"
     case .notAbsolute: "write the path from the root on"
-    case .notFound, .unreadable, .notFolder, .notRegularFile, .tooManyLinks, .tooLarge: nil
+    case .notFound, .unreadable, .notDirectory, .notRegularFile, .tooManyLinks, .tooLarge: nil
     }
   }
 }
@@ -83,7 +83,7 @@ extension TrustError: CustomStringConvertible {
     case .owner(let uid): "is owned by uid \(uid), and not by \(geteuid() == 0 ? "root" : "root or uid \(geteuid())")"
     case .writable(let mode): "is writable by others (mode \(Self.octal(mode)))"
     case .setID(let mode): "is setuid or setgid (mode \(Self.octal(mode)))"
-    case .notFolder: "is not a folder"
+    case .notDirectory: "is not a directory"
     case .notRegularFile: "is not a regular file"
     case .notExecutable: "is not executable"
     case .carriageReturn: "has a carriage return at the end of its #! line"
@@ -108,7 +108,7 @@ extension TrustError {
   package var isRefusal: Bool {
     switch problem {
     case .owner, .writable, .setID, .notRegularFile: true
-    case .notAbsolute, .notFound, .unreadable, .notFolder, .notExecutable, .carriageReturn, .tooManyLinks, .tooLarge:
+    case .notAbsolute, .notFound, .unreadable, .notDirectory, .notExecutable, .carriageReturn, .tooManyLinks, .tooLarge:
       false
     }
   }

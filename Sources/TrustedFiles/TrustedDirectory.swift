@@ -1,7 +1,7 @@
 import Glibc
 package import Systemd
 
-/// A folder that nobody but root and our own user can change, nor any folder above it, held open.
+/// A directory that nobody but root and our own user can change, nor any directory above it, held open.
 package struct TrustedDirectory: ~Copyable, Sendable {
   package let descriptor: OwnedDescriptor
   /// Without links.
@@ -12,7 +12,7 @@ package struct TrustedDirectory: ~Copyable, Sendable {
     return try TrustedDirectory(asked: path, try TrustedWalk(for: path).follow(path))
   }
 
-  /// The same where folders above it may be sticky, as /tmp: in there nobody can add to it, nor put another in its place.
+  /// The same where directories above it may be sticky, as /tmp: in there nobody can add to it, nor put another in its place.
   package static func open(evenInSticky path: String) throws(TrustError) -> TrustedDirectory {
     guard path.hasPrefix("/") else { throw TrustError(path: path, component: path, problem: .notAbsolute) }
     return try TrustedDirectory(asked: path, try TrustedWalk(for: path, allowsSticky: true).follow(path))
@@ -21,9 +21,9 @@ package struct TrustedDirectory: ~Copyable, Sendable {
   private init(asked: String, _ end: consuming TrustedWalk.End) throws(TrustError) {
     path = end.path
     guard end.status.st_mode & S_IFMT == S_IFDIR else {
-      throw TrustError(path: asked, component: end.path, problem: .notFolder)
+      throw TrustError(path: asked, component: end.path, problem: .notDirectory)
     }
-    // O_PATH descriptors cannot be listed; "." below one is the very same folder.
+    // O_PATH descriptors cannot be listed; "." below one is the very same directory.
     do { descriptor = try OwnedDescriptor.open(".", in: end.descriptor.rawValue, O_RDONLY | O_DIRECTORY) } catch {
       throw TrustError(path: asked, component: end.path, error)
     }
@@ -43,12 +43,12 @@ package struct TrustedDirectory: ~Copyable, Sendable {
     try TrustedFile(asked: path(of: name), try follow(name), for: purpose)
   }
 
-  /// Opens a folder in it under the same rule.
+  /// Opens a directory in it under the same rule.
   package func openDirectory(_ name: String) throws(TrustError) -> TrustedDirectory {
     try TrustedDirectory(asked: path(of: name), try follow(name))
   }
 
-  /// Whether a name is a link to /dev/null or an empty file, which hides what other folders have under that name.
+  /// Whether a name is a link to /dev/null or an empty file, which hides what other directories have under that name.
   ///
   /// Others must not be able to switch it on and off: a drop-in that restricts a hook can be hidden, too. So it counts only
   /// under the rule for files, up to the device itself, which everybody may write to.

@@ -64,13 +64,13 @@ package struct TrustedFile: ~Copyable, Sendable {
     }
     // Opening anything else could block or have effects.
     guard end.status.st_mode & S_IFMT == S_IFREG else { throw refuse(.notRegularFile) }
-    // Its name is looked up once more, in a folder that only the trusted can change, so what counts is what that finds,
+    // Its name is looked up once more, in a directory that only the trusted can change, so what counts is what that finds,
     // and the check is made again on it. For executing, what was found already is enough.
     let opened: OwnedDescriptor
     do {
       opened =
         if purpose == .reading {
-          try OwnedDescriptor.open(end.name, in: end.folder.rawValue, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+          try OwnedDescriptor.open(end.name, in: end.directory.rawValue, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
         } else {
           try end.descriptor.duplicate()
         }

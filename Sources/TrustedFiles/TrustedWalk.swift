@@ -4,7 +4,7 @@ internal import Systemd
 /// Follows a path by descriptors, one part after the other, and refuses at the first that others could change.
 ///
 /// No call here resolves more than one name, and links are read and followed by hand; so whatever was checked is what is
-/// held open, and nobody can exchange a folder in between.
+/// held open, and nobody can exchange a directory in between.
 struct TrustedWalk: ~Copyable {
   /// As many links as the kernel itself follows.
   private static let linkLimit = 40
@@ -12,10 +12,10 @@ struct TrustedWalk: ~Copyable {
   private static let pathOnly: Int32 = 0o10000000
 
   private let asked: String
-  /// Whether folders on the way may be for everybody if they are sticky, as /tmp: what is ours in there stays ours.
+  /// Whether directories on the way may be for everybody if they are sticky, as /tmp: what is ours in there stays ours.
   private let allowsSticky: Bool
-  private var folder: OwnedDescriptor
-  /// The names of `folder` from the root on, for messages.
+  private var directory: OwnedDescriptor
+  /// The names of `directory` from the root on, for messages.
   private var names: [String]
 
   /// What the walk found last: where it is, and how to open it.
@@ -23,7 +23,7 @@ struct TrustedWalk: ~Copyable {
     /// Opened with O_PATH.
     let descriptor: OwnedDescriptor
     let status: stat
-    let folder: OwnedDescriptor
+    let directory: OwnedDescriptor
     let name: String
     let path: String
   }
@@ -33,14 +33,14 @@ struct TrustedWalk: ~Copyable {
     self.asked = asked
     self.allowsSticky = allowsSticky
     names = []
-    folder = try Self.openRoot(asked)
+    directory = try Self.openRoot(asked)
   }
 
-  /// Starts in a folder that such a walk has led to.
-  init(for asked: String, in folder: consuming OwnedDescriptor, path: String) {
+  /// Starts in a directory that such a walk has led to.
+  init(for asked: String, in directory: consuming OwnedDescriptor, path: String) {
     self.asked = asked
     allowsSticky = false
-    self.folder = folder
+    self.directory = directory
     names = Self.parts(of: path)
   }
 
@@ -52,24 +52,24 @@ struct TrustedWalk: ~Copyable {
     while let next = pending.popLast() {
       if next == "." { continue }
       if next == ".." {
-        folder = try open("..")
+        directory = try open("..")
         if !names.isEmpty { names.removeLast() }
         let here = Self.text(names)
         try Self.check(
-          try Self.status(of: folder.rawValue, asked: asked, component: here), asked: asked, component: here)
+          try Self.status(of: directory.rawValue, asked: asked, component: here), asked: asked, component: here)
         continue
       }
       let path = Self.text(names + [next])
       let part = try open(next)
       let status = try Self.status(of: part.rawValue, asked: asked, component: path)
       if status.st_mode & S_IFMT == S_IFLNK {
-        // Its own mode bits mean nothing. Its owner does: who owns a link in a sticky folder may exchange it.
+        // Its own mode bits mean nothing. Its owner does: who owns a link in a sticky directory may exchange it.
         try Self.checkOwner(status, asked: asked, component: path)
         links += 1
         if links > Self.linkLimit { throw TrustError(path: asked, component: path, problem: .tooManyLinks) }
         let target = try readLink(part.rawValue, name: next)
         if target.hasPrefix("/") {
-          folder = try Self.openRoot(asked)
+          directory = try Self.openRoot(asked)
           names = []
         }
         pending += Self.parts(of: target).reversed()
@@ -82,24 +82,24 @@ struct TrustedWalk: ~Copyable {
         try Self.check(status, asked: asked, component: path)
       }
       if isEnd {
-        return End(descriptor: part, status: status, folder: folder, name: next, path: path)
+        return End(descriptor: part, status: status, directory: directory, name: next, path: path)
       }
       if status.st_mode & S_IFMT != S_IFDIR {
-        throw TrustError(path: asked, component: path, problem: .notFolder)
+        throw TrustError(path: asked, component: path, problem: .notDirectory)
       }
-      folder = part
+      directory = part
       names.append(next)
     }
-    // The root, and what ends with "..", is a folder that has no other name.
+    // The root, and what ends with "..", is a directory that has no other name.
     let path = Self.text(names)
     let end = try open(".")
     let status = try Self.status(of: end.rawValue, asked: asked, component: path)
-    return End(descriptor: end, status: status, folder: folder, name: ".", path: path)
+    return End(descriptor: end, status: status, directory: directory, name: ".", path: path)
   }
 
   // MARK: The rule
 
-  /// Checks a folder or a file.
+  /// Checks a directory or a file.
   static func check(_ status: stat, asked: String, component: String) throws(TrustError) {
     try checkOwner(status, asked: asked, component: component)
     // An access list that lets others write shows in the group's bits. The sticky bit only keeps others from renaming
@@ -122,13 +122,13 @@ struct TrustedWalk: ~Copyable {
     do { root = try OwnedDescriptor.open("/", pathOnly | O_DIRECTORY) } catch {
       throw TrustError(path: asked, component: "/", error)
     }
-    // In a container it is an ordinary folder, with any owner and mode.
+    // In a container it is an ordinary directory, with any owner and mode.
     try check(try status(of: root.rawValue, asked: asked, component: "/"), asked: asked, component: "/")
     return root
   }
 
   private func open(_ name: String) throws(TrustError) -> OwnedDescriptor {
-    do { return try OwnedDescriptor.open(name, in: folder.rawValue, Self.pathOnly | O_NOFOLLOW) } catch {
+    do { return try OwnedDescriptor.open(name, in: directory.rawValue, Self.pathOnly | O_NOFOLLOW) } catch {
       throw TrustError(path: asked, component: Self.text(names + [name]), error)
     }
   }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// The folder of the repository.
+/// The directory of the repository.
 let repository =
   getenv("JOURNALHOOK_REPOSITORY").map { String(cString: $0) }
   ?? "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")

@@ -11,9 +11,9 @@ import Testing
   }
 
   private func withJournal(_ name: String, _ body: (String) throws -> Void) rethrows {
-    let folder = shell("mktemp -d").output.filter { !$0.isNewline }
-    defer { _ = shell("rm -r '\(folder)'") }
-    let file = "\(folder)/\(name).journal"
+    let directory = shell("mktemp -d").output.filter { !$0.isNewline }
+    defer { _ = shell("rm -r '\(directory)'") }
+    let file = "\(directory)/\(name).journal"
     let made = shell("/lib/systemd/systemd-journal-remote -o '\(file)' '\(Self.fixtures)/\(name).export'")
     #expect(made.status == 0, "\(made.output)")
     try body(file)

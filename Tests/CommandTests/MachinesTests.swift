@@ -1,9 +1,9 @@
 import Glibc
 import Testing
 
-/// Folders with the journals of several machines, as systemd-journal-remote keeps them.
+/// Directories with the journals of several machines, as systemd-journal-remote keeps them.
 @Suite struct MachinesTests {
-  final class Folder {
+  final class Directory {
     let path: String
     init(in base: String = "/tmp") { path = shell("mktemp -d -p '\(base)'").output.filter { !$0.isNewline } }
     deinit { _ = shell("rm -r '\(path)'") }
@@ -55,71 +55,71 @@ import Testing
   private static let hourAgo = now - 3_600_000_000
 
   @Test func unitsOfOneNameAreKeptApart() {
-    let folder = Folder()
+    let directory = Directory()
     // Both at the same moments, into one file.
-    folder.add("a", 0..<2, at: Self.now, to: "all")
-    folder.add("b", 0..<2, at: Self.now + 100, to: "all")
+    directory.add("a", 0..<2, at: Self.now, to: "all")
+    directory.add("b", 0..<2, at: Self.now + 100, to: "all")
     let expected = [
       "host-a started 10", "host-a stopped 10", "host-b started 10", "host-b stopped 10", "host-a started 11",
       "host-a stopped 11", "host-b started 11", "host-b stopped 11",
     ]
-    #expect(folder.events("-D '\(folder.path)'") == expected)
-    #expect(folder.events("--file '\(folder.path)/*.journal' -r") == expected.reversed())
-    #expect(folder.events("-D '\(folder.path)' -n 3") == Array(expected.suffix(3)))
-    #expect(folder.events("-D '\(folder.path)' -u web -n 3") == Array(expected.suffix(3)))
+    #expect(directory.events("-D '\(directory.path)'") == expected)
+    #expect(directory.events("--file '\(directory.path)/*.journal' -r") == expected.reversed())
+    #expect(directory.events("-D '\(directory.path)' -n 3") == Array(expected.suffix(3)))
+    #expect(directory.events("-D '\(directory.path)' -u web -n 3") == Array(expected.suffix(3)))
   }
 
   @Test func aSenderSpeaksForOneMachine() {
-    let folder = Folder()
-    folder.add("a", 0..<1, at: Self.now, to: "remote-alpha")
-    folder.add("b", 0..<1, at: Self.now + 100, to: "remote-beta")
-    folder.add("b", 5..<6, at: Self.now, to: "remote-alpha")
+    let directory = Directory()
+    directory.add("a", 0..<1, at: Self.now, to: "remote-alpha")
+    directory.add("b", 0..<1, at: Self.now + 100, to: "remote-beta")
+    directory.add("b", 5..<6, at: Self.now, to: "remote-alpha")
     #expect(
-      folder.events("-D '\(folder.path)'") == [
+      directory.events("-D '\(directory.path)'") == [
         "host-a started 10", "host-a stopped 10", "host-b started 10", "host-b stopped 10",
       ])
   }
 
   @Test(.enabled(if: geteuid() == 0, "needs root, to limit inotify"), arguments: ["instances", "watches"])
   func whatCannotBeWatchedIsReadEverySecond(_ missing: String) throws {
-    let folder = Folder()
-    folder.add("a", 0..<1, at: Self.now, to: "remote-alpha")
-    let (output, errors) = ("\(folder.path)/output", "\(folder.path)/errors")
+    let directory = Directory()
+    directory.add("a", 0..<1, at: Self.now, to: "remote-alpha")
+    let (output, errors) = ("\(directory.path)/output", "\(directory.path)/errors")
     let limited = "\(repository)/contrib/torture.d/no-inotify \(missing)"
     let command =
-      "\(limited) '\(binary)' events -D '\(folder.path)' -f -n 0 -o json >'\(output)' 2>'\(errors)' & echo $!"
+      "\(limited) '\(binary)' events -D '\(directory.path)' -f -n 0 -o json >'\(output)' 2>'\(errors)' & echo $!"
     let pid = shell(command).output.filter(\.isNumber)
     defer { _ = shell("kill -KILL \(pid)") }
     for _ in 0..<200 where shell("grep -q 'cannot be watched' '\(errors)'").status != 0 { usleep(50_000) }
     #expect(shell("cat '\(errors)'").output.contains("Raise fs.inotify.max_user_\(missing)"))
-    folder.add("a", 1..<2, at: Self.now, to: "remote-alpha")
-    folder.add("c", 0..<1, at: Self.hourAgo, to: "remote-gamma")
+    directory.add("a", 1..<2, at: Self.now, to: "remote-alpha")
+    directory.add("c", 0..<1, at: Self.hourAgo, to: "remote-gamma")
     let expected: Set<String> = ["host-a started 11", "host-a stopped 11", "host-c started 10", "host-c stopped 10"]
     var found: [String] = []
     for _ in 0..<200 where found.count < expected.count {
       usleep(100_000)
-      found = folder.read("cat '\(output)'")
+      found = directory.read("cat '\(output)'")
     }
     #expect(Set(found) == expected)
     #expect(shell("wc -l <'\(errors)'").output.filter(\.isNumber) == "1", "told once")
   }
 
   @Test func whoDeliversAnHourLateIsNotLost() throws {
-    let folder = Folder()
-    folder.add("a", 0..<1, at: Self.now, to: "remote-alpha")
-    folder.add("b", 0..<1, at: Self.hourAgo, to: "remote-beta")
-    let output = "\(folder.path)/output"
-    let command = "'\(binary)' events -D '\(folder.path)' -f -n 0 -o json >'\(output)' 2>/dev/null & echo $!"
+    let directory = Directory()
+    directory.add("a", 0..<1, at: Self.now, to: "remote-alpha")
+    directory.add("b", 0..<1, at: Self.hourAgo, to: "remote-beta")
+    let output = "\(directory.path)/output"
+    let command = "'\(binary)' events -D '\(directory.path)' -f -n 0 -o json >'\(output)' 2>/dev/null & echo $!"
     let pid = shell(command).output.filter(\.isNumber)
     defer { _ = shell("kill -KILL \(pid)") }
-    // It follows once it watches the folder; how long that takes depends on the build and on who else is at work.
+    // It follows once it watches the directory; how long that takes depends on the build and on who else is at work.
     for _ in 0..<200 where shell("ls -l /proc/\(pid)/fd | grep -q inotify").status != 0 { usleep(50_000) }
     usleep(500_000)
-    folder.add("a", 1..<2, at: Self.now, to: "remote-alpha")
+    directory.add("a", 1..<2, at: Self.now, to: "remote-alpha")
     usleep(500_000)
-    folder.add("b", 1..<2, at: Self.hourAgo, to: "remote-beta")
+    directory.add("b", 1..<2, at: Self.hourAgo, to: "remote-beta")
     // A machine that nobody knew before.
-    folder.add("c", 0..<1, at: Self.hourAgo, to: "remote-gamma")
+    directory.add("c", 0..<1, at: Self.hourAgo, to: "remote-gamma")
     let expected: Set<String> = [
       "host-a started 11", "host-a stopped 11", "host-b started 11", "host-b stopped 11", "host-c started 10",
       "host-c stopped 10",
@@ -127,7 +127,7 @@ import Testing
     var found: [String] = []
     for _ in 0..<100 where found.count < expected.count {
       usleep(100_000)
-      found = folder.read("cat '\(output)'")
+      found = directory.read("cat '\(output)'")
     }
     #expect(Set(found) == expected)
     #expect(found.count == expected.count)

@@ -4,13 +4,13 @@ import Testing
 /// Hooks that cannot be read at the start, for want of descriptors: no event may pass them by.
 @Suite struct UnreadableHooksTests {
   /// Four events, and a hook that answers each with a line in `log`.
-  private let folder = MachinesTests.Folder(in: getenv("XDG_RUNTIME_DIR").map { String(cString: $0) } ?? "/run")
+  private let directory = MachinesTests.Directory(in: getenv("XDG_RUNTIME_DIR").map { String(cString: $0) } ?? "/run")
 
   init() {
-    folder.add("a", 0..<2, at: 1_700_000_000_000_000, to: "a")
+    directory.add("a", 0..<2, at: 1_700_000_000_000_000, to: "a")
     let made = shell(
       #"""
-      cd '\#(folder.path)' && mkdir hooks state && printf '#!/bin/sh\n# [Match]\n# Unit=*\n# Event=*\n# Host=*\n# [Hook]\n# PreviousBoots=yes
+      cd '\#(directory.path)' && mkdir hooks state && printf '#!/bin/sh\n# [Match]\n# Unit=*\n# Event=*\n# Host=*\n# [Hook]\n# PreviousBoots=yes
       echo x >>%s/log\n' "$PWD" >hooks/x && chmod 755 hooks/x && touch log
       """#)
     #expect(made.status == 0, "\(made.output)")
@@ -18,18 +18,18 @@ import Testing
 
   private func command(_ name: String, descriptors: Int? = nil) -> String {
     let limit = descriptors.map { "prlimit --nofile=\($0):\($0) " } ?? ""
-    return "\(limit)'\(binary)' \(name) --file '\(folder.path)/a.journal' --hooks '\(folder.path)/hooks' "
-      + "--state-dir '\(folder.path)/state' --since @0"
+    return "\(limit)'\(binary)' \(name) --file '\(directory.path)/a.journal' --hooks '\(directory.path)/hooks' "
+      + "--state-dir '\(directory.path)/state' --since @0"
   }
 
-  private var log: [Substring] { shell("cat '\(folder.path)/log'").output.split(separator: "\n") }
+  private var log: [Substring] { shell("cat '\(directory.path)/log'").output.split(separator: "\n") }
 
   @Test func replayFailsWithTheReason() {
     var reasons = 0
     // How many there are already, inherited from the tests' own process, nobody knows.
     for descriptors in 6...100 {
       let replay = command("replay", descriptors: descriptors)
-      let (output, status) = shell("rm -rf '\(folder.path)/state'; timeout 5 \(replay)")
+      let (output, status) = shell("rm -rf '\(directory.path)/state'; timeout 5 \(replay)")
       #expect(status != 0 || output.contains("4 succeeded"), "\(descriptors): \(output)")
       if status == 1, output.contains("The hooks cannot be read now"), output.contains("Too many open files") {
         reasons += 1
@@ -38,7 +38,7 @@ import Testing
       if status == 0 || output.isEmpty || output.contains("Cannot begin") { break }
     }
     #expect(reasons > 0)
-    #expect(shell("cd '\(folder.path)' && rm -rf state && : >log && \(command("replay"))").status == 0)
+    #expect(shell("cd '\(directory.path)' && rm -rf state && : >log && \(command("replay"))").status == 0)
     #expect(log.count == 4)
   }
 
@@ -50,7 +50,7 @@ import Testing
     }
     #expect(hasWaited)
     #expect(log == [])
-    let path = folder.path
+    let path = directory.path
     let follow = command("follow").replacing(" --since @0", with: "")
     _ = shell(
       """

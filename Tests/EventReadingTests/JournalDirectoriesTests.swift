@@ -9,10 +9,10 @@ import Testing
 
 @Suite struct JournalDirectoriesTests {
   @Test func missingWatchesAreNoticed() throws {
-    let folder = try TemporaryFolder()
-    let directories = [folder.path, folder.folder("a"), folder.path + "/none"]
+    let directory = try TemporaryDirectory()
+    let directories = [directory.path, directory.directory("a"), directory.path + "/none"]
     // Two names of one directory are one watch.
-    let all = Set(directories + [folder.link("b", to: "a")])
+    let all = Set(directories + [directory.link("b", to: "a")])
     let inotify = OwnedDescriptor(inotify_init1(Int32(IN_CLOEXEC)))
     for directory in directories.prefix(2) {
       #expect(!JournalDirectories.areWatched(all, by: inotify.rawValue))

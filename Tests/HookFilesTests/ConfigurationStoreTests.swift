@@ -6,20 +6,20 @@ import Testing
 @testable import HookFiles
 @testable import Hooks
 
-/// Configuration files as they are found in folders.
+/// Configuration files as they are found in directories.
 @Suite struct ConfigurationStoreTests {
-  let folder: TemporaryFolder
+  let directory: TemporaryDirectory
   let store: ConfigurationStore
 
   init() throws {
-    folder = try TemporaryFolder()
-    for name in ["etc", "etc/j.conf.d", "usr", "usr/j.conf.d"] { _ = folder.folder(name) }
-    let path = folder.path
+    directory = try TemporaryDirectory()
+    for name in ["etc", "etc/j.conf.d", "usr", "usr/j.conf.d"] { _ = directory.directory(name) }
+    let path = directory.path
     store = ConfigurationStore(paths: ["etc", "run", "usr"].map { "\(path)/\($0)/j.conf" })
   }
 
   private func write(_ name: String, _ text: String, mode: mode_t = 0o644) throws {
-    _ = try folder.file(name, text, mode: mode)
+    _ = try directory.file(name, text, mode: mode)
   }
 
   @Test func theFirstFileCountsAndDropInsAreMergedByName() throws {
@@ -52,7 +52,7 @@ import Testing
     try store.load()
     #expect(store.diagnostics.map(\.line) == [3])
     #expect(store.configuration.jobs == 5)
-    unlink("\(folder.path)/etc/j.conf")
+    unlink("\(directory.path)/etc/j.conf")
     try store.load()
     #expect(store.diagnostics.isEmpty && store.configuration == Configuration())
   }
@@ -62,10 +62,10 @@ import Testing
     try store.load()
     #expect(store.diagnostics.map(\.severity) == [.error])
     #expect(store.configuration.jobs == 64)
-    chmod("\(folder.path)/etc/j.conf", 0o644)
-    chmod("\(folder.path)/usr/j.conf.d", 0o777)
+    chmod("\(directory.path)/etc/j.conf", 0o644)
+    chmod("\(directory.path)/usr/j.conf.d", 0o777)
     try store.load()
-    #expect(store.diagnostics.map(\.file) == ["\(folder.path)/usr/j.conf.d"])
+    #expect(store.diagnostics.map(\.file) == ["\(directory.path)/usr/j.conf.d"])
     #expect(store.configuration.jobs == 64)
   }
 }

@@ -14,7 +14,7 @@ import Testing
     ("tool", "ignored: tool is a program and no hook"),
   ])
   func tellsOfDropInsWithoutAHook(_ name: String, _ expected: String) {
-    let found = HookFolderAdvice.dropIns(
+    let found = HookDirectoryAdvice.dropIns(
       "/h/\(name).d", of: name, hooks: ["10-x.sh", "10-xy", "20-stop"], programs: ["tool", "10-x.sh"])
     #expect(found.description == "/h/\(name).d:1: warning: " + expected)
   }
@@ -26,7 +26,7 @@ import Testing
     ("tool", "'tool' is a program and no hook, as it has no definition"),
   ])
   func tellsOfAnswersThatDoNotCome(_ name: String, _ expected: String?) {
-    let problem = HookFolderAdvice.answer(
+    let problem = HookDirectoryAdvice.answer(
       name, isProgram: name == "tool", state: name == "masked" ? "masked" : nil, hooks: ["alarm", "other"])
     #expect(problem == expected.map { "nothing answers a failure of this hook, as " + $0 })
   }

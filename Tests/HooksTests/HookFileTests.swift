@@ -283,6 +283,6 @@ import Testing
   @Test func namesHooks() {
     #expect(HookFileNames.hookName(ofFile: "x.hook") == "x")
     #expect(HookFileNames.hookName(ofFile: "x.sh") == "x.sh")
-    #expect(HookFileNames.dropInFolder(ofHook: "x") == "x.d")
+    #expect(HookFileNames.dropInDirectory(ofHook: "x") == "x.d")
   }
 }

@@ -14,12 +14,12 @@ import Testing
 
 /// Hooks that drive themselves by units that come to be while they run.
 @Suite struct LoopGuardTests {
-  private let folder: TemporaryFolder
+  private let directory: TemporaryDirectory
   private let ledger: Ledger
 
   init() throws {
-    folder = try TemporaryFolder()
-    ledger = try Ledger(stateDirectory: folder.path)
+    directory = try TemporaryDirectory()
+    ledger = try Ledger(stateDirectory: directory.path)
   }
 
   /// Units that fail, with the times in seconds at which they are first heard of; each one's run takes one second, from the

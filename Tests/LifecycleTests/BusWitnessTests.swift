@@ -114,13 +114,22 @@ import Testing
     #expect(events([], [down]) == ["started bus", "stopped success bus"], "both told at once")
   }
 
-  /// A unit without a process goes down and comes up at once: one change tells both.
-  @Test func aRestartJobThatIsToldAtOnce() {
+  /// A unit without a process goes down and comes up at once: one change tells both, or the first comes in the name of the new
+  /// invocation.
+  @Test(arguments: [false, true]) func aRestartJobThatIsToldAtOnce(isToldInTwo: Bool) {
     func restarted(_ job: UInt32?) -> (events: [String], tracker: LifecycleTracker) {
       var tracker = LifecycleTracker()
       var witness = BusWitness(machine: "m", boot: "b", hostname: "h", since: 1000)
       _ = tracker.process(said(.started, "i", at: 500))
       if let job { witness.note(job: job, of: "a.service", result: nil, now: 4000, realtime: 7) }
+      if isToldInTwo {
+        var down = change("inactive", "j", begin: 500, enter: 500, exit: 2000, inactive: 2000)
+        down.job = job ?? 0
+        witness.note(down, of: .system, now: 5000, realtime: 7)
+        witness.note(
+          change("activating", "j", begin: 2100, enter: 500, exit: 2000, inactive: 2000), of: .system, now: 5000,
+          realtime: 7)
+      }
       let both = change("active", "j", begin: 2100, enter: 2100, exit: 2000, inactive: 2000)
       witness.note(both, of: .system, now: 5000, realtime: 7)
       if let job { witness.note(job: job, of: "a.service", result: "done", now: 5001, realtime: 7) }
@@ -352,7 +361,7 @@ import Testing
       _ = tracker.process(said(.started, "i", at: 500))
       #expect(tracker.process(said(.success, "i", at: 2100)).isEmpty, "an instantaneous restart?")
       note(&witness)
-      return tracker.tell(witness.endsWithoutJob(in: tracker)).map(text)
+      return tracker.emit(witness.endsWithoutJob(in: tracker)).map(text)
     }
     let down = change("inactive", "i", enter: 500, exit: 2000, inactive: 2100)
     #expect(waiting { _ in }.isEmpty)

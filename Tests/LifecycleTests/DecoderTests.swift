@@ -113,14 +113,14 @@ import Testing
       ("x.service holdoff time over, scheduling restart.", .restartScheduled, nil),
       ("x.service has no holdoff time, scheduling restart.", .restartScheduled, nil),
       ("start request repeated too quickly for x.service", .startLimitHit, nil),
-      ("x.service: control process exited, code=exited status=1", .mishap, "exit-code"),
-      ("x.service start-pre operation timed out. Terminating.", .mishap, "timeout"),
-      ("x.service stop-sigterm timed out. Killing.", .mishap, "timeout"),
-      ("x.service watchdog timeout (limit 1s)!", .mishap, "watchdog"),
+      ("x.service: control process exited, code=exited status=1", .failureHint, "exit-code"),
+      ("x.service start-pre operation timed out. Terminating.", .failureHint, "timeout"),
+      ("x.service stop-sigterm timed out. Killing.", .failureHint, "timeout"),
+      ("x.service watchdog timeout (limit 1s)!", .failureHint, "watchdog"),
       ("x.service: Failed with result 'core-dump'.", .failureResult, "core-dump"),
       ("x.service: Service hold-off time over, scheduling restart.", .restartScheduled, nil),
       ("x.service: Start request repeated too quickly.", .startLimitHit, nil),
-      ("x.service: State 'stop-sigterm' timed out. Killing.", .mishap, "timeout"),
+      ("x.service: State 'stop-sigterm' timed out. Killing.", .failureHint, "timeout"),
     ] as [(String, ManagerEntry.Kind, String?)])
   func textsThatTell(_ text: String, _ kind: ManagerEntry.Kind, _ result: String?) {
     let told = ManagerText(text, unit: "x.service")
@@ -142,7 +142,7 @@ import Testing
 
   @Test func skippedStarts() {
     func tells(_ message: String) -> Bool? {
-      decode(.anySystem, said + ["MESSAGE=\(message)"])?.tellsSkippedStart
+      decode(.anySystem, said + ["MESSAGE=\(message)"])?.showsSkippedStart
     }
     #expect(tells("Condition check resulted in The unit being skipped.") == true)
     #expect(tells("x.service - X was skipped because of an unmet condition check (ConditionPathExists=/a).") == true)

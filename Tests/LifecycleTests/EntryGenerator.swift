@@ -194,7 +194,7 @@ struct EntryGenerator {
   private mutating func nonsense(_ version: Version) -> Draft {
     let kinds: [ManagerEntry.Kind] = [
       .starting, .started, .startFailed, .stopping, .stopped, .reloading, .reloaded, .restartScheduled, .success,
-      .failureResult, .mainProcessExit, .mishap, .skipped, .outOfMemory, .startLimitHit,
+      .failureResult, .mainProcessExit, .failureHint, .skipped, .outOfMemory, .startLimitHit,
     ]
     let results = ["done", "failed", "timeout", "canceled", "dependency", "frozen", "concurrency", "once", "collected"]
     var job: LifecycleEvent.Job?

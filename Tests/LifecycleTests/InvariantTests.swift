@@ -106,10 +106,10 @@ import Testing
 
 /// What was told of a unit, and what may follow.
 struct UnitInvariants {
-  private enum Turn { case none, starting, up, down }
+  private enum Direction { case none, starting, up, down }
 
   private var boot = ""
-  private var turn = Turn.none
+  private var turn = Direction.none
   private var invocation: String?
   private var stoppedInvocations: Set<String> = []
   private var failedInvocations: Set<String> = []

@@ -41,10 +41,10 @@ import Testing
 /// A variable of the environment.
 func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
-/// The bytes of a file in this target's Fixtures folder.
+/// The bytes of a file in this target's Fixtures directory.
 func fixture(_ name: String, file: String = #filePath) throws -> [UInt8] {
-  let folder = file.split(separator: "/").dropLast().joined(separator: "/")
-  let descriptor = open("/\(folder)/Fixtures/\(name)", O_RDONLY)
+  let directory = file.split(separator: "/").dropLast().joined(separator: "/")
+  let descriptor = open("/\(directory)/Fixtures/\(name)", O_RDONLY)
   try #require(descriptor >= 0, "no fixture \(name)")
   defer { close(descriptor) }
   var bytes: [UInt8] = []

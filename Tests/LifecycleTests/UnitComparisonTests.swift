@@ -92,7 +92,7 @@ import Testing
   private func entry(_ line: String, boot: String = "b") -> ManagerEntry {
     let words = line.split(separator: " ").map(String.init)
     return ManagerEntry(
-      kind: UnitComparisonTests.kinds[words[0]] ?? .mishap, unit: "a.service", manager: .system, machine: "m",
+      kind: UnitComparisonTests.kinds[words[0]] ?? .failureHint, unit: "a.service", manager: .system, machine: "m",
       boot: boot, realtime: 0, monotonic: UInt64(words[2]) ?? 0, cursor: "c", invocation: words[1], job: nil,
       message: "")
   }

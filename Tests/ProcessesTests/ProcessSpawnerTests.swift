@@ -24,8 +24,8 @@ extension ProcessTests {
     }
 
     @Test func aScriptIsExecutedByItsDescriptor() throws {
-      let folder = try TemporaryFolder()
-      let path = try folder.file("script", "#!/bin/sh\nrm \"$1\"\necho \"$0 $1\"; ls /proc/self/fd\n")
+      let directory = try TemporaryDirectory()
+      let path = try directory.file("script", "#!/bin/sh\nrm \"$1\"\necho \"$0 $1\"; ls /proc/self/fd\n")
       let script = try TrustedFile.open(path)
       let text = try output(of: "") { request in
         request.executable = script.descriptor.rawValue
@@ -36,9 +36,9 @@ extension ProcessTests {
     }
 
     @Test func aScriptRunsFromACopyThatNobodyCanChange() throws {
-      let folder = try TemporaryFolder()
+      let directory = try TemporaryDirectory()
       let text = "#!/bin/sh\necho begin\nread x\necho end\n(echo no >/dev/fd/3) 2>/dev/null || echo sealed\n"
-      let path = try folder.file("script", text)
+      let path = try directory.file("script", text)
       let script = try TrustedFile.open(path)
       let copy = OwnedDescriptor(try #require(try SealedCopy.make(of: script)))
       let (input, output) = (try Pipe(), try Pipe())
@@ -46,7 +46,7 @@ extension ProcessTests {
         SpawnRequest(
           executable: copy.rawValue, arguments: ["script"], standardInput: input.reader, standardOutput: output.writer,
           standardError: output.writer))
-      _ = try folder.file("script", "#!/bin/sh\n" + String(repeating: "echo overwritten\n", count: 20))
+      _ = try directory.file("script", "#!/bin/sh\n" + String(repeating: "echo overwritten\n", count: 20))
       _ = write(input.writer, "\n", 1)
       #expect(process.wait() == .exit(0))
       #expect(output.readToEnd() == "begin\nend\nsealed\n")
@@ -54,8 +54,8 @@ extension ProcessTests {
     }
 
     @Test func whatIsBeingWrittenIsNotRun() throws {
-      let folder = try TemporaryFolder()
-      let path = try folder.file("script", "#!/bin/sh\n")
+      let directory = try TemporaryDirectory()
+      let path = try directory.file("script", "#!/bin/sh\n")
       let writer = open(path, O_WRONLY | O_APPEND)
       let script = try TrustedFile.open(path)
       #expect(throws: SpawnError(step: .execute, code: ETXTBSY)) { _ = try SealedCopy.make(of: script) }
@@ -66,8 +66,8 @@ extension ProcessTests {
 
     @Test(.enabled(if: isRoot, "needs root"), arguments: [0o755, 0o711, 0o700, 0o744])
     func theFileDecidesWhoMayExecuteItsCopy(_ mode: mode_t) throws {
-      let folder = try TemporaryFolder()
-      let script = try TrustedFile.open(try folder.file("script", "#!/bin/sh\nexit 7\n", mode: mode))
+      let directory = try TemporaryDirectory()
+      let script = try TrustedFile.open(try directory.file("script", "#!/bin/sh\nexit 7\n", mode: mode))
       let copy = OwnedDescriptor(try #require(try SealedCopy.make(of: script)))
       let result = Result {
         try shell("") { request in
@@ -92,7 +92,7 @@ extension ProcessTests {
         request.executable = ls.rawValue
         request.arguments = ["ls", "/proc/self/fd"]
       }
-      #expect(text == "0\n1\n2\n3\n")  // 3 is the folder that ls lists.
+      #expect(text == "0\n1\n2\n3\n")  // 3 is the directory that ls lists.
     }
 
     @Test func descriptorsMayOverlap() throws {
@@ -122,8 +122,8 @@ extension ProcessTests {
     }
 
     @Test func settingsTakeEffect() throws {
-      let folder = try TemporaryFolder()
-      let directory = try OwnedDescriptor.open(folder.path, O_RDONLY | O_DIRECTORY)
+      let temporary = try TemporaryDirectory()
+      let directory = try OwnedDescriptor.open(temporary.path, O_RDONLY | O_DIRECTORY)
       let text = try output(of: "pwd; umask; nice; ulimit -Sn; cut -d' ' -f6 /proc/$$/stat; echo $$") { request in
         request.workingDirectory = directory.rawValue
         request.umask = 0o027
@@ -131,7 +131,7 @@ extension ProcessTests {
         request.descriptorLimit = 99
       }
       let lines = text.split(separator: "\n")
-      #expect(lines.prefix(4) == [Substring(folder.path), "0027", "5", "99"])
+      #expect(lines.prefix(4) == [Substring(temporary.path), "0027", "5", "99"])
       #expect(lines[4] == lines[5], "it leads a session of its own")
     }
 
@@ -153,7 +153,7 @@ extension ProcessTests {
     }
 
     @Test func errorsTellTheStep() throws {
-      let folder = try TemporaryFolder()
+      let directory = try TemporaryDirectory()
       let null = try OwnedDescriptor.open("/dev/null", O_RDWR)
       func error(_ path: String? = nil, _ change: (inout SpawnRequest) throws -> Void = { _ in }) throws -> SpawnError {
         let file = try OwnedDescriptor.open(path ?? "/bin/sh", O_RDONLY)
@@ -167,11 +167,11 @@ extension ProcessTests {
       #expect(try error { $0.cgroup = Int32.max } == SpawnError(step: .cgroup, code: EBADF))
       #expect(try error { $0.standardOutput = 4000 } == SpawnError(step: .descriptors, code: EBADF))
       #expect(try error { $0.workingDirectory = null.rawValue } == SpawnError(step: .workingDirectory, code: ENOTDIR))
-      let plain = try folder.file("plain", mode: 0o644)
+      let plain = try directory.file("plain", mode: 0o644)
       #expect(try error(plain) == SpawnError(step: .execute, code: EACCES))
-      let orphan = try folder.file("orphan", "#!/no/such/interpreter\n")
+      let orphan = try directory.file("orphan", "#!/no/such/interpreter\n")
       #expect(try error(orphan) == SpawnError(step: .execute, code: ENOENT))
-      let text = try folder.file("text", "echo hello\n")
+      let text = try directory.file("text", "echo hello\n")
       #expect(try error(text) == SpawnError(step: .execute, code: ENOEXEC))
       #expect(
         try error { $0.environment = [("A", String(repeating: "x", count: 200_000))] }

@@ -58,10 +58,10 @@ private final class Run {
 
   /// Those that have the marker among their arguments; zombies have none.
   var alive: Int {
-    guard let folder = opendir("/proc") else { return -1 }
-    defer { closedir(folder) }
+    guard let directory = opendir("/proc") else { return -1 }
+    defer { closedir(directory) }
     var count = 0
-    while let entry = readdir(folder) {
+    while let entry = readdir(directory) {
       let name = withUnsafePointer(to: &entry.pointee.d_name) {
         String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
       }
@@ -156,13 +156,13 @@ extension ProcessTests {
     }
 
     @Test func aProcessThatDoesNotExecuteYetIsEndedAfterACrash() async throws {
-      let folder = try TemporaryFolder()
+      let directory = try TemporaryDirectory()
       // Who joins this "cgroup" waits for a reader of the pipe.
-      mkfifo(folder.path + "/cgroup.procs", 0o600)
+      mkfifo(directory.path + "/cgroup.procs", 0o600)
       let id = "unborn-\(getpid())"
       let name = ProcessTree(runID: id, stateDirectory: "/nonexistent").nameOfUnborn
       let spawning = Task.detached {
-        let cgroup = try OwnedDescriptor.open(folder.path, O_RDONLY | O_DIRECTORY)
+        let cgroup = try OwnedDescriptor.open(directory.path, O_RDONLY | O_DIRECTORY)
         _ = try shell("sleep 600") { request in
           request.cgroup = cgroup.rawValue
           request.name = name

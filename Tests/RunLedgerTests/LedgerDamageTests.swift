@@ -10,10 +10,10 @@ import Testing
 
 /// Ledgers that were harmed in all ways that happen to files.
 @Suite struct LedgerDamageTests {
-  let folder: TemporaryFolder
-  private var database: String { "\(folder.path)/journalhook.db" }
+  let directory: TemporaryDirectory
+  private var database: String { "\(directory.path)/journalhook.db" }
 
-  init() throws { folder = try TemporaryFolder() }
+  init() throws { directory = try TemporaryDirectory() }
 
   private let cursor =
     "s=98517bc85f8742f480491d9af697580e;i=1;b=e49253355d24485eb6bf332ea39713fe;m=4c2a04b5;t=660e306346465;"
@@ -48,7 +48,7 @@ import Testing
     try commit(1...1, to: ledger)
     // Numbers are not used twice.
     #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 10).allSatisfy { $0.id > 1_000_000_000 })
-    #expect(try Ledger.openForFollowing(stateDirectory: folder.path).damage == nil)
+    #expect(try Ledger.openForFollowing(stateDirectory: directory.path).damage == nil)
     return true
   }
 
@@ -58,7 +58,7 @@ import Testing
   }
 
   @Test(arguments: Harm.allCases) func aDamagedLedgerIsSetAside(harm: Harm) throws {
-    do { try commit(1...300, to: try Ledger(stateDirectory: folder.path)) }
+    do { try commit(1...300, to: try Ledger(stateDirectory: directory.path)) }
     let file = open(database, O_RDWR)
     defer { close(file) }
     let size = lseek(file, 0, SEEK_END)
@@ -75,17 +75,17 @@ import Testing
     }
     if harm != .emptied {
       #expect {
-        _ = try Ledger(stateDirectory: folder.path).database.query("SELECT * FROM runs ORDER BY id DESC")
+        _ = try Ledger(stateDirectory: directory.path).database.query("SELECT * FROM runs ORDER BY id DESC")
       } throws: {
         ($0 as? LedgerError)?.kind == .damaged || ($0 as? SQLiteError)?.isCorruption == true
       }
     }
-    #expect(try isSetAside(try Ledger.openForFollowing(stateDirectory: folder.path)))
+    #expect(try isSetAside(try Ledger.openForFollowing(stateDirectory: directory.path)))
   }
 
   @Test func damageThatShowsLaterIsToldAndTheNextStartSetsTheLedgerAside() throws {
-    do { try commit(1...300, to: try Ledger(stateDirectory: folder.path)) }
-    let ledger = try Ledger.openForFollowing(stateDirectory: folder.path)
+    do { try commit(1...300, to: try Ledger(stateDirectory: directory.path)) }
+    let ledger = try Ledger.openForFollowing(stateDirectory: directory.path)
     #expect(ledger.damage == nil)
     // Behind what is cached.
     let file = open(database, O_RDWR)
@@ -100,14 +100,14 @@ import Testing
     #expect(throws: SQLiteError.self) { try ledger.database.query("SELECT * FROM runs") }
     #expect(told > 0)
     ledger.database.onCorruption = nil
-    let next = try Ledger.openForFollowing(stateDirectory: folder.path)
+    let next = try Ledger.openForFollowing(stateDirectory: directory.path)
     #expect(next.damage?.since == 42)
     #expect(try isSetAside(next))
   }
 
   /// A power cut may take the end of the write-ahead log: then the last commits are gone, and nothing else.
   @Test func aLogThatWasCutAnywhereLosesOnlyItsEnd() throws {
-    let ledger = try Ledger(stateDirectory: folder.path)
+    let ledger = try Ledger(stateDirectory: directory.path)
     try ledger.database.execute("PRAGMA wal_autocheckpoint=0")
     try commit(1...100, to: ledger)
     var log = [UInt8](repeating: 0, count: 8 << 20)
@@ -116,7 +116,7 @@ import Testing
     close(file)
     var counts: Set<Int64> = []
     for length in (0..<60).map({ $0 == 0 ? 0 : Int.random(in: 0...log.count) }) {
-      let copy = try TemporaryFolder()
+      let copy = try TemporaryDirectory()
       run("cp \(database) \(copy.path)/")
       let end = open("\(copy.path)/journalhook.db-wal", O_WRONLY | O_CREAT, 0o600)
       write(end, log, length)
@@ -134,9 +134,9 @@ import Testing
   }
 
   @Test func theIndexOfTheLogIsMadeAnew() throws {
-    let ledger = try Ledger(stateDirectory: folder.path)
+    let ledger = try Ledger(stateDirectory: directory.path)
     try commit(1...3, to: ledger)
-    let copy = try TemporaryFolder()
+    let copy = try TemporaryDirectory()
     run("cp \(database) \(database)-wal \(copy.path)/")
     #expect(
       try Ledger.openForFollowing(stateDirectory: copy.path).openRuns(owner: "follow", after: 0, limit: 9).count == 3)
@@ -147,16 +147,16 @@ import Testing
 
   @Test func anEmptyFileThatNoLedgerEverWasInIsNoDamage() throws {
     close(open(database, O_CREAT | O_WRONLY, 0o600))
-    #expect(try Ledger.openForFollowing(stateDirectory: folder.path).damage == nil)
+    #expect(try Ledger.openForFollowing(stateDirectory: directory.path).damage == nil)
     // Now there was one.
     truncate(database, 0)
-    #expect { _ = try Ledger(stateDirectory: folder.path) } throws: { ($0 as? LedgerError)?.kind == .damaged }
+    #expect { _ = try Ledger(stateDirectory: directory.path) } throws: { ($0 as? LedgerError)?.kind == .damaged }
     unlink(database)
-    #expect(try Ledger.openForFollowing(stateDirectory: folder.path).damage == nil, "somebody began anew")
+    #expect(try Ledger.openForFollowing(stateDirectory: directory.path).damage == nil, "somebody began anew")
   }
 
   @Test func followingGoesOnWhereADamagedLedgerHadCome() throws {
-    do { try commit(1...300, to: try Ledger(stateDirectory: folder.path)) }
+    do { try commit(1...300, to: try Ledger(stateDirectory: directory.path)) }
     let cursor = try #require(JournalCursor(cursor))
     // The pages of the runs, and not those of the cursors.
     let pages = try SQLiteDatabase(path: database).query(
@@ -166,20 +166,20 @@ import Testing
     let file = open(database, O_RDWR)
     for page in pages { pwrite(file, [UInt8](repeating: 0xFF, count: 4096), 4096, Int(page - 1) * 4096) }
     close(file)
-    let ledger = try Ledger.openForFollowing(stateDirectory: folder.path)
+    let ledger = try Ledger.openForFollowing(stateDirectory: directory.path)
     #expect(ledger.damage?.since == cursor.realtime + 1)
   }
 
   @Test(arguments: [2, -1]) func aVersionWithoutItsTablesIsRefused(version: Int) throws {
     do { try SQLiteDatabase(path: database).execute("PRAGMA user_version=\(version)") }
-    #expect { _ = try Ledger.openForFollowing(stateDirectory: folder.path) } throws: {
+    #expect { _ = try Ledger.openForFollowing(stateDirectory: directory.path) } throws: {
       let error = $0 as? LedgerError
       return error?.kind == .unusable && error?.description.contains("without the tables") == true
     }
   }
 
   @Test func aLockOfSomebodyElseIsNotWaitedForLong() throws {
-    let ledger = try Ledger(stateDirectory: folder.path)
+    let ledger = try Ledger(stateDirectory: directory.path)
     let other = try SQLiteDatabase(path: database)
     ledger.database.busyTimeout = Ledger.busyTimeout
     try other.execute("BEGIN IMMEDIATE")
@@ -193,25 +193,26 @@ import Testing
   }
 
   @Test func whatIsNoDamageIsNotSetAside() throws {
-    // A folder in its place, and a file system that cannot be written, are for people to put right.
+    // A directory in its place, and a file system that cannot be written, are for people to put right.
     mkdir(database, 0o755)
-    #expect { _ = try Ledger.openForFollowing(stateDirectory: folder.path) } throws: {
+    #expect { _ = try Ledger.openForFollowing(stateDirectory: directory.path) } throws: {
       ($0 as? LedgerError)?.kind == .unusable
     }
     #expect(access("\(database)-damaged", F_OK) != 0)
     rmdir(database)
     // As a start leaves it that was cut off before there were tables.
     do { try SQLiteDatabase(path: database).execute("PRAGMA journal_mode=WAL") }
-    #expect(try Ledger.openForFollowing(stateDirectory: folder.path).damage == nil)
+    #expect(try Ledger.openForFollowing(stateDirectory: directory.path).damage == nil)
   }
 
   @Test(.enabled(if: isRoot)) func aReadOnlyFileSystemIsSaid() throws {
-    do { try commit(1...3, to: try Ledger(stateDirectory: folder.path)) }
-    guard run("mount --bind \(folder.path) \(folder.path) && mount -o remount,bind,ro \(folder.path)") == 0 else {
+    do { try commit(1...3, to: try Ledger(stateDirectory: directory.path)) }
+    guard run("mount --bind \(directory.path) \(directory.path) && mount -o remount,bind,ro \(directory.path)") == 0
+    else {
       return
     }
-    defer { run("umount \(folder.path)") }
-    #expect { _ = try Ledger.openForFollowing(stateDirectory: folder.path) } throws: {
+    defer { run("umount \(directory.path)") }
+    #expect { _ = try Ledger.openForFollowing(stateDirectory: directory.path) } throws: {
       ($0 as? LedgerError)?.kind == .unusable
     }
   }

@@ -10,41 +10,41 @@ import Testing
 
 @Suite struct LedgerLockTests {
   /// Locks the file as somebody else would, who has written a text into it.
-  private func lock(in folder: TemporaryFolder, _ text: String) throws -> Int32 {
-    let path = try folder.file("follow.lock", text, mode: 0o600)
+  private func lock(in directory: TemporaryDirectory, _ text: String) throws -> Int32 {
+    let path = try directory.file("follow.lock", text, mode: 0o600)
     let descriptor = open(path, O_RDWR | O_CLOEXEC)
     #expect(flock(descriptor, LOCK_EX | LOCK_NB) == 0)
     return descriptor
   }
 
   @Test func theLockOfADeadFollowerIsWaitedFor() throws {
-    let folder = try TemporaryFolder()
+    let directory = try TemporaryDirectory()
     // No process has ever begun at that time.
-    let held = try lock(in: folder, "\(getpid())-1\n")
+    let held = try lock(in: directory, "\(getpid())-1\n")
     // Given back when the sleep ends, as by a process that ends.
     let inherited = dup(held)
     run("sleep 0.2 &")
     close(inherited)
     close(held)
-    _ = try LedgerLock(stateDirectory: folder.path)
+    _ = try LedgerLock(stateDirectory: directory.path)
   }
 
   @Test func aLivingFollowerIsNamedAtOnce() throws {
-    let folder = try TemporaryFolder()
-    let first = try LedgerLock(stateDirectory: folder.path)
+    let directory = try TemporaryDirectory()
+    let first = try LedgerLock(stateDirectory: directory.path)
     let begin = ContinuousClock.now
-    let error = try #require(throws: LedgerError.self) { _ = try LedgerLock(stateDirectory: folder.path) }
+    let error = try #require(throws: LedgerError.self) { _ = try LedgerLock(stateDirectory: directory.path) }
     #expect(ContinuousClock.now - begin < .milliseconds(500))
     #expect(error.description.contains("Another journalhook follow (process \(getpid()))"))
     _ = consume first
   }
 
   @Test func whatADeadFollowerHasLeftBehindIsTold() throws {
-    let folder = try TemporaryFolder()
-    let held = try lock(in: folder, "\(getpid())-1\n")
+    let directory = try TemporaryDirectory()
+    let held = try lock(in: directory, "\(getpid())-1\n")
     defer { close(held) }
-    let error = try #require(throws: LedgerError.self) { _ = try LedgerLock(stateDirectory: folder.path) }
+    let error = try #require(throws: LedgerError.self) { _ = try LedgerLock(stateDirectory: directory.path) }
     #expect(error.description.contains("has left behind"))
-    #expect(error.description.contains("fuser -v \(folder.path)/follow.lock"))
+    #expect(error.description.contains("fuser -v \(directory.path)/follow.lock"))
   }
 }

@@ -9,12 +9,12 @@ import Testing
 
 /// Runs that several have to do with: follow, and replays beside it. On a real SQLite file.
 @Suite struct LedgerOwnersTests {
-  private let folder: TemporaryFolder
+  private let directory: TemporaryDirectory
   private let ledger: Ledger
 
   init() throws {
-    folder = try TemporaryFolder()
-    ledger = try Ledger(stateDirectory: folder.path)
+    directory = try TemporaryDirectory()
+    ledger = try Ledger(stateDirectory: directory.path)
   }
 
   private func plan(_ ids: String, _ owner: String) throws -> Ledger.Commit {

@@ -10,7 +10,7 @@ import Testing
 
 /// The ledger on a real SQLite file.
 @Suite struct LedgerTests {
-  private final class Folder {
+  private final class Directory {
     let path: String
     init() {
       var template = Array("/tmp/journalhook-ledger-XXXXXX".utf8CString)
@@ -54,8 +54,8 @@ import Testing
   }
 
   @Test func aRunIsThereOnce() throws {
-    let folder = Folder()
-    let ledger = try Ledger(stateDirectory: folder.path)
+    let directory = Directory()
+    let ledger = try Ledger(stateDirectory: directory.path)
     let planned = PlannedRun(event: event("1"), hook: "x", mode: .live)
     let runs = try commit(ledger, [planned])
     #expect(runs.map(\.event) == [event("1")])
@@ -69,25 +69,25 @@ import Testing
   }
 
   @Test func eventsComeBackAsTheyWere() throws {
-    let folder = Folder()
+    let directory = Directory()
     do {
-      let ledger = try Ledger(stateDirectory: folder.path)
+      let ledger = try Ledger(stateDirectory: directory.path)
       _ = try commit(ledger, [PlannedRun(event: event("1"), hook: "x", mode: .catchUp)])
     }
-    let runs = try Ledger(stateDirectory: folder.path).openRuns(owner: "follow", after: 0, limit: 10)
+    let runs = try Ledger(stateDirectory: directory.path).openRuns(owner: "follow", after: 0, limit: 10)
     #expect(runs == [Run(id: 1, hook: "x", event: event("1"), mode: .catchUp, attempt: 1)])
   }
 
   @Test func aCrashInterruptsAndTheThirdTimeItIsFailed() throws {
-    let folder = Folder()
-    var ledger = try Ledger(stateDirectory: folder.path)
+    let directory = Directory()
+    var ledger = try Ledger(stateDirectory: directory.path)
     _ = try commit(ledger, [PlannedRun(event: event("1"), hook: "x", mode: .live)])
     for attempt in 1...3 {
       let run = try #require(try ledger.openRuns(owner: "follow", after: 0, limit: 10).first)
       #expect(run.attempt == attempt)
       #expect(try ledger.begin(run, container: "/c/\(attempt)", now: 2))
       #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 10).isEmpty)
-      ledger = try Ledger(stateDirectory: folder.path)
+      ledger = try Ledger(stateDirectory: directory.path)
       #expect(try ledger.containers(owner: "follow").map(\.path) == ["/c/\(attempt)"])
       try ledger.forgetContainers(owner: "follow")
       let interrupted = try ledger.interruptRunning(owner: "follow", now: 3)
@@ -100,8 +100,8 @@ import Testing
   }
 
   @Test func outcomesAreFinal() throws {
-    let folder = Folder()
-    let ledger = try Ledger(stateDirectory: folder.path)
+    let directory = Directory()
+    let ledger = try Ledger(stateDirectory: directory.path)
     let outcomes: [(RunMachine.Outcome, Bool)] = [
       (.init(state: .succeeded, exit: .exited(0)), false), (.init(state: .failed, exit: .killed(9)), false),
       (.init(state: .interrupted), true),
@@ -117,8 +117,8 @@ import Testing
   }
 
   @Test func onlyTheLastTurnCountsWhereTheHookSaysSo() throws {
-    let folder = Folder()
-    let ledger = try Ledger(stateDirectory: folder.path)
+    let directory = Directory()
+    let ledger = try Ledger(stateDirectory: directory.path)
     func held(_ id: String, _ kind: LifecycleEvent.Kind, _ hook: String, unit: String = "a.service") -> PlannedRun {
       PlannedRun(event: event(id, kind, unit: unit), hook: hook, mode: .catchUp, isHeld: true)
     }
@@ -139,8 +139,8 @@ import Testing
   }
 
   @Test func theTrackerComesBackAsItWas() throws {
-    let folder = Folder()
-    let ledger = try Ledger(stateDirectory: folder.path)
+    let directory = Directory()
+    let ledger = try Ledger(stateDirectory: directory.path)
     var state = UnitState()
     state.phase = .up
     state.invocation = "0123"
@@ -159,16 +159,16 @@ import Testing
     state.wentDown = true
     state.startLimitHit = true
     state.earlyInvocations = ["0123", "cdef"]
-    state.isEndTold = true
+    state.isEndEmitted = true
     state.lastUp = 7
     state.lastDown = 8
     state.awaitsStopping = true
     state.restartJob = 13
     state.isRestarting = true
     state.isAutoRestart = true
-    state.failedTold = true
+    state.isFailureEmitted = true
     state.succeededWhileStarting = true
-    state.skippedTold = true
+    state.isSkipEmitted = true
     for (field, initial) in zip(Mirror(reflecting: state).children, Mirror(reflecting: UnitState()).children) {
       #expect("\(field.value)" != "\(initial.value)", "\(field.label ?? "") has to be tried, too")
     }
@@ -185,22 +185,22 @@ import Testing
   }
 
   @Test func aSecondFollowerIsRefusedAndToldOfTheFirst() throws {
-    let folder = Folder()
-    _ = try Ledger(stateDirectory: folder.path)
-    let first = try LedgerLock(stateDirectory: folder.path)
+    let directory = Directory()
+    _ = try Ledger(stateDirectory: directory.path)
+    let first = try LedgerLock(stateDirectory: directory.path)
     #expect {
-      _ = try LedgerLock(stateDirectory: folder.path)
+      _ = try LedgerLock(stateDirectory: directory.path)
     } throws: { error in
       "\(error)".contains("process \(getpid())")
     }
     _ = consume first
-    _ = try LedgerLock(stateDirectory: folder.path)
+    _ = try LedgerLock(stateDirectory: directory.path)
   }
 
   @Test func aLedgerOfAnEarlierVersionBecomesTodays() throws {
-    let folder = Folder()
+    let directory = Directory()
     do {
-      let database = try SQLiteDatabase(path: "\(folder.path)/journalhook.db")
+      let database = try SQLiteDatabase(path: "\(directory.path)/journalhook.db")
       try LedgerSchema.migrate(database, to: 1)
       // Up to version 2 the flags had other names.
       let old = event("1").json.text.replacing("restart_job", with: "restart").replacing("auto_restart", with: "auto")
@@ -212,10 +212,10 @@ import Testing
           """, SQLiteValue(id), .text(json), .text(state))
       }
     }
-    #expect { _ = try Ledger(stateDirectory: folder.path, readOnly: true) } throws: {
+    #expect { _ = try Ledger(stateDirectory: directory.path, readOnly: true) } throws: {
       "\($0)".contains("schema 1 of an earlier journalhook")
     }
-    let ledger = try Ledger(stateDirectory: folder.path)
+    let ledger = try Ledger(stateDirectory: directory.path)
     #expect(try LedgerSchema.version(of: ledger.database) == LedgerSchema.version)
     let runs = try ledger.openRuns(owner: "follow", after: 0, limit: 10)
     #expect(runs.map(\.id) == [1])
@@ -223,12 +223,12 @@ import Testing
     #expect(runs.first?.event.autoRestart == false)
     let machines = try ledger.database.query("SELECT machine FROM runs ORDER BY id")
     #expect(machines == [[.text("m")], [.text("")]])
-    _ = try Ledger(stateDirectory: folder.path, readOnly: true)
+    _ = try Ledger(stateDirectory: directory.path, readOnly: true)
   }
 
   @Test func finishedRunsAreForgottenByAgeAndByNumber() throws {
-    let folder = Folder()
-    let ledger = try Ledger(stateDirectory: folder.path)
+    let directory = Directory()
+    let ledger = try Ledger(stateDirectory: directory.path)
     // Thirty runs, ended in the order 1, 2, … s; the 1st is open, the 2nd may have left something behind.
     for number in 1...30 {
       var event = event("\(number)")
@@ -263,13 +263,13 @@ import Testing
   }
 
   @Test func whatIsNoLedgerIsRefused() throws {
-    let folder = Folder()
-    let file = try #require(fopen("\(folder.path)/journalhook.db", "w"))
+    let directory = Directory()
+    let file = try #require(fopen("\(directory.path)/journalhook.db", "w"))
     fputs("this is not a database, and long enough to be looked at as one by SQLite itself", file)
     fclose(file)
-    #expect(throws: LedgerError.self) { _ = try Ledger(stateDirectory: folder.path) }
+    #expect(throws: LedgerError.self) { _ = try Ledger(stateDirectory: directory.path) }
     #expect(throws: LedgerError.self) { _ = try Ledger(stateDirectory: "/proc/nowhere") }
-    let newer = Folder()
+    let newer = Directory()
     try Ledger(stateDirectory: newer.path).database.execute("PRAGMA user_version=99")
     #expect { _ = try Ledger(stateDirectory: newer.path) } throws: { ($0 as? LedgerError)?.kind == .tooNew }
   }

@@ -9,9 +9,9 @@ import Testing
 
 /// Runs that wait, on a real SQLite file.
 @Suite struct LedgerWaitingTests {
-  private let folder: TemporaryFolder
+  private let directory: TemporaryDirectory
 
-  init() throws { folder = try TemporaryFolder() }
+  init() throws { directory = try TemporaryDirectory() }
 
   private func event(
     _ id: String, _ kind: LifecycleEvent.Kind, at time: UInt64, unit: String = "a.service"
@@ -37,7 +37,7 @@ import Testing
   }
 
   @Test func aSettlingRunIsSupersededByTheOppositeTurnInItsTime() throws {
-    let ledger = try Ledger(stateDirectory: folder.path)
+    let ledger = try Ledger(stateDirectory: directory.path)
     let cases: [(kind: LifecycleEvent.Kind, time: UInt64, unit: String, isSuperseded: Bool)] = [
       (.started, 110, "a.service", true), (.started, 120, "a.service", true), (.started, 121, "a.service", false),
       (.started, 110, "b.service", false), (.failed, 110, "a.service", false), (.reloaded, 110, "a.service", false),
@@ -56,7 +56,7 @@ import Testing
   }
 
   @Test func withinOneStepTheLastTurnIsLeft() throws {
-    let ledger = try Ledger(stateDirectory: folder.path)
+    let ledger = try Ledger(stateDirectory: directory.path)
     let events = [
       event("1", .stopped, at: 100), event("2", .started, at: 105), event("3", .stopped, at: 110),
       event("4", .started, at: 115),
@@ -71,7 +71,7 @@ import Testing
   }
 
   @Test func aRetryIsOvertakenUntilItBegins() throws {
-    let ledger = try Ledger(stateDirectory: folder.path)
+    let ledger = try Ledger(stateDirectory: directory.path)
     func fail(_ id: String) throws {
       let down = event(id, .stopped, at: 100)
       let run = try #require(
@@ -95,7 +95,7 @@ import Testing
   }
 
   @Test func overTheRateLimitTheEarlierIsGivenUp() throws {
-    let ledger = try Ledger(stateDirectory: folder.path)
+    let ledger = try Ledger(stateDirectory: directory.path)
     var last: String?
     for id in ["1", "2", "3"] {
       let event = event(id, .reloaded, at: 100)
@@ -117,7 +117,7 @@ import Testing
   }
 
   @Test func rateLimitsComeBackAsTheyWere() throws {
-    let ledger = try Ledger(stateDirectory: folder.path)
+    let ledger = try Ledger(stateDirectory: directory.path)
     var definition = HookDefinition()
     definition.rateLimitInterval = TimeSpan(microseconds: 100)
     definition.rateLimitBurst = 1
@@ -139,7 +139,7 @@ import Testing
   }
 
   @Test func timesHoldInALaterBoot() throws {
-    let ledger = try Ledger(stateDirectory: folder.path)
+    let ledger = try Ledger(stateDirectory: directory.path)
     let start = DueTime(monotonic: 100, realtime: 100)
     try ledger.startClock(boot: "b", now: start)
     let down = event("1", .stopped, at: 100)
@@ -176,7 +176,7 @@ import Testing
   }
 
   @Test func aFailureIsAnsweredOnce() throws {
-    let ledger = try Ledger(stateDirectory: folder.path)
+    let ledger = try Ledger(stateDirectory: directory.path)
     let down = event("1", .stopped, at: 100)
     let run = try #require(
       try commit(ledger, [down], [PlannedRun(event: down, hook: "h", mode: .live)]).runs.first)
@@ -191,7 +191,7 @@ import Testing
   }
 
   @Test func runsOfOneUnitGoInOrderWhoeverDoesThem() throws {
-    let ledger = try Ledger(stateDirectory: folder.path)
+    let ledger = try Ledger(stateDirectory: directory.path)
     func plan(_ id: String, at time: UInt64, owner: String, unit: String = "a.service") throws -> Run {
       let event = event(id, .started, at: time, unit: unit)
       let step = Ledger.Step(planned: [PlannedRun(event: event, hook: "h", mode: .live)], events: [event])

@@ -133,11 +133,11 @@ extension SystemTests {
           #expect(words.count > 1 && words[1] == file.state, "\(file.name): \(list)")
         }
         // A unit that does not exist is only a warning.
-        try box.sh(#"mkdir "$1/other""#, follow.folder)
+        try box.sh(#"mkdir "$1/other""#, follow.directory)
         try box.put(
           "[Match]\nUnit=nonexistent.service\nEvent=started\n[Hook]\nExec=/bin/true\n",
-          follow.folder + "/other/50-a.hook")
-        let other = try box.run(["journalhook", "check", follow.folder + "/other"])
+          follow.directory + "/other/50-a.hook")
+        let other = try box.run(["journalhook", "check", follow.directory + "/other"])
         #expect(other.status == 0)
         #expect(
           other.text.contains("50-a.hook:2: warning: Unit=: the service manager knows no unit nonexistent.service"))
@@ -240,13 +240,13 @@ extension SystemTests {
         let empty = try box.run(["journalhook", "check", "--hooks", follow.hooks])
         #expect(empty.text == "" && empty.errors == "2 hooks in \(follow.hooks): 0 errors, 0 warnings\n", "\(empty)")
         for (index, problem) in Self.silent.enumerated() {
-          let folder = follow.hooks + "/../silent-\(index)"
+          let directory = follow.hooks + "/../silent-\(index)"
           try box.sh(
             #"mkdir "$1"; cp "$2/50-good" "$1"; cd "$1"; match=$3 section=$4; eval "$5"; chmod a+x -- *; chmod a-x -- *.hook || true"#,
-            folder,
+            directory,
             follow.hooks, Self.match, Self.section, problem.make)
-          let check = try box.run(["journalhook", "check", "--hooks", folder])
-          let lines = check.text.split(separator: "\n").map { $0.dropFirst(folder.count + 1) }
+          let check = try box.run(["journalhook", "check", "--hooks", directory])
+          let lines = check.text.split(separator: "\n").map { $0.dropFirst(directory.count + 1) }
           #expect(lines.count == problem.said.count, "\(problem): \(check)")
           for (line, said) in zip(lines.sorted(), problem.said.sorted()) {
             #expect(line.hasPrefix(said), "\(problem): \(check)")

@@ -48,12 +48,12 @@ extension SystemTests {
         }
         let kinds = ["started", "stopping", "stopped", "started", "restarted", "stopped", "failed"]
         let json = try events("-u", "work@e", "-o", "json")
-        try box.put(json.joined(separator: "\n"), follow.folder + "/events")
+        try box.put(json.joined(separator: "\n"), follow.directory + "/events")
         let read = try box.sh(
           #"""
           sqlite3 :memory: "CREATE TABLE e(j); " ".mode list" ".separator $(printf '\001')" ".import $1/events e" ".separator |" \
             "SELECT j ->> 'event', j ->> 'id', j ->> 'restart_job' FROM e"
-          """#, follow.folder
+          """#, follow.directory
         ).lines.map { $0.split(separator: "|", omittingEmptySubsequences: false).map(String.init) }
         #expect(read.map { $0[0] } == kinds, "\(json)")
         #expect(read.filter { $0[0] == "stopped" }.map { $0[2] } == ["1", "0"])
@@ -76,7 +76,7 @@ extension SystemTests {
           systemctl stop 'work@live*'
           until grep -q stopped "$1/live"; do sleep 0.03; done
           kill $pid; wait $pid || true
-          """#, follow.folder)
+          """#, follow.directory)
       }
     }
 
@@ -106,7 +106,7 @@ extension SystemTests {
         ).text
         #expect(shown.contains("\u{1B}[31mfailed ") && !shown.contains("\u{1B}[31msucceeded"), "\(shown)")
         let json = try box.run(["journalhook", "list", "-o", "json"] + options)
-        try box.put(json.text, follow.folder + "/list")
+        try box.put(json.text, follow.directory + "/list")
         #expect(
           json.lines.count == list.lines.count && json.lines.allSatisfy { $0.hasPrefix("{") && $0.hasSuffix("}") })
         #expect(json.lines.first { $0.contains("51-bad") }?.contains(#""state":"failed""#) == true, "\(json)")
@@ -129,7 +129,7 @@ extension SystemTests {
         #expect(http.status == 64 && http.errors.contains("http:// is only for this machine"), "\(http)")
         try follow.file(
           "50-tell.hook",
-          "[Match]\nUnit=work@n.service\nEvent=failed\n[Hook]\nExec=notify --to journal --to \"exec:/usr/bin/tee \(follow.folder)/told\"\n"
+          "[Match]\nUnit=work@n.service\nEvent=failed\n[Hook]\nExec=notify --to journal --to \"exec:/usr/bin/tee \(follow.directory)/told\"\n"
         )
         // A unit that is not there is a failure, and no more.
         try follow.file(
@@ -139,7 +139,7 @@ extension SystemTests {
         try follow.wait(
           until: "(SELECT count(*) FROM runs WHERE unit = 'work@n.service' AND state IN ('succeeded', 'failed')) = 2")
         #expect(try follow.runs().map { "\($0.hook) \($0.state)" } == ["50-tell succeeded", "60-no failed"])
-        #expect(try box.sh(#"cat "$1/told""#, follow.folder).text.contains(#""unit":"work@n.service""#))
+        #expect(try box.sh(#"cat "$1/told""#, follow.directory).text.contains(#""unit":"work@n.service""#))
         let told = try box.sh("journalctl --sync; journalctl -q -u work@n -t 50-tell -p err -o cat").text
         #expect(
           told.contains("work@n.service failed on \(box.name)") && told.contains("signal (killed, KILL)"), "\(told)")

@@ -28,12 +28,12 @@ struct Run: Equatable, CustomStringConvertible {
 final class Follow {
   let box: Box
   let mode: Mode
-  /// A folder of the test's own, which hooks may lie in and write to.
-  let folder: String
+  /// A directory of the test's own, which hooks may lie in and write to.
+  let directory: String
   let hooks: String
   let state: String
   /// What the hooks under test write to.
-  var log: String { folder + "/log" }
+  var log: String { directory + "/log" }
 
   private static let count = Mutex(0)
 
@@ -44,13 +44,13 @@ final class Follow {
       count += 1
       return count
     }
-    folder = "/root/test-\(number)"
-    hooks = mode == .byHand ? folder + "/hooks" : "/etc/journalhook/hooks.d"
-    state = mode == .byHand ? folder + "/state" : "/var/lib/journalhook"
+    directory = "/root/test-\(number)"
+    hooks = mode == .byHand ? directory + "/hooks" : "/etc/journalhook/hooks.d"
+    state = mode == .byHand ? directory + "/state" : "/var/lib/journalhook"
     if mode == .service {
       try box.sh("systemctl stop journalhook; rm -rf /var/lib/journalhook /etc/journalhook/hooks.d /run/journalhook")
     }
-    try box.sh(#"systemctl stop 'work@*'; mkdir -p "$@"; touch "$1/log""#, folder, hooks)
+    try box.sh(#"systemctl stop 'work@*'; mkdir -p "$@"; touch "$1/log""#, directory, hooks)
     try hook("99-fence", match: "Unit=fence.service\nEvent=finished", body: ":")
   }
 
@@ -105,17 +105,17 @@ final class Follow {
     case .service: try box.sh("systemctl start journalhook")
     case .byHand:
       let launch = #"""
-        folder=$1; shift
-        rm -f "$folder"/{pid,status}
+        directory=$1; shift
+        rm -f "$directory"/{pid,status}
         setsid bash -c 'journalhook follow "$@" >"$0/out" 2>&1 </dev/null & echo $! >"$0/new"; mv "$0/new" "$0/pid"
-          wait $!; echo $? >"$0/new"; mv "$0/new" "$0/status"' "$folder" "$@" >/dev/null 2>&1 &
+          wait $!; echo $? >"$0/new"; mv "$0/new" "$0/status"' "$directory" "$@" >/dev/null 2>&1 &
         """#
-      try Command.run([Repository.box, "sh", box.name, launch, folder] + options + more).check()
+      try Command.run([Repository.box, "sh", box.name, launch, directory] + options + more).check()
       try box.wait(
         until: #"""
           [[ ! -e $1/status ]] || { echo "it ended: $(cat "$1/out")" >&2; exit 1; }
           [[ -s $1/pid ]] && journalctl -q -o cat _PID="$(cat "$1/pid")" MESSAGE_ID=d1165d4871b840da8b7461e7fb4bef1b | grep -q .
-          """#, folder)
+          """#, directory)
     }
   }
 
@@ -123,7 +123,7 @@ final class Follow {
     get throws {
       switch mode {
       case .service: try box.sh("systemctl show -P MainPID journalhook").text.trimmed
-      case .byHand: try box.sh(#"cat "$1/pid""#, folder).text.trimmed
+      case .byHand: try box.sh(#"cat "$1/pid""#, directory).text.trimmed
       }
     }
   }
@@ -136,8 +136,8 @@ final class Follow {
   /// Waits for its end; its exit status.
   @discardableResult
   func exitStatus() throws -> Int {
-    try box.wait(until: #"[[ -e $1/status ]]"#, folder)
-    return try Int(box.sh(#"cat "$1/status""#, folder).text.trimmed) ?? -1
+    try box.wait(until: #"[[ -e $1/status ]]"#, directory)
+    return try Int(box.sh(#"cat "$1/status""#, directory).text.trimmed) ?? -1
   }
 
   /// Kills it; by hand, waits until it is gone.
@@ -161,7 +161,7 @@ final class Follow {
     case .service:
       _ = try? box.sh(
         "systemctl kill -s KILL journalhook; systemctl stop journalhook; systemctl reset-failed journalhook || true")
-    case .byHand: _ = try? box.sh(#"[[ ! -e $1/pid || -e $1/status ]] || kill -KILL "$(cat "$1/pid")""#, folder)
+    case .byHand: _ = try? box.sh(#"[[ ! -e $1/pid || -e $1/status ]] || kill -KILL "$(cat "$1/pid")""#, directory)
     }
   }
 

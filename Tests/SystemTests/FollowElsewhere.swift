@@ -30,7 +30,7 @@ extension Follow {
     try box.wait(
       until: #"""
         [[ -s $1/pid ]] && journalctl -q -o cat _PID="$(cat "$1/pid")" MESSAGE_ID=d1165d4871b840da8b7461e7fb4bef1b | grep -q .
-        """#, folder)
+        """#, directory)
   }
 
   private func launch(_ command: String) throws {
@@ -39,6 +39,6 @@ extension Follow {
       rm -f "$FOLDER"/{pid,status}
       (setsid bash -c '"$@"; echo $? >"$FOLDER/status"' bash bash -c "$4" >/dev/null 2>&1 &)
       """
-    try box.sh(text, folder, hooks, state, command)
+    try box.sh(text, directory, hooks, state, command)
   }
 }

@@ -127,11 +127,11 @@ extension SystemTests {
               "work@victim.service: Failed with result 'exit-code'." 'work@victim.service: Start request repeated too quickly.')
             echo "${texts[i % 5]}"
           done >"$1/texts" 3>"$1/ids"
-          """#, follow.folder)
+          """#, follow.directory)
         let since = try box.now()
         for (way, text) in Self.floods {
           let before = try box.sh("journalctl --sync; journalctl -q -o cat _UID=65534 | wc -l").text.trimmed
-          try box.sh(Self.stopped + "\n" + text, follow.folder)
+          try box.sh(Self.stopped + "\n" + text, follow.directory)
           let after = try box.sh("journalctl --sync; journalctl -q -o cat _UID=65534 | wc -l").text.trimmed
           let count = (Int(after) ?? 0) - (Int(before) ?? 0)
           print("\(way): \(count) entries")
@@ -173,7 +173,7 @@ extension SystemTests {
           try box.run(
             [
               "journalhook", "replay", "--since", "@\(since)", "--hooks", follow.hooks, "--state-dir",
-              follow.folder + "/other",
+              follow.directory + "/other",
             ]
           ).status == 0)
         #expect(try follow.logged().filter { $0.contains("victim") }.isEmpty)

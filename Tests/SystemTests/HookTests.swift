@@ -9,12 +9,13 @@ extension SystemTests {
         for number in numbers {
           let text =
             "#!/bin/sh\n# [Match]\n# Unit=work@\(number).service\n# Event=started\necho \(number) >>\(follow.log)\n"
-          try follow.box.put(text, "\(follow.folder)/ready/\(number)", mode: "0755")
+          try follow.box.put(text, "\(follow.directory)/ready/\(number)", mode: "0755")
         }
         try follow.start()
         try follow.settle()
         try follow.box.sh(
-          #"for i in {0..9}; do cp "$1/ready/$i" "$2"; systemctl restart "work@$i"; done"#, follow.folder, follow.hooks)
+          #"for i in {0..9}; do cp "$1/ready/$i" "$2"; systemctl restart "work@$i"; done"#, follow.directory,
+          follow.hooks)
         try follow.settle()
         #expect(try follow.logged().sorted() == numbers)
         try follow.box.sh(#"for i in {0..9}; do rm "$1/$i"; systemctl restart "work@$i"; done"#, follow.hooks)
@@ -26,7 +27,7 @@ extension SystemTests {
     @Test func `changes of hook files count within a second`() throws {
       try Follow.use { follow in
         let box = follow.box
-        let high = follow.folder + "/high"
+        let high = follow.directory + "/high"
         try box.sh(#"mkdir "$1""#, high)
         try follow.start(["--hooks", high])
         /// What the hooks wrote for one start of a unit, a second after the last change.
@@ -90,7 +91,7 @@ extension SystemTests {
         }
         try follow.hook("50-v", match: text(1).match, body: text(1).body)
         try follow.hook("kept-2", match: text(2).match, body: text(2).body)
-        try box.sh(#"mv "$1/kept-2" "$2/2"; cp -a "$1/50-v" "$2/1""#, follow.hooks, follow.folder)
+        try box.sh(#"mv "$1/kept-2" "$2/2"; cp -a "$1/50-v" "$2/1""#, follow.hooks, follow.directory)
         try follow.start()
         // The event comes as close behind the change as can be, and is the old definition's.
         try box.sh(
@@ -102,7 +103,7 @@ extension SystemTests {
             if ((i % 3)); then cp -a "$2/$new" "$2/next"; mv "$2/next" "$1/50-v"; else cat "$2/$new" >"$1/50-v"; fi
             systemctl start "work@v$old"
           done
-          """#, follow.hooks, follow.folder)
+          """#, follow.hooks, follow.directory)
         try follow.settle()
         for line in try follow.logged() {
           let words = line.split(separator: " ")
@@ -111,7 +112,7 @@ extension SystemTests {
         // An executable that has lost its definition runs nothing.
         try box.sh(
           #": >"$3"; cp -a "$2/1" "$1/50-v"; sleep 1; printf '#!/bin/sh\necho none >>"%s"\n' "$3" >"$1/50-v"; systemctl restart work@v1"#,
-          follow.hooks, follow.folder, follow.log)
+          follow.hooks, follow.directory, follow.log)
         try follow.settle()
         #expect(try follow.logged() == [])
       }
@@ -123,7 +124,7 @@ extension SystemTests {
         try follow.hook(
           "50-env", match: "Unit=work@env.service\nEvent=stopped",
           body:
-            "tr '\\0' '\\n' </proc/$$/environ >\(follow.folder)/env; cat >\(follow.folder)/event; echo '<3>told'; echo plain >&2"
+            "tr '\\0' '\\n' </proc/$$/environ >\(follow.directory)/env; cat >\(follow.directory)/event; echo '<3>told'; echo plain >&2"
         )
         // One that reads nothing is no failure.
         try follow.hook("60-deaf", match: "Unit=work@env.service\nEvent=stopped", body: ":")
@@ -131,7 +132,7 @@ extension SystemTests {
         try box.sh("systemctl start work@env; systemctl kill -s KILL work@env")
         try follow.wait(
           until: "(SELECT count(*) FROM runs WHERE unit = 'work@env.service' AND state = 'succeeded') = 2")
-        let lines = try box.sh(#"cat "$1/env""#, follow.folder).lines
+        let lines = try box.sh(#"cat "$1/env""#, follow.directory).lines
         var given: [String: String] = [:]
         for line in lines {
           let parts = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
@@ -158,12 +159,12 @@ extension SystemTests {
         #expect(try box.sh(#"stat -c '%a %U' "$1""#, follow.state + "/hooks/50-env").text == "700 root\n")
 
         // The JSON says the same.
-        #expect(try box.sh(#"wc -l <"$1/event""#, follow.folder).text == "1\n")
+        #expect(try box.sh(#"wc -l <"$1/event""#, follow.directory).text == "1\n")
         let json = try box.sh(
           #"""
           sqlite3 :memory: "SELECT json_valid(e), e ->> 'event', e ->> 'unit', e ->> 'result', e ->> 'restart_job', e ->> 'invocation',
             e ->> 'time', e ->> 'cursor', e ->> 'manager', e ->> 'source' FROM (SELECT readfile('$1/event') || '' AS e)"
-          """#, follow.folder
+          """#, follow.directory
         ).text.trimmed
         let values = ["INVOCATION", "TIME", "CURSOR", "MANAGER", "SOURCE"].map { given[prefix + $0] ?? "?" }
         #expect(json == (["1", "stopped", "work@env.service", "signal", "0"] + values).joined(separator: "|"))

@@ -94,7 +94,7 @@ extension SystemTests {
           "50-busy", match: "Unit=work@busy.service\nEvent=started",
           body: """
             echo begin >>\(follow.log)
-            until [ -e \(follow.folder)/go ]; do sleep 0.05; done
+            until [ -e \(follow.directory)/go ]; do sleep 0.05; done
             echo end >>\(follow.log)
             """)
         try follow.recorder("60-next", match: "Unit=work@busy.service\nEvent=started")
@@ -105,7 +105,7 @@ extension SystemTests {
         try box.wait(until: "[[ $(systemctl is-active journalhook) == deactivating ]]")
         try box.wait(until: #"[[ $(systemctl show -P StatusText journalhook) == *"under way"* ]]"#)
         #expect(try follow.logged() == ["begin"])
-        try box.sh(#"touch "$1/go""#, follow.folder)
+        try box.sh(#"touch "$1/go""#, follow.directory)
         try box.wait(until: "[[ $(systemctl is-active journalhook) == inactive ]]")
         #expect(try follow.logged() == ["begin", "end"])
         #expect(try follow.runs().map(\.state) == ["succeeded", "pending"])

@@ -91,7 +91,7 @@ extension SystemTests {
         defer { _ = try? box.sh(#"rm -f "$1""#, Self.settings) }
         try follow.hook(
           "50-slow", match: "Unit=work@*.service\nEvent=started",
-          body: "until [ -e \(follow.folder)/go ]; do sleep 0.05; done")
+          body: "until [ -e \(follow.directory)/go ]; do sleep 0.05; done")
         try follow.start()
         try box.put("[Follow]\nJobs=1\n", Self.settings)
         try box.sh("sleep 1; systemctl start work@s1 work@s2 work@s3")
@@ -106,7 +106,7 @@ extension SystemTests {
         #expect(try box.sh(#"journalctl -q -o cat MESSAGE_ID=18f400ff688b4de7b29fb86fd31ac7d1"#).text.contains("Jobs="))
         try box.put("[Follow]\nJobs=2\n", Self.settings)
         try follow.wait(2, until: "\(running) = 2")
-        try box.sh(#"touch "$1/go""#, follow.folder)
+        try box.sh(#"touch "$1/go""#, follow.directory)
         try follow.settle()
         #expect(try follow.runs().allSatisfy { $0.state == "succeeded" })
       }

@@ -3,7 +3,7 @@ import Testing
 extension SystemTests {
   /// What is behind links and mounts counts as it is, and what is on disk can be told from what is loaded.
   @Suite(.box) struct LinkTests {
-    /// Makes the hooks of all kinds, with an old and a new text each. $1: the test's folder.
+    /// Makes the hooks of all kinds, with an old and a new text each. $1: the test's directory.
     private static let make = #"""
       cd "$1"
       for v in old new; do
@@ -31,7 +31,7 @@ extension SystemTests {
       cp -r opt/old/mounted mount
       """#
 
-    /// Puts the old or the new text of a kind in place. $1: the test's folder, $2: the kind, $3: old or new.
+    /// Puts the old or the new text of a kind in place. $1: the test's directory, $2: the kind, $3: old or new.
     private static let flip = #"""
       flip() {
         local link=opt/$2-now target=$3
@@ -53,8 +53,8 @@ extension SystemTests {
     @Test func `what links and mounts lead to counts within a second`() throws {
       try Follow.use { follow in
         let box = follow.box
-        try box.sh(Self.make, follow.folder)
-        try follow.start(["--hooks", follow.folder + "/directory", "--hooks", follow.folder + "/mount"])
+        try box.sh(Self.make, follow.directory)
+        try follow.start(["--hooks", follow.directory + "/directory", "--hooks", follow.directory + "/mount"])
         try follow.settle()
         print("until the new text is loaded:")
         for kind in ["one", "middle", "two", "directory", "drop", "program", "mount", "file"] {
@@ -70,15 +70,15 @@ extension SystemTests {
                 sleep 0.05
               done
               echo $(((at - ${since/./}) / 1000))
-              """#, follow.folder, kind, "new", follow.pid
+              """#, follow.directory, kind, "new", follow.pid
           ).text.trimmed
           print("  \(kind): \(time) ms")
           #expect(try #require(Int(time), "\(kind)") < 1000, "\(kind)")
           // And back, right before the event.
           try box.sh(
-            #": >"$1/log"; systemctl restart "work@$2""#, follow.folder, kind)
+            #": >"$1/log"; systemctl restart "work@$2""#, follow.directory, kind)
           try follow.settle()
-          try box.sh(Self.flip + "\n" + #"flip "$@"; systemctl restart "work@$2""#, follow.folder, kind, "old")
+          try box.sh(Self.flip + "\n" + #"flip "$@"; systemctl restart "work@$2""#, follow.directory, kind, "old")
           try follow.settle()
           #expect(try follow.logged() == ["\(kind) new", "\(kind) old"])
         }

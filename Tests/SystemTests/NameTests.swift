@@ -45,7 +45,7 @@ extension SystemTests {
             #"unit=$(systemd-escape --template=work@.service -- "$1"); systemctl start "$unit" && systemctl stop "$unit""#,
             instance)
         }
-        // Mounts are named after their folders, by whoever mounts them. (systemd itself expands the variable in one of them.)
+        // Mounts are named after their directories, by whoever mounts them. (systemd itself expands the variable in one of them.)
         for instance in Self.instances.dropLast() {
           try box.sh(
             #"mkdir -p -- "/mnt/$1" && systemd-mount -q -t tmpfs tmpfs "/mnt/$1" && umount -- "/mnt/$1" || true"#,
@@ -53,7 +53,7 @@ extension SystemTests {
         }
         try follow.settle(60)
         #expect(
-          try box.run(["bash", "-c", "ls -d /pwned* /root/pwned* \"$1\"/pwned* 2>/dev/null", "bash", follow.folder])
+          try box.run(["bash", "-c", "ls -d /pwned* /root/pwned* \"$1\"/pwned* 2>/dev/null", "bash", follow.directory])
             .text == "")
         #expect(
           try follow.sql("SELECT count(*) FROM runs WHERE hook IN ('50-dump', '60-variables') AND state <> 'succeeded'")

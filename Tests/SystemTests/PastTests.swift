@@ -84,20 +84,20 @@ extension SystemTests {
         let dryFollow =
           #"timeout -k 5 20 journalhook follow --dry-run --since -10min --hooks "$1/hooks" --state-dir "$1/state" >"$1/dry" &"#
           + #"pid=$!; until grep -q "stopped: 50-past: would run" "$1/dry"; do sleep 0.05; done; kill $pid; wait $pid || true"#
-        try box.sh(dryFollow, follow.folder)
+        try box.sh(dryFollow, follow.directory)
         #expect(try box.run(["ls", "-d", follow.state]).status != 0, "the state directory was made")
         #expect(try follow.logged().isEmpty)
 
         // With a ledger: nothing about it changes.
-        try box.sh(#"mv "$1/hooks/50-past" "$1/kept""#, follow.folder)
+        try box.sh(#"mv "$1/hooks/50-past" "$1/kept""#, follow.directory)
         try follow.start()
         try follow.settle()
         try follow.stop()
-        try box.sh(#"mv "$1/kept" "$1/hooks/50-past""#, follow.folder)
+        try box.sh(#"mv "$1/kept" "$1/hooks/50-past""#, follow.directory)
         let look = #"cd "$1"; find . -printf '%p %s %T@ %i %m\n' | sort; sha256sum journalhook.db"#
         let before = try box.sh(look, follow.state).text
         #expect(try replay(follow, "--dry-run").lines.count >= 2)
-        try box.sh(dryFollow, follow.folder)
+        try box.sh(dryFollow, follow.directory)
         let after = try box.sh(look, follow.state).text
         #expect(after == before, "before:\n\(before)after:\n\(after)")
         #expect(try follow.runs().isEmpty)
@@ -129,7 +129,7 @@ extension SystemTests {
         #expect(try states("none") == turns.map { "\($0) skipped" })
         let report = try box.sh(
           #"journalctl -q -o cat _PID="$(cat "$1/pid")" | grep '^Hook 50-latest: 6 runs are superseded, for work@catch.service (6): '"#,
-          follow.folder)
+          follow.directory)
         #expect(report.lines.count == 1)
         // What happens live counts for all of them.
         try box.sh("systemctl stop work@catch")

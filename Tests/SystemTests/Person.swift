@@ -31,7 +31,7 @@ final class Person {
     return output
   }
 
-  /// Writes a file that the user owns; folders on the way are made.
+  /// Writes a file that the user owns; directories on the way are made.
   func put(_ text: String, _ path: String, mode: String = "0644") throws {
     try sh(
       #"mkdir -p "$(dirname "$2")"; printf %s "$1" >"$2.new"; chmod "$3" "$2.new"; mv "$2.new" "$2""#, text, path, mode)

@@ -133,7 +133,8 @@ extension SystemTests {
         #expect(
           try follow.runs().map { "\($0.hook) \($0.state) \($0.attempt)" }
             == ["50-stale stale 1", "60-again succeeded 2"])
-        let told = try box.sh(#"journalctl -q -o cat _PID="$(cat "$1/pid")" | grep -E 'cut off|stale'"#, follow.folder)
+        let told = try box.sh(
+          #"journalctl -q -o cat _PID="$(cat "$1/pid")" | grep -E 'cut off|stale'"#, follow.directory)
         #expect(told.text.contains("of hook 50-stale was cut off by the end of journalhook.\n"))
         #expect(told.text.contains("of hook 60-again was cut off by the end of journalhook; it will be run again.\n"))
         #expect(told.text.contains("Hook 50-stale is not run, stale: "))

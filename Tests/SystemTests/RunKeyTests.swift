@@ -122,7 +122,7 @@ extension SystemTests {
           until: #"""
             journalctl -q -o cat _PID="$(cat "$1/pid")" | grep -q '^Hook 50-limited: 3 runs are rate-limited, for '\
             'fence-me@4.service, fence-me@5.service, fence-me@6.service: there were more events than RateLimitBurst='
-            """#, follow.folder)
+            """#, follow.directory)
       }
     }
 
@@ -222,7 +222,7 @@ extension SystemTests {
         try box.sh("systemctl start work@answer; systemctl stop work@answer")
         try follow.settle()
         let journal = try box.sh(
-          #"journalctl -q -o cat _PID="$(cat "$1/pid")" MESSAGE_ID=b32fbb01bd234572a6ce49bba36eb84d"#, follow.folder
+          #"journalctl -q -o cat _PID="$(cat "$1/pid")" MESSAGE_ID=b32fbb01bd234572a6ce49bba36eb84d"#, follow.directory
         )
         .lines
         for (answer, reason) in answers {
@@ -243,13 +243,14 @@ extension SystemTests {
           try follow.hook(
             name, match: match("cut"), hook: "RerunInterrupted=\(rerun)\nParallel=yes",
             body:
-              "echo \"$JOURNALHOOK_HOOK $JOURNALHOOK_ATTEMPT\" >>\(follow.log); [ -e \(follow.folder)/go ] || sleep 99")
+              "echo \"$JOURNALHOOK_HOOK $JOURNALHOOK_ATTEMPT\" >>\(follow.log); [ -e \(follow.directory)/go ] || sleep 99"
+          )
         }
         try follow.start()
         try box.sh("systemctl start work@cut; systemctl stop work@cut")
         try box.wait(until: #"[[ $(grep -c . "$1") == 2 ]]"#, follow.log)
         try follow.kill()
-        try box.sh(#"touch "$1/go""#, follow.folder)
+        try box.sh(#"touch "$1/go""#, follow.directory)
         try follow.start()
         try follow.wait(until: "(SELECT count(*) FROM runs WHERE state = 'succeeded') = 1")
         #expect(try follow.logged().sorted() == ["50-once 1", "60-again 1", "60-again 2"])
@@ -305,7 +306,7 @@ extension SystemTests {
         #expect((20...22).contains(lines.count), "\(lines.count)")
         let report = try box.sh(
           #"journalctl -q -o cat -p err _PID="$(cat "$1/pid")" | grep -c 'circle, 10 times in 5 minutes: .*50-p[io]ng → 50-p[io]ng'"#,
-          follow.folder)
+          follow.directory)
         #expect(report.text.trimmed == "1")
         // Suspended, not broken: others still answer.
         try box.sh(#": >"$1"; systemctl restart work@a"#, follow.log)
@@ -345,7 +346,7 @@ extension SystemTests {
         #expect(units.count == 10, "\(units)")
         let reports = try box.sh(
           #"journalctl -q -o cat -p err _PID="$(cat "$1/pid")" | grep 'Hook 50-any drives itself in a cycle, 10 times in 5 minutes'"#,
-          follow.folder)
+          follow.directory)
         #expect(reports.lines.count == 1)
         #expect(reports.text.contains(units.joined(separator: " → ")))
         // What fails by itself is answered still, and what comes of it is not.

@@ -7,10 +7,10 @@ extension SystemTests {
       try Follow.use { follow in
         let (box, match) = (follow.box, "Unit=work@a.service\nEvent=started")
         func body(_ name: String) -> String {
-          "echo \(name) begin >>\(follow.log); until [ -e \(follow.folder)/go ]; do sleep 0.05; done; echo \(name) end >>\(follow.log)"
+          "echo \(name) begin >>\(follow.log); until [ -e \(follow.directory)/go ]; do sleep 0.05; done; echo \(name) end >>\(follow.log)"
         }
         try follow.hook("40-script", match: match, body: body("script"))
-        let condition = "\(follow.folder)/condition"
+        let condition = "\(follow.directory)/condition"
         try box.put("#!/bin/sh\n\(body("condition"))\n", condition, mode: "0755")
         try follow.file(
           "50-condition.hook", "[Match]\n\(match)\n[Hook]\nParallel=yes\nExecCondition=\(condition)\nExec=/bin/true\n")
@@ -23,7 +23,7 @@ extension SystemTests {
           { echo "#!/bin/sh"; yes "echo overwritten >>$1" | head -n 100; } >"$2/new"
           for file in "$2/condition" "$3/40-script"; do cat "$2/new" >"$file"; done
           touch "$2/go"
-          """#, follow.log, follow.folder, follow.hooks)
+          """#, follow.log, follow.directory, follow.hooks)
         try follow.settle()
         #expect(
           Set(try follow.logged()) == ["script begin", "script end", "condition begin", "condition end"])

@@ -3,7 +3,7 @@ import Testing
 extension SystemTests {
   /// What others than root could change is refused, loudly, and never runs.
   @Suite(.box) struct TrustTests {
-    /// How a hook comes to be unsafe: a shell's text, in the hooks' folder with a safe script `safe` and a safe `.hook` file
+    /// How a hook comes to be unsafe: a shell's text, in the hooks' directory with a safe script `safe` and a safe `.hook` file
     /// `safe.hook` one level above. `$1` is the name of the hook to make.
     private static let refused: [(name: String, text: String, message: String)] = [
       ("script-of-another-user", "cp -a ../safe $1; chown nobody $1", "is owned by uid 65534"),
@@ -17,14 +17,14 @@ extension SystemTests {
       ("link-into-tmp", "cp -a ../safe /tmp/$1; ln -s /tmp/$1 $1", "/tmp is writable by others"),
       ("link-of-another-user", "ln -s ../safe $1; chown -h nobody $1", "is owned by uid 65534"),
       (
-        "link-through-unsafe-folder", "mkdir -m 0777 ../$1; ln -s ../safe ../$1/link; ln -s ../$1/link $1",
+        "link-through-unsafe-directory", "mkdir -m 0777 ../$1; ln -s ../safe ../$1/link; ln -s ../$1/link $1",
         "is writable by others"
       ),
       ("fifo", "mkfifo -m 0755 $1", "is not a regular file"),
       ("device", "mknod -m 0600 $1 c 1 5", "is not a regular file"),
       ("socket-file", "mknod -m 0600 $1.hook p", "is not a regular file"),
-      ("folder", "mkdir $1.hook", "is a folder"),
-      ("link-to-folder", "ln -s /etc $1", "is a folder"),
+      ("directory", "mkdir $1.hook", "is a directory"),
+      ("link-to-directory", "ln -s /etc $1", "is a directory"),
       (
         "drop-in-of-another-user", "cp -a ../safe $1; mkdir $1.d; : >$1.d/a.conf; chown nobody $1.d/a.conf",
         "is owned by"
@@ -33,8 +33,10 @@ extension SystemTests {
         "drop-in-for-everybody", "cp -a ../safe $1; mkdir $1.d; : >$1.d/a.conf; chmod 0666 $1.d/a.conf",
         "is writable by"
       ),
-      ("drop-in-folder-for-a-group", "cp -a ../safe $1; mkdir -m 0775 $1.d; : >$1.d/a.conf", "is writable by others"),
-      ("drop-in-folder-of-another-user", "cp -a ../safe $1; mkdir $1.d; chown nobody $1.d", "is owned by uid 65534"),
+      (
+        "drop-in-directory-for-a-group", "cp -a ../safe $1; mkdir -m 0775 $1.d; : >$1.d/a.conf", "is writable by others"
+      ),
+      ("drop-in-directory-of-another-user", "cp -a ../safe $1; mkdir $1.d; chown nobody $1.d", "is owned by uid 65534"),
       (
         "drop-in-link", "cp -a ../safe $1; mkdir $1.d; : >/tmp/$1; chown nobody /tmp/$1; ln -s /tmp/$1 $1.d/a.conf",
         "/tmp is writable by others"
@@ -70,7 +72,7 @@ extension SystemTests {
         printf '[Match]\nUnit=work@trust.service\nEvent=started\n[Hook]\nExec=%s\n' "$2/safe" >../safe.hook
         ln -s ../safe 10-control-link; cp -a ../safe 11-control; cp ../safe.hook 12-control-file.hook
         mkdir 11-control.d; printf '[Hook]\nTimeoutSec=30s\n' >11-control.d/a.conf
-        """#, follow.hooks, follow.folder)
+        """#, follow.hooks, follow.directory)
       for hook in Self.refused { try follow.box.sh("cd \"$2\"\n\(hook.text)", hook.name, follow.hooks) }
     }
 
@@ -103,26 +105,26 @@ extension SystemTests {
       }
     }
 
-    @Test func `an unsafe folder above, at any time, refuses all that is below`() throws {
+    @Test func `an unsafe directory above, at any time, refuses all that is below`() throws {
       try Follow.use { follow in
         let box = follow.box
         try follow.recorder("50-safe", match: "Unit=work@above.service\nEvent=started")
         try follow.start()
         let changes = [
           ("chmod 0775", "chmod 0755", follow.hooks), ("chown nobody", "chown root", follow.hooks),
-          ("chmod 1777", "chmod 0755", follow.folder),
+          ("chmod 1777", "chmod 0755", follow.directory),
         ]
-        for (unsafe, safe, folder) in changes {
+        for (unsafe, safe, directory) in changes {
           let before = try follow.logged().count
-          try box.sh(#"$1 "$3"; sleep 0.5; systemctl restart work@above; sleep 0.3"#, unsafe, safe, folder)
+          try box.sh(#"$1 "$3"; sleep 0.5; systemctl restart work@above; sleep 0.3"#, unsafe, safe, directory)
           // The fence is below, too: it answers only when all is well again.
-          #expect(try follow.logged().count == before, "\(unsafe) \(folder)")
+          #expect(try follow.logged().count == before, "\(unsafe) \(directory)")
           let list = try box.run(["journalhook", "list", "--hooks", follow.hooks, "--state-dir", follow.state])
-          #expect((list.text + list.errors).contains("refused"), "\(unsafe) \(folder): \(list)")
+          #expect((list.text + list.errors).contains("refused"), "\(unsafe) \(directory): \(list)")
           #expect(try box.run(["journalhook", "check", "--hooks", follow.hooks]).status == 1)
-          try box.sh(#"$1 "$2"; sleep 0.5; systemctl restart work@above"#, safe, folder)
+          try box.sh(#"$1 "$2"; sleep 0.5; systemctl restart work@above"#, safe, directory)
           try follow.settle()
-          #expect(try follow.logged().count == before + 1, "\(safe) \(folder)")
+          #expect(try follow.logged().count == before + 1, "\(safe) \(directory)")
         }
         #expect(try follow.isAlive)
       }
@@ -153,7 +155,7 @@ extension SystemTests {
         #expect(lines.allSatisfy { !$0.contains("UNSAFE") }, "\(lines)")
         // It did answer, now and then: what is refused is told, what is safe runs.
         let states = try follow.sql("SELECT state, count(*) FROM runs WHERE hook = '50-swap' GROUP BY state")
-        let swaps = try box.sh(#"cat "$1/swaps""#, follow.folder).text
+        let swaps = try box.sh(#"cat "$1/swaps""#, follow.directory).text
         print("\(swaps) exchanges: \(lines.count) lines, \(states)")
         #expect(
           try follow.sql("SELECT count(*) FROM runs WHERE hook = '50-swap' AND state NOT IN ('succeeded', 'refused')")

@@ -165,13 +165,13 @@ extension SystemTests {
         "\(ann.home)/.local/share/journalhook/hooks.d",
       ]
       let shared = ["/etc/journalhook/user-hooks.d", "/usr/lib/journalhook/user-hooks.d"]
-      func hook(_ folder: String) -> String {
-        "#!/bin/sh\n# [Match]\n# Unit=fence.service\n# Event=finished\necho \(folder) >>\(ann.log)\n"
+      func hook(_ directory: String) -> String {
+        "#!/bin/sh\n# [Match]\n# Unit=fence.service\n# Event=finished\necho \(directory) >>\(ann.log)\n"
       }
-      for folder in own { try ann.put(hook(folder), folder + "/50-x", mode: "0755") }
-      for folder in shared { try ann.box.put(hook(folder), folder + "/50-x", mode: "0755") }
+      for directory in own { try ann.put(hook(directory), directory + "/50-x", mode: "0755") }
+      for directory in shared { try ann.box.put(hook(directory), directory + "/50-x", mode: "0755") }
       try ann.follow {
-        for folder in own + shared {
+        for directory in own + shared {
           // Changes count within a second.
           try ann.sh(
             #"""
@@ -180,8 +180,8 @@ extension SystemTests {
               ((SECONDS < end)) || { cat "$1" >&2; exit 1; }
               systemctl --user start fence; sleep 0.3
             done
-            """#, ann.log, folder)
-          try ann.box.sh(#"rm "$1/50-x""#, folder)
+            """#, ann.log, directory)
+          try ann.box.sh(#"rm "$1/50-x""#, directory)
         }
       }
     }

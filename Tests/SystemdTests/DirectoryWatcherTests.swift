@@ -7,12 +7,12 @@ import Testing
 /// What inotify has queued, before the loop has told of it.
 @Suite struct DirectoryWatcherTests {
   @Test func changesAreTakenAtOnce() throws {
-    let folder = try TemporaryFolder()
+    let directory = try TemporaryDirectory()
     let loop = try EventLoop()
     let watcher = DirectoryWatcher(loop: loop, timers: try LoopTimers(loop)) {}
-    #expect(watcher.watch(contentsOf: [folder.path], links: []) == nil)
+    #expect(watcher.watch(contentsOf: [directory.path], links: []) == nil)
     #expect(!watcher.takeChange())
-    let path = try folder.file("x")
+    let path = try directory.file("x")
     #expect(watcher.takeChange())
     #expect(!watcher.takeChange())
     // A file that is being written in place is neither what it was nor what it will be.
@@ -30,17 +30,17 @@ import Testing
   }
 
   @Test func everyLinkOnTheWayIsWatched() throws {
-    let folder = try TemporaryFolder()
+    let directory = try TemporaryDirectory()
     run(
       """
-      cd \(folder.path); mkdir -p hooks opt/v2 opt/v3 real; echo old >opt/v2/x; echo new >opt/v3/x
-      ln -s v2 opt/current; ln -s \(folder.path)/opt/current/x hooks/x; ln -s real hooks.link
+      cd \(directory.path); mkdir -p hooks opt/v2 opt/v3 real; echo old >opt/v2/x; echo new >opt/v3/x
+      ln -s v2 opt/current; ln -s \(directory.path)/opt/current/x hooks/x; ln -s real hooks.link
       """)
     let loop = try EventLoop()
     let watcher = DirectoryWatcher(loop: loop, timers: try LoopTimers(loop)) {}
     func watch() {
       let error = watcher.watch(
-        contentsOf: ["hooks", "hooks.link"].map { "\(folder.path)/\($0)" }, links: ["\(folder.path)/hooks/x"])
+        contentsOf: ["hooks", "hooks.link"].map { "\(directory.path)/\($0)" }, links: ["\(directory.path)/hooks/x"])
       #expect(error == nil)
       #expect(!watcher.takeChange())
     }
@@ -50,9 +50,9 @@ import Testing
     ]
     for change in changes {
       watch()
-      run("cd \(folder.path); echo x >opt/other; echo x >opt/v3/other; echo x >other")
+      run("cd \(directory.path); echo x >opt/other; echo x >opt/v3/other; echo x >other")
       #expect(!watcher.takeChange(), "before \(change)")
-      run("cd \(folder.path); \(change)")
+      run("cd \(directory.path); \(change)")
       #expect(watcher.takeChange(), "\(change)")
     }
   }

@@ -23,7 +23,7 @@ import Testing
     }.joined()
   }
 
-  private struct Folder: ~Copyable {
+  private struct Directory: ~Copyable {
     let path: String
 
     init() {
@@ -50,8 +50,8 @@ import Testing
   }
 
   @Test func readsWhatMatches() throws {
-    let folder = Folder()
-    let file = try folder.write(Self.export(0..<10), to: "a.journal")
+    let directory = Directory()
+    let file = try directory.write(Self.export(0..<10), to: "a.journal")
     let journal = try Journal(.files([file]))
     #expect(try numbers(journal) == Array(0..<10))
     #expect(try !journal.next(), "at the end it stays there")
@@ -63,8 +63,8 @@ import Testing
   }
 
   @Test func entriesAreWhole() throws {
-    let folder = Folder()
-    let journal = try Journal(.files([try folder.write(Self.export([3]), to: "a.journal")]))
+    let directory = Directory()
+    let journal = try Journal(.files([try directory.write(Self.export([3]), to: "a.journal")]))
     #expect(try journal.next())
     let entry = try journal.entry()
     #expect(entry.realtime == 1_700_000_003_000_000)
@@ -76,8 +76,8 @@ import Testing
   }
 
   @Test func seeksByTime() throws {
-    let folder = Folder()
-    let journal = try Journal(.files([try folder.write(Self.export(0..<10), to: "a.journal")]))
+    let directory = Directory()
+    let journal = try Journal(.files([try directory.write(Self.export(0..<10), to: "a.journal")]))
     try journal.seek(realtime: 1_700_000_004_500_000)
     #expect(try numbers(journal) == [5, 6, 7, 8, 9])
     try journal.seekTail()
@@ -89,8 +89,8 @@ import Testing
   }
 
   @Test(arguments: [0, 5, 9]) func resumesBehindItsEntry(_ number: Int) throws {
-    let folder = Folder()
-    let file = try folder.write(Self.export(0..<10), to: "a.journal")
+    let directory = Directory()
+    let file = try directory.write(Self.export(0..<10), to: "a.journal")
     let cursor = try cursor(of: number, in: file)
     let journal = try Journal(.files([file]))
     #expect(try journal.resume(after: cursor) == .found)
@@ -99,9 +99,9 @@ import Testing
 
   @Test func resumesBehindAnEntryThatWasMoved() throws {
     // As by a flush from /run to /var: the same entries in another file, with other sequence numbers.
-    let folder = Folder()
-    let old = try folder.write(Self.export(0..<10), to: "old.journal")
-    let new = try folder.write(Self.export(3..<10), to: "new.journal")
+    let directory = Directory()
+    let old = try directory.write(Self.export(0..<10), to: "old.journal")
+    let new = try directory.write(Self.export(3..<10), to: "new.journal")
     let cursor = try cursor(of: 5, in: old)
     let journal = try Journal(.files([new]))
     #expect(try journal.resume(after: cursor) == .found)
@@ -109,9 +109,9 @@ import Testing
   }
 
   @Test func whatFollowsAVacuumedEntryIsNotSkipped() throws {
-    let folder = Folder()
-    let old = try folder.write(Self.export(0..<10), to: "old.journal")
-    let new = try folder.write(Self.export(6..<10), to: "new.journal")
+    let directory = Directory()
+    let old = try directory.write(Self.export(0..<10), to: "old.journal")
+    let new = try directory.write(Self.export(6..<10), to: "new.journal")
     let cursor = try cursor(of: 5, in: old)
     let journal = try Journal(.files([new]))
     #expect(try journal.resume(after: cursor) == .lost)
@@ -124,13 +124,13 @@ import Testing
   }
 
   @Test func aCursorBehindAllThatIsLeftAndBeforeAnotherBoot() throws {
-    let folder = Folder()
-    let old = try folder.write(Self.export(0..<10), to: "old.journal")
+    let directory = Directory()
+    let old = try directory.write(Self.export(0..<10), to: "old.journal")
     let cursor = try cursor(of: 9, in: old)
-    let empty = try Journal(.files([try folder.write(Self.export(0..<5), to: "new.journal")]))
+    let empty = try Journal(.files([try directory.write(Self.export(0..<5), to: "new.journal")]))
     #expect(try empty.resume(after: cursor) == .lost)
     #expect(try numbers(empty) == [], "earlier entries are not told again")
-    let next = try Journal(.files([try folder.write(Self.export(20..<23, boot: "d"), to: "next.journal")]))
+    let next = try Journal(.files([try directory.write(Self.export(20..<23, boot: "d"), to: "next.journal")]))
     #expect(try next.resume(after: cursor) == .lost)
     #expect(try numbers(next) == [20, 21, 22])
   }

@@ -8,21 +8,21 @@ import Testing
 @Suite struct JournalWriterTests {
   /// A socket such as journald's, which reads when it is told to.
   private final class Receiver {
-    let folder: String
+    let directory: String
     let path: String
     private(set) var descriptor: CInt
 
     init() {
       var template = Array("/tmp/journal-writer.XXXXXX".utf8CString)
-      folder = mkdtemp(&template).map { String(cString: $0) } ?? ""
-      path = folder + "/socket"
+      directory = mkdtemp(&template).map { String(cString: $0) } ?? ""
+      path = directory + "/socket"
       descriptor = -1
       open()
     }
 
     deinit {
       close()
-      rmdir(folder)
+      rmdir(directory)
     }
 
     func open() {

@@ -17,7 +17,7 @@ import Testing
     arguments: [
       (["/etc", "/etc/journalhook"], [], ["20", "21"]),
       (["/srv", "/srv/a b", "/srv/a b/hooks.d"], ["/srv/a b/hooks.d"], ["20", "23"]),
-      // Beside a folder, or below one that is only on the way.
+      // Beside a directory, or below one that is only on the way.
       (["/srv", "/srv/a b"], ["/srv/a"], ["20"]),
       (["/var", "/var/lib", "/var/lib/x"], ["/var/lib/x"], ["20", "24"]),
       ([], [], ["20"]),

@@ -6,9 +6,9 @@ import Testing
 @testable import TrustedFiles
 
 @Suite struct TrustedFileTests {
-  let folder: TemporaryFolder
+  let directory: TemporaryDirectory
 
-  init() throws { folder = try TemporaryFolder() }
+  init() throws { directory = try TemporaryDirectory() }
 
   private func problem(_ path: String, _ purpose: TrustedFile.Purpose = .reading) -> TrustError.Problem? {
     do {
@@ -18,7 +18,7 @@ import Testing
   }
 
   @Test func whatIsInOrderOpens() throws {
-    let path = try folder.file("hook", "#!/bin/sh -e\necho\n")
+    let path = try directory.file("hook", "#!/bin/sh -e\necho\n")
     let file = try TrustedFile.open(path)
     let found = file.path
     #expect(found == path)
@@ -33,42 +33,42 @@ import Testing
 
   @Test func missingAndRelativePathsAreToldApart() throws {
     #expect(problem("hook") == .notAbsolute)
-    #expect(problem(folder.path + "/none") == .notFound)
-    #expect(problem(folder.path + "/none/hook") == .notFound)
-    let file = try folder.file("file")
-    #expect(problem(file + "/below") == .notFolder)
-    #expect(problem(folder.path) == .notRegularFile)
+    #expect(problem(directory.path + "/none") == .notFound)
+    #expect(problem(directory.path + "/none/hook") == .notFound)
+    let file = try directory.file("file")
+    #expect(problem(file + "/below") == .notDirectory)
+    #expect(problem(directory.path) == .notRegularFile)
     #expect(problem("/") == .notRegularFile)
     #expect(problem("/dev/null") != nil)
-    mkfifo(folder.path + "/pipe", 0o600)
-    #expect(problem(folder.path + "/pipe") == .notRegularFile)
+    mkfifo(directory.path + "/pipe", 0o600)
+    #expect(problem(directory.path + "/pipe") == .notRegularFile)
   }
 
   @Test(arguments: [0o775, 0o757, 0o1777, 0o770] as [UInt32])
   func aWritableFolderIsRefused(mode: UInt32) throws {
-    _ = folder.folder("a")
-    _ = folder.folder("a/b")
-    let path = try folder.file("a/b/hook")
+    _ = directory.directory("a")
+    _ = directory.directory("a/b")
+    let path = try directory.file("a/b/hook")
     #expect(problem(path) == nil)
-    chmod(folder.path + "/a", mode)
+    chmod(directory.path + "/a", mode)
     let error = try #require(throws: TrustError.self) { _ = try TrustedFile.open(path) }
-    #expect(error.component == folder.path + "/a")
+    #expect(error.component == directory.path + "/a")
     #expect(error.problem == .writable(mode: S_IFDIR | mode))
-    // A sticky folder is for everybody on purpose.
-    #expect(error.remedy?.hasPrefix(mode & 0o1000 != 0 ? "use a folder" : "chmod go-w \(folder.path)/a") == true)
+    // A sticky directory is for everybody on purpose.
+    #expect(error.remedy?.hasPrefix(mode & 0o1000 != 0 ? "use a directory" : "chmod go-w \(directory.path)/a") == true)
   }
 
   @Test(arguments: [(0o775, false), (0o757, false), (0o4755, true), (0o2755, true)] as [(UInt32, Bool)])
   func aWritableOrSetuidFileIsRefused(mode: UInt32, setID: Bool) throws {
-    let path = try folder.file("hook", mode: mode)
+    let path = try directory.file("hook", mode: mode)
     #expect(problem(path) == (setID ? .setID(mode: S_IFREG | mode) : .writable(mode: S_IFREG | mode)))
     #expect(problem(path, .executing) == problem(path))
   }
 
   @Test(.enabled(if: isRoot, "needs root")) func othersFilesFoldersAndLinksAreRefused() throws {
-    _ = folder.folder("a")
-    let path = try folder.file("a/hook")
-    let link = folder.link("link", to: "a/hook")
+    _ = directory.directory("a")
+    let path = try directory.file("a/hook")
+    let link = directory.link("link", to: "a/hook")
     #expect(problem(link) == nil)
     lchown(link, 4242, 0)
     #expect(problem(link) == .owner(4242))
@@ -77,57 +77,58 @@ import Testing
     #expect(problem(path) == .owner(4242))
     chown(path, 0, 4242)
     #expect(problem(path) == nil, "the group counts only where it may write")
-    chown(folder.path + "/a", 4242, 0)
+    chown(directory.path + "/a", 4242, 0)
     let error = try #require(throws: TrustError.self) { _ = try TrustedFile.open(path) }
     #expect(
       error.description
-        == "\(path): \(folder.path)/a is owned by uid 4242, and not by root; remedy: chown root:root \(folder.path)/a"
+        == "\(path): \(directory.path)/a is owned by uid 4242, and not by root; remedy: chown root:root \(directory.path)/a"
     )
   }
 
   @Test func linksAreFollowedAndChecked() throws {
-    _ = folder.folder("a")
-    _ = folder.folder("b")
-    let path = try folder.file("a/hook")
+    _ = directory.directory("a")
+    _ = directory.directory("b")
+    let path = try directory.file("a/hook")
     let links = [
-      folder.link("absolute", to: path), folder.link("relative", to: "a/hook"), folder.link("b/up", to: "../a/hook"),
-      folder.link("chain", to: "relative"), folder.link("folder", to: "a") + "/hook",
-      folder.link("odd", to: "b/.././/a/./hook"),
+      directory.link("absolute", to: path), directory.link("relative", to: "a/hook"),
+      directory.link("b/up", to: "../a/hook"),
+      directory.link("chain", to: "relative"), directory.link("directory", to: "a") + "/hook",
+      directory.link("odd", to: "b/.././/a/./hook"),
     ]
     for link in links { #expect(try TrustedFile.open(link).path == path, "\(link)") }
-    #expect(problem(folder.link("loop", to: "loop")) == .tooManyLinks)
-    #expect(problem(folder.link("dangling", to: "nothing")) == .notFound)
+    #expect(problem(directory.link("loop", to: "loop")) == .tooManyLinks)
+    #expect(problem(directory.link("dangling", to: "nothing")) == .notFound)
     // What a link leads through counts, although the path does not show it.
-    chmod(folder.path + "/b", 0o777)
-    #expect(problem(folder.path + "/b/up") == .writable(mode: S_IFDIR | 0o777))
-    #expect(problem(folder.path + "/odd") == .writable(mode: S_IFDIR | 0o777))
+    chmod(directory.path + "/b", 0o777)
+    #expect(problem(directory.path + "/b/up") == .writable(mode: S_IFDIR | 0o777))
+    #expect(problem(directory.path + "/odd") == .writable(mode: S_IFDIR | 0o777))
     let outside = "/tmp/journalhook-test-\(getpid())"
     close(creat(outside, 0o755))
     defer { unlink(outside) }
-    #expect(problem(folder.link("outside", to: outside)) == .writable(mode: S_IFDIR | 0o1777))
+    #expect(problem(directory.link("outside", to: outside)) == .writable(mode: S_IFDIR | 0o1777))
   }
 
   @Test func aChangeShows() throws {
-    let path = try folder.file("hook", "one")
+    let path = try directory.file("hook", "one")
     let file = try TrustedFile.open(path)
     var isUnchanged = file.isUnchanged
     #expect(isUnchanged)
     usleep(20_000)
-    _ = try folder.file("hook", "two")
+    _ = try directory.file("hook", "two")
     isUnchanged = file.isUnchanged
     #expect(!isUnchanged)
     let other = try TrustedFile.open(path)
     #expect(other.identity != file.identity)
     usleep(20_000)
-    rename(try folder.file("new", "two"), path)
+    rename(try directory.file("new", "two"), path)
     isUnchanged = other.isUnchanged
     #expect(!isUnchanged)
   }
 
   @Test func whatWasOpenedIsWhatIsRead() throws {
-    let path = try folder.file("hook", "good")
+    let path = try directory.file("hook", "good")
     let file = try TrustedFile.open(path)
-    rename(try folder.file("evil", "evil"), path)
+    rename(try directory.file("evil", "evil"), path)
     #expect(String(decoding: try file.readAll(limit: 10), as: UTF8.self) == "good")
   }
 
@@ -137,13 +138,13 @@ import Testing
       ("# /bin/sh\n", nil), ("", nil), ("\u{7f}ELF", nil), ("#!\n", ""),
     ]
     for (text, expected) in cases {
-      #expect(try TrustedFile.open(try folder.file("script", text)).interpreter() == expected, "\(text)")
+      #expect(try TrustedFile.open(try directory.file("script", text)).interpreter() == expected, "\(text)")
     }
   }
 
   @Test func anInterpreterIsCheckedToo() throws {
     func problem(_ interpreter: String) throws -> TrustError.Problem? {
-      let script = try TrustedFile.open(try folder.file("script", "#!\(interpreter)\n"))
+      let script = try TrustedFile.open(try directory.file("script", "#!\(interpreter)\n"))
       do {
         try script.checkInterpreter()
         return nil
@@ -153,47 +154,47 @@ import Testing
     #expect(try problem("sh") == .notAbsolute)
     #expect(try problem("/no/such") == .notFound)
     #expect(try problem("/usr/bin/env\r") == .carriageReturn)
-    #expect(try problem(try folder.file("plain", mode: 0o644)) == .notExecutable)
-    #expect(try problem(try folder.file("open", mode: 0o777)) == .writable(mode: S_IFREG | 0o777))
-    #expect(try problem(try folder.file("nested", "#!\(folder.path)/open\n")) == .writable(mode: S_IFREG | 0o777))
-    #expect(try problem(try folder.file("self", "#!\(folder.path)/self\n")) == .tooManyLinks)
+    #expect(try problem(try directory.file("plain", mode: 0o644)) == .notExecutable)
+    #expect(try problem(try directory.file("open", mode: 0o777)) == .writable(mode: S_IFREG | 0o777))
+    #expect(try problem(try directory.file("nested", "#!\(directory.path)/open\n")) == .writable(mode: S_IFREG | 0o777))
+    #expect(try problem(try directory.file("self", "#!\(directory.path)/self\n")) == .tooManyLinks)
   }
 
   @Test func foldersListAndOpenWhatIsInThem() throws {
-    _ = folder.folder("hooks.d")
-    _ = folder.folder("hooks.d/b.d")
-    _ = try folder.file("hooks.d/b")
-    _ = try folder.file("hooks.d/empty", "")
-    _ = try folder.file("hooks.d/B")
-    _ = try folder.file("a")
-    _ = folder.link("hooks.d/null", to: "/dev/null")
-    _ = folder.link("hooks.d/a", to: "../a")
-    let hooks = try TrustedDirectory.open(folder.path + "/hooks.d")
+    _ = directory.directory("hooks.d")
+    _ = directory.directory("hooks.d/b.d")
+    _ = try directory.file("hooks.d/b")
+    _ = try directory.file("hooks.d/empty", "")
+    _ = try directory.file("hooks.d/B")
+    _ = try directory.file("a")
+    _ = directory.link("hooks.d/null", to: "/dev/null")
+    _ = directory.link("hooks.d/a", to: "../a")
+    let hooks = try TrustedDirectory.open(directory.path + "/hooks.d")
     for _ in 0..<2 { #expect(try hooks.names() == ["B", "a", "b", "b.d", "empty", "null"]) }
-    #expect(try hooks.openFile("b").path == folder.path + "/hooks.d/b")
-    #expect(try hooks.openFile("a").path == folder.path + "/a")
+    #expect(try hooks.openFile("b").path == directory.path + "/hooks.d/b")
+    #expect(try hooks.openFile("a").path == directory.path + "/a")
     #expect(try hooks.openDirectory("b.d").names() == [])
     #expect(try hooks.names().filter { try hooks.isMask($0) } == ["empty", "null"])
     for name in ["", ".", "..", "../a", "none"] {
       let error = #expect(throws: TrustError.self) { _ = try hooks.openFile(name) }
       #expect(error?.problem == .notFound)
     }
-    #expect(throws: TrustError.self) { _ = try TrustedDirectory.open(folder.path + "/a") }
+    #expect(throws: TrustError.self) { _ = try TrustedDirectory.open(directory.path + "/a") }
   }
 
   /// What others may fill or empty must hide nothing.
   @Test(.enabled(if: isRoot, "needs root")) func aMaskIsTrustedOnlyUnderTheRule() throws {
-    _ = folder.folder("hooks.d")
+    _ = directory.directory("hooks.d")
     for (name, owner, mode) in [("own", 0, 0o644), ("others", 4242, 0o644), ("open", 0, 0o666)]
       as [(String, UInt32, UInt32)]
     {
-      chown(try folder.file("hooks.d/\(name)", "", mode: mode), owner, 0)
-      _ = folder.link("hooks.d/to-\(name)", to: name)
+      chown(try directory.file("hooks.d/\(name)", "", mode: mode), owner, 0)
+      _ = directory.link("hooks.d/to-\(name)", to: name)
     }
-    _ = folder.link("hooks.d/null", to: "/dev/null")
-    _ = folder.link("hooks.d/zero", to: "/dev/zero")
-    lchown(folder.link("hooks.d/others-null", to: "/dev/null"), 4242, 0)
-    let hooks = try TrustedDirectory.open(folder.path + "/hooks.d")
+    _ = directory.link("hooks.d/null", to: "/dev/null")
+    _ = directory.link("hooks.d/zero", to: "/dev/zero")
+    lchown(directory.link("hooks.d/others-null", to: "/dev/null"), 4242, 0)
+    let hooks = try TrustedDirectory.open(directory.path + "/hooks.d")
     #expect(try hooks.names().filter { try hooks.isMask($0) } == ["null", "own", "to-own"])
   }
 }

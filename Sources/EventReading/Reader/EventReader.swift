@@ -188,7 +188,7 @@ package final class EventReader {
       failure = error
     }
     if batch.isAtEnd, tracker.isWaiting, let ended = witness?.endsWithoutJob(in: tracker), !ended.isEmpty {
-      batch.events += tracker.tell(ended)
+      batch.events += tracker.emit(ended)
     }
     if let cursor = batch.cursor { lastCursor = cursor }
     if firstTime > 0 || end < .max { batch.events.removeAll { $0.realtime < firstTime || $0.realtime > end } }

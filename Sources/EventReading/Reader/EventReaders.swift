@@ -2,14 +2,14 @@ internal import Glibc
 package import Lifecycle
 package import Systemd
 
-/// The readers of a selection: one for this machine's journal, or one for each machine in a folder or in files.
+/// The readers of a selection: one for this machine's journal, or one for each machine in a directory or in files.
 ///
 /// Each has a position of its own, so that nothing is lost of a machine whose entries arrive an hour after those of another.
 package final class EventReaders {
   package let selection: JournalSelection
   package private(set) var all: [EventReader] = []
   private var files: MachineFiles
-  /// Of a folder or files that are followed: tells when something has changed there.
+  /// Of a directory or files that are followed: tells when something has changed there.
   private var scout: Journal?
   private var hasLooked = false
   /// Whether nothing tells of new files, so that they have to be looked for.

@@ -22,15 +22,15 @@ package final class ActiveJournalFiles {
   private let lasting: String
   private let volatile: String
   private var files: [File] = []
-  private let folders: [String]
+  private let directories: [String]
   /// The inodes of the archived files that libsystemd has open.
   private var opened: Set<UInt64> = []
 
   /// Watches those of a machine.
   package init(machine: String) {
-    folders = ["/var/log/journal/\(machine)", "/run/log/journal/\(machine)"]
-    lasting = "\(folders[0])/system.journal"
-    volatile = "\(folders[1])/system.journal"
+    directories = ["/var/log/journal/\(machine)", "/run/log/journal/\(machine)"]
+    lasting = "\(directories[0])/system.journal"
+    volatile = "\(directories[1])/system.journal"
     files = open()
   }
 
@@ -52,22 +52,22 @@ package final class ActiveJournalFiles {
   /// The paths of files that were rotated, by inode.
   private func archived() -> [UInt64: String] {
     var found: [UInt64: String] = [:]
-    for folder in folders {
-      guard let descriptor = try? OwnedDescriptor.open(folder, O_RDONLY | O_DIRECTORY),
+    for directory in directories {
+      guard let descriptor = try? OwnedDescriptor.open(directory, O_RDONLY | O_DIRECTORY),
         let names = try? listDirectory(descriptor.rawValue)
       else { continue }
       for name in names where name.hasPrefix("system@") {
         var status = stat()
         guard unsafe fstatat(descriptor.rawValue, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else { continue }
-        found[UInt64(status.st_ino)] = "\(folder)/\(name)"
+        found[UInt64(status.st_ino)] = "\(directory)/\(name)"
       }
     }
     return found
   }
 
   private func open(of files: [UInt64: String]) -> Set<UInt64> {
-    guard let folder = try? OwnedDescriptor.open("/proc/self/fd", O_RDONLY | O_DIRECTORY),
-      let names = try? listDirectory(folder.rawValue)
+    guard let directory = try? OwnedDescriptor.open("/proc/self/fd", O_RDONLY | O_DIRECTORY),
+      let names = try? listDirectory(directory.rawValue)
     else { return [] }
     var found: Set<UInt64> = []
     for name in names {

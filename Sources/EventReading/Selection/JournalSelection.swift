@@ -91,8 +91,8 @@ struct MachineJournal: Equatable {
   /// libsystemd opens a journal that it may not read as an empty one.
   private static func checkAccess(_ journal: borrowing Journal, _ machine: String) throws(SystemError) {
     guard !journal.hasFiles() else { return }
-    for folder in ["/var/log/journal", "/run/log/journal"] {
-      let path = "\(folder)/\(machine)/system.journal"
+    for directory in ["/var/log/journal", "/run/log/journal"] {
+      let path = "\(directory)/\(machine)/system.journal"
       if unsafe access(path, R_OK) != 0, errno == EACCES {
         throw SystemError("read the journal", path: path, code: EACCES)
       }

@@ -54,10 +54,10 @@ struct MachineFiles {
     let paths: [String] =
       switch source {
       case .files(let globs): try Journal.expand(globs)
-      case .directory(let folder):
-        try journals(in: folder)
-          + names(in: folder).filter { $0.utf8.count == 32 && $0.allSatisfy(\.isHexDigit) }
-          .flatMap { (try? journals(in: "\(folder)/\($0)")) ?? [] }
+      case .directory(let directory):
+        try journals(in: directory)
+          + names(in: directory).filter { $0.utf8.count == 32 && $0.allSatisfy(\.isHexDigit) }
+          .flatMap { (try? journals(in: "\(directory)/\($0)")) ?? [] }
       case .system, .currentUser, .namespace: []
       }
     // What was rotated out of a file is older than the file: NAME@….journal before NAME.journal.
@@ -65,13 +65,15 @@ struct MachineFiles {
     return paths.sorted { (rank($0), $0) < (rank($1), $1) }
   }
 
-  private func names(in folder: String) throws(SystemError) -> [String] {
-    let descriptor = try OwnedDescriptor.open(folder, O_RDONLY | O_DIRECTORY)
+  private func names(in directory: String) throws(SystemError) -> [String] {
+    let descriptor = try OwnedDescriptor.open(directory, O_RDONLY | O_DIRECTORY)
     return try listDirectory(descriptor.rawValue)
   }
 
-  private func journals(in folder: String) throws(SystemError) -> [String] {
-    try names(in: folder).filter { $0.hasSuffix(".journal") || $0.hasSuffix(".journal~") }.map { "\(folder)/\($0)" }
+  private func journals(in directory: String) throws(SystemError) -> [String] {
+    try names(in: directory).filter { $0.hasSuffix(".journal") || $0.hasSuffix(".journal~") }.map {
+      "\(directory)/\($0)"
+    }
   }
 
   /// The path up to what tells a sender's files apart; nil for other files.

@@ -12,7 +12,7 @@ package enum HookFileNames {
     return name[dot...].hasPrefix(".dpkg-")
   }
 
-  /// Whether a file in a folder `NAME.d` is a drop-in.
+  /// Whether a file in a directory `NAME.d` is a drop-in.
   package static func isDropIn(_ name: String) -> Bool { !name.hasPrefix(".") && name.hasSuffix(".conf") }
 
   /// The name of the hook in a file.
@@ -20,6 +20,6 @@ package enum HookFileNames {
     name.hasSuffix(definitionSuffix) ? String(name.dropLast(definitionSuffix.count)) : name
   }
 
-  /// The name of the folder of a hook's drop-ins.
-  package static func dropInFolder(ofHook name: String) -> String { name + ".d" }
+  /// The name of the directory of a hook's drop-ins.
+  package static func dropInDirectory(ofHook name: String) -> String { name + ".d" }
 }

@@ -106,7 +106,7 @@ package struct ExitStatusSet: Sendable, Hashable {
 package struct WorkingDirectory: Sendable, Hashable {
   /// An absolute path, or `~` for the home directory of the user that the hook runs as.
   package var path: SpecifierText
-  /// Whether the hook runs elsewhere if there is no such folder (a leading `-`).
+  /// Whether the hook runs elsewhere if there is no such directory (a leading `-`).
   package var mayBeMissing: Bool
 
   init(parsing text: String) throws(HookValueError) {

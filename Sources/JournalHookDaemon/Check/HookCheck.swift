@@ -33,7 +33,7 @@ package struct HookCheck {
       return
     }
     let slash = path.lastIndex(of: "/") ?? path.startIndex
-    let folder = String(path[..<slash]).isEmpty ? "/" : String(path[..<slash])
+    let directory = String(path[..<slash]).isEmpty ? "/" : String(path[..<slash])
     let name = String(path[path.index(after: slash)...])
     if HookFileNames.isIgnored(name) {
       diagnostics.append(
@@ -41,9 +41,9 @@ package struct HookCheck {
           file: path, line: 1, severity: .warning, message: "a file of this name is ignored in a hook directory"))
       return
     }
-    let store = HookStore(directories: [folder] + otherDirectories.filter { $0 != folder })
+    let store = HookStore(directories: [directory] + otherDirectories.filter { $0 != directory })
     try store.load()
-    diagnostics = store.directoryProblems.filter { $0.file == folder }
+    diagnostics = store.directoryProblems.filter { $0.file == directory }
     guard let entry = store.entries.first(where: { $0.path == path }) else {
       if diagnostics.isEmpty {
         diagnostics.append(

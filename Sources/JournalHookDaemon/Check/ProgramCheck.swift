@@ -40,8 +40,8 @@ package struct ProgramCheck {
       checkUser(of: hook, canExecute: interpreter, in: path)
       checkSyntax(of: path, contents, by: interpreter)
     case .name(let name):
-      let folders = searchPath(of: hook).split(separator: ":")
-      let candidates = folders.map { "\($0)/\(name)" }
+      let directories = searchPath(of: hook).split(separator: ":")
+      let candidates = directories.map { "\($0)/\(name)" }
       guard let interpreter = candidates.first(where: { unsafe access($0, X_OK) == 0 }) else {
         return report(hook, path, "\(shebang.interpreter) finds no '\(name)' in PATH (\(searchPath(of: hook)))")
       }

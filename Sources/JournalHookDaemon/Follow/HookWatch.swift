@@ -117,7 +117,7 @@ final class HookWatch {
 
   private func watch() -> SystemError? {
     watcher?.watch(
-      contentsOf: hooks.directories + configuration.dropInFolders, links: links,
+      contentsOf: hooks.directories + configuration.dropInDirectories, links: links,
       files: configuration.paths + hooks.refusedPaths.sorted())
   }
 

@@ -79,7 +79,7 @@ final class DueRuns {
 
   /// Has a retry wait on whose unit went down in an earlier boot and is about to be started in this one.
   private func putOffForStart(_ run: Run) -> Bool {
-    guard run.retries > 0, run.event.kind.turn == .down, let boot, boot.isLater(than: run.event),
+    guard run.retries > 0, run.event.kind.direction == .down, let boot, boot.isLater(than: run.event),
       host.hasStartJob(run.event.unit)
     else { return false }
     return (try? ledger.putOff(run, until: timers.now.adding(RunExecutor.retryInterval))) != nil

@@ -72,21 +72,21 @@ enum RunEnvironment {
     return try pipe.reading.duplicate()
   }
 
-  /// The private folder of a hook, which lasts, owned by whom the hook runs as; made when it is not there.
+  /// The private directory of a hook, which lasts, owned by whom the hook runs as; made when it is not there.
   static func stateDirectory(of hook: String, in ledger: String, owner: Account?) throws(SystemError) -> String {
-    let folder = "\(ledger)/hooks"
-    let path = "\(folder)/\(hook)"
+    let directory = "\(ledger)/hooks"
+    let path = "\(directory)/\(hook)"
     if unsafe mkdir(path, 0o700) != 0, errno != EEXIST {
       if errno == ENOENT {
         let mask = umask(0o066)
-        _ = unsafe mkdir(folder, 0o711)
+        _ = unsafe mkdir(directory, 0o711)
         umask(mask)
       }
       guard unsafe mkdir(path, 0o700) == 0 || errno == EEXIST else {
         throw SystemError("make the hook's state directory", path: path)
       }
     }
-    // Nobody else can put a link in its place: the folder above is ours alone to change.
+    // Nobody else can put a link in its place: the directory above is ours alone to change.
     if let identity = owner?.identity, geteuid() == 0 {
       try SystemError.checkErrno(unsafe lchown(path, identity.user, identity.group), "give away", path: path)
     }

@@ -59,7 +59,7 @@ final class RunOutput {
   /// Reads what is there once the run has ended, and gives out an unfinished line; what takes longer is read in turns.
   func drain() {
     if read(limit: available, until: Clock.monotonic() + RunOutput.drainTime) == .done { finishLine() }
-    tellDropped()
+    reportDropped()
   }
 
   /// Reads no more than what is there now, and that in turns if need be.
@@ -109,7 +109,7 @@ final class RunOutput {
   }
 
   private func end() {
-    tellDropped()
+    reportDropped()
     rest = nil
     source = nil
     isAtEnd = true
@@ -175,7 +175,7 @@ final class RunOutput {
     line.removeAll(keepingCapacity: line.capacity <= 1024)
   }
 
-  private func tellDropped() {
+  private func reportDropped() {
     if let dropped = budget.takeDropped() { reporter.outputCut(run, lines: dropped.lines, bytes: dropped.bytes) }
   }
 

@@ -15,11 +15,11 @@ enum SessionEnvironment {
 
   /// The variables, as they are now.
   static func variables() -> [(String, String)] {
-    let folder = UserRuntimeDirectory.path
+    let directory = UserRuntimeDirectory.path
     let known = managerVariables()
     let address = unsafe getenv(busAddress).map { unsafe String(cString: $0) }
-    let bus = address ?? known[busAddress] ?? "unix:path=\(folder)/bus"
-    return [("XDG_RUNTIME_DIR", folder), (busAddress, bus)]
+    let bus = address ?? known[busAddress] ?? "unix:path=\(directory)/bus"
+    return [("XDG_RUNTIME_DIR", directory), (busAddress, bus)]
       + imported.compactMap { name in known[name].map { (name, $0) } }
   }
 

@@ -149,7 +149,7 @@ package struct EntryDecoder: Sendable {
       text = told
     }
     // Ends that count as success (SuccessExitStatus=) are logged for debugging only.
-    if text.kind == .mainProcessExit || text.kind == .mishap, entry["PRIORITY"] == "7" {
+    if text.kind == .mainProcessExit || text.kind == .failureHint, entry["PRIORITY"] == "7" {
       guard text.kind == .mainProcessExit else { return nil }
     } else if text.kind == .mainProcessExit {
       text.result = ManagerText.result(ofExit: entry["EXIT_CODE"] ?? "")

@@ -20,7 +20,7 @@ package struct ManagerEntry: Sendable, Equatable {
     /// The main process ended; `result` is what that makes of the unit, nil if it ended well.
     case mainProcessExit
     /// Something else went wrong: `result` is what it makes of the unit, should that fail.
-    case mishap
+    case failureHint
     case skipped
     case outOfMemory
     /// "Start request repeated too quickly."
@@ -68,7 +68,7 @@ package struct ManagerEntry: Sendable, Equatable {
   /// (job.c, job_emit_done_message(): "Condition check resulted in %s being skipped." in 240–249 and later for
   /// ExecCondition=, "%s was skipped because …" in 250–259, "%s skipped, …" in 260). The text of a start that was done
   /// begins with a verb (`finished_start_job` of the unit types) and ends with a full stop behind the unit's description.
-  var tellsSkippedStart: Bool? {
+  var showsSkippedStart: Bool? {
     if message.hasPrefix("Condition check resulted in "), message.hasSuffix(" being skipped.") { return true }
     let doneVerbs = [
       "Started ", "Finished ", "Reached target ", "Listening on ", "Mounted ", "Activated swap ", "Created slice ",

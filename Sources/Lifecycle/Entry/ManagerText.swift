@@ -50,8 +50,8 @@ struct ManagerText {
         self.init(.failureResult, result: String(result.dropLast(2)))
       } else if text.hasPrefix("Main process exited, code=") || text.hasPrefix("main process exited, code=") {
         self.init(.mainProcessExit)
-      } else if let result = ManagerText.mishap(in: text) {
-        self.init(.mishap, result: result)
+      } else if let result = ManagerText.failureHint(in: text) {
+        self.init(.failureHint, result: result)
       } else {
         return nil
       }
@@ -62,8 +62,8 @@ struct ManagerText {
   private init?(sentence text: String) {
     if text == "holdoff time over, scheduling restart." || text == "has no holdoff time, scheduling restart." {
       self.init(.restartScheduled)
-    } else if let result = ManagerText.mishap(in: text) {
-      self.init(.mishap, result: result)
+    } else if let result = ManagerText.failureHint(in: text) {
+      self.init(.failureHint, result: result)
     } else {
       return nil
     }
@@ -90,7 +90,7 @@ struct ManagerText {
   ]
 
   /// What a unit's result will be if it fails by this: the only hint that 219 gives, as it does not tell the result.
-  private static func mishap(in text: String) -> String? {
+  private static func failureHint(in text: String) -> String? {
     for start in processEnds {
       if let code = text.rest(behind: start) { return result(ofExit: code.prefix { $0.isLetter }) }
     }

@@ -14,15 +14,15 @@ extension UnitState {
   }
 
   /// Whether an entry of the journal tells what was told already.
-  mutating func wasToldEarly(_ entry: ManagerEntry) -> Bool {
+  mutating func wasEmittedEarly(_ entry: ManagerEntry) -> Bool {
     guard let invocation = entry.invocation else { return false }
     if let place = earlyInvocations.firstIndex(of: invocation) {
       earlyInvocations.removeSubrange(..<place)
       if invocation != self.invocation { return true }
     }
-    guard isEndTold, invocation == self.invocation else { return false }
+    guard isEndEmitted, invocation == self.invocation else { return false }
     switch entry.kind {
-    case .starting, .started, .stopping, .stopped, .success, .reloading, .reloaded, .mainProcessExit, .mishap:
+    case .starting, .started, .stopping, .stopped, .success, .reloading, .reloaded, .mainProcessExit, .failureHint:
       return true
     case .failureResult: return entry.result != "start-limit-hit"
     case .startFailed, .restartScheduled, .skipped, .outOfMemory, .startLimitHit: return false

@@ -13,6 +13,9 @@ struct BusJobs: Sendable {
   /// Jobs that have taken their unit down, while nothing else has happened to it.
   private var done: [String: UInt32] = [:]
 
+  /// Jobs that have taken their unit down, and may bring it up again.
+  private var restarting: [String: UInt32] = [:]
+
   /// Of units that never tell their end, as they were unloaded.
   private static let capacity = 4096
 
@@ -25,6 +28,7 @@ struct BusJobs: Sendable {
   /// Takes note of a job's end; true if it was a stop's, which has taken its unit down for good.
   mutating func isGone(_ job: UInt32, of unit: String) -> Bool {
     if jobs[unit] == job { jobs[unit] = nil }
+    if restarting[unit] == job { restarting[unit] = nil }
     guard done[unit] == job else { return false }
     done[unit] = nil
     return true
@@ -49,15 +53,20 @@ struct BusJobs: Sendable {
     case "inactive", "failed":
       stopping[change.unit] = nil
       guard change.job != 0, let job = jobs.removeValue(forKey: change.unit), job == change.job else { return nil }
-      if done.count >= BusJobs.capacity { done = [:] }
+      if done.count >= BusJobs.capacity { (done, restarting) = ([:], [:]) }
       done[change.unit] = job
+      restarting[change.unit] = job
       return job
+    case "active", "reloading", "refreshing":
+      stopping[change.unit] = nil
+      done[change.unit] = nil
+      // A unit without a process goes down and comes up at once, and one change may tell both. Since systemd 244 a job is gone only
+      // after the changes that it has made (job.c, bus_job_send_removed_signal()): a stop's and a start's would be told apart.
+      return jobs[change.unit] ?? restarting.removeValue(forKey: change.unit)
     default:
       stopping[change.unit] = nil
       done[change.unit] = nil
-      // A unit without a process goes down and comes up at once, and one change tells both. Since systemd 244 a job is gone only
-      // after the changes that it has made (job.c, bus_job_send_removed_signal()): a stop's and a start's would be told apart.
-      return jobs[change.unit]
+      return nil
     }
   }
 }

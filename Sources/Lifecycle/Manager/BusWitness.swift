@@ -148,7 +148,7 @@ package struct BusWitness: Sendable {
       let word = held[index].word
       let isPassed =
         if word.invocation == invocation {
-          isRefusal || word.isUp && entry.tellsThatItWasUp
+          isRefusal || word.isUp && entry.showsThatItWasUp
         } else if let own {
           place < own
         } else {
@@ -202,10 +202,11 @@ package struct BusWitness: Sendable {
 
 extension ManagerEntry {
   /// Whether it is about the end of an invocation, or something in it that only an active unit does.
-  fileprivate var tellsThatItWasUp: Bool {
+  fileprivate var showsThatItWasUp: Bool {
     switch kind {
     case .stopping, .stopped, .success, .failureResult, .restartScheduled, .reloading, .reloaded: true
-    case .starting, .started, .startFailed, .mainProcessExit, .mishap, .skipped, .outOfMemory, .startLimitHit: false
+    case .starting, .started, .startFailed, .mainProcessExit, .failureHint, .skipped, .outOfMemory, .startLimitHit:
+      false
     }
   }
 }

@@ -30,7 +30,7 @@ package struct LifecycleTracker: Sendable {
   /// The boot of each machine that the last entries belong to.
   package private(set) var boots: [String: String] = [:]
   /// That of the last entry; nearly always that of the next, too.
-  private var origin: EventOrigin?
+  private var origin: EventIdentity?
   /// Units with a waiting event.
   private var waiting: Set<Key> = []
   /// None of them has waited since before that: most entries need not look at each.
@@ -63,7 +63,7 @@ package struct LifecycleTracker: Sendable {
   /// - Parameter newestBoot: the boot that the event's machine is in. Of another boot than the event's, only what is known of
   ///   this one is known to be later.
   package func hasTurnedBack(since event: LifecycleEvent, newestBoot: String?) -> Bool {
-    guard let turn = event.kind.turn, let known = boots[event.machine], known == event.boot || known == newestBoot,
+    guard let turn = event.kind.direction, let known = boots[event.machine], known == event.boot || known == newestBoot,
       let state = units[Key(machine: event.machine, manager: event.manager, unit: event.unit)]
     else { return false }
     return (turn == .up ? state.lastDown : state.lastUp) > (known == event.boot ? event.monotonic : 0)
@@ -93,12 +93,12 @@ package struct LifecycleTracker: Sendable {
     let last = origin.flatMap { $0.isOrigin(of: entry) ? $0 : nil }
     // Nearly always the boot is that of the last entry, and need not be looked up.
     if last == nil || currentBoot != nil { events += enter(entry.boot, of: entry.machine, at: entry.monotonic) }
-    let origin = last ?? EventOrigin(machine: entry.machine, boot: entry.boot, manager: entry.manager)
+    let origin = last ?? EventIdentity(machine: entry.machine, boot: entry.boot, manager: entry.manager)
     if last == nil { self.origin = origin }
     if isWaiting { flush(machine: entry.machine, until: entry.monotonic, into: &events) }
     let key = Key(machine: entry.machine, manager: entry.manager, unit: entry.unit)
     var step = TrackerStep(entry: entry, origin: origin)
-    step.run(on: &units[key, default: UnitState()], telling: &events)
+    step.run(on: &units[key, default: UnitState()], emitting: &events)
     note(key, isWaiting: step.leavesWaiting, since: step.waitsSince)
     if units.count > LifecycleTracker.capacity { events += forgetSome() }
   }
@@ -124,19 +124,19 @@ package struct LifecycleTracker: Sendable {
       }
     }
     firstWait = others
-    if !due.isEmpty { events += tell(due) }
+    if !due.isEmpty { events += emit(due) }
   }
 
   /// All events that wait: at the end of what there is to read.
-  package mutating func flushAll() -> [LifecycleEvent] { tell(Array(waiting)) }
+  package mutating func flushAll() -> [LifecycleEvent] { emit(Array(waiting)) }
 
   /// What waits of some units, and need wait no longer.
-  package mutating func tell(_ keys: [Key]) -> [LifecycleEvent] {
+  package mutating func emit(_ keys: [Key]) -> [LifecycleEvent] {
     var events: [LifecycleEvent] = []
     for key in keys {
       guard var state = units[key] else { continue }
       let before = events.count
-      state.tellWaiting(restart: false, into: &events)
+      state.emitWaiting(restart: false, into: &events)
       for event in events[before...] { state.noteTurn(event.kind, at: event.monotonic) }
       store(state, for: key)
     }
@@ -193,8 +193,8 @@ package struct LifecycleTracker: Sendable {
     var events: [LifecycleEvent] = []
     for key in keys {
       guard var state = units[key] else { continue }
-      state.tellWaiting(restart: false, into: &events)
-      if let failed = state.tellFailedRestart() { events.append(failed) }
+      state.emitWaiting(restart: false, into: &events)
+      if let failed = state.emitFailedRestart() { events.append(failed) }
       units[key] = nil
       waiting.remove(key)
       changed.append(key)

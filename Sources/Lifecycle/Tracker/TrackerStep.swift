@@ -9,15 +9,15 @@ struct TrackerStep {
   /// When that came, in microseconds since boot.
   private(set) var waitsSince: UInt64?
   private let entry: ManagerEntry
-  private let origin: EventOrigin
+  private let origin: EventIdentity
 
-  init(entry: consuming ManagerEntry, origin: EventOrigin) {
+  init(entry: consuming ManagerEntry, origin: EventIdentity) {
     self.entry = entry
     self.origin = origin
   }
 
   /// Changes the unit's state, and adds what is told to other events.
-  mutating func run(on state: inout UnitState, telling events: inout [LifecycleEvent]) {
+  mutating func run(on state: inout UnitState, emitting events: inout [LifecycleEvent]) {
     // Both are lent: to copy them would be most of the work.
     swap(&self.state, &state)
     swap(&self.events, &events)
@@ -27,8 +27,8 @@ struct TrackerStep {
       let (kind, invocation) = (self.events[index].kind, self.events[index].invocation)
       self.state.noteTurn(kind, at: self.events[index].monotonic)
       // The end of the invocation before this one may be among them, too.
-      let isEnd = kind.turn == .down || kind == .finished
-      if entry.source != .journal, isEnd, invocation == self.state.invocation { self.state.isEndTold = true }
+      let isEnd = kind.direction == .down || kind == .finished
+      if entry.source != .journal, isEnd, invocation == self.state.invocation { self.state.isEndEmitted = true }
     }
     leavesWaiting = self.state.isWaiting
     if leavesWaiting { waitsSince = self.state.waitsSince }
@@ -37,7 +37,7 @@ struct TrackerStep {
   }
 
   private mutating func run() {
-    if entry.source == .journal, state.wasToldEarly(entry) { return }
+    if entry.source == .journal, state.wasEmittedEarly(entry) { return }
     // A unit's invocations follow each other: one that is over has nothing more to tell.
     if let invocation = entry.invocation, state.previousInvocations.contains(invocation) { return }
     state.lastSeen = entry.monotonic
@@ -55,9 +55,9 @@ struct TrackerStep {
     case .reloading: reload(.reloading)
     case .reloaded: reload(entry.job?.result == "done" ? .reloaded : .reloadFailed)
     case .skipped: skipped()
-    case .outOfMemory: tell(.oom)
+    case .outOfMemory: emit(.oom)
     case .startLimitHit: startLimitHit()
-    case .mishap: state.likelyResult = entry.result
+    case .failureHint: state.likelyResult = entry.result
     case .mainProcessExit:
       state.likelyResult = entry.result ?? state.likelyResult
       state.exitCode = entry.exitCode
@@ -79,7 +79,7 @@ struct TrackerStep {
     // A start by the stop's job shows a restart whose UNIT_STOPPED was lost.
     let isSameJob = entry.job?.id != nil && entry.job?.id == state.stopJob
     let restart = state.isStopWaiting && isStart && (state.awaitsStart || isSameJob)
-    state.tellWaiting(restart: restart, into: &events)
+    state.emitWaiting(restart: restart, into: &events)
     if restart {
       state.restartJob = state.stopJob
       state.isRestarting = true
@@ -112,7 +112,7 @@ struct TrackerStep {
     state.pending = stopped
     let isStart = entry.kind == .starting || entry.kind == .started
     let restart = isStart && entry.job?.id != nil && entry.job?.id == state.stopJob
-    state.tellWaiting(restart: restart, into: &events)
+    state.emitWaiting(restart: restart, into: &events)
     if restart {
       state.restartJob = state.stopJob
       state.isRestarting = true
@@ -129,17 +129,17 @@ struct TrackerStep {
     // A start that is no part of a restart brings back nothing that went down by one.
     if !isByRestartJob, !state.isAutoRestart { state.wentDown = false }
     state.phase = .starting
-    state.skippedTold = false
+    state.isSkipEmitted = false
     state.startLimitHit = false
-    tell(.starting)
+    emit(.starting)
   }
 
   private mutating func started() {
     guard entry.job?.result ?? "done" == "done" else { return }
     if isSkippedStart {
       endRestart()
-      if !state.skippedTold { tell(.skipped) }
-      state.skippedTold = false
+      if !state.isSkipEmitted { emit(.skipped) }
+      state.isSkipEmitted = false
       state.isAutoRestart = false
       return
     }
@@ -150,7 +150,7 @@ struct TrackerStep {
       state.phase = .down
       state.succeededWhileStarting = false
       state.isAutoRestart = false
-      tell(.finished, result: "success")
+      emit(.finished, result: "success")
       return
     }
     // Nothing is logged for a unit that is up already; only where invocations are told can that be checked.
@@ -168,8 +168,8 @@ struct TrackerStep {
     let auto = state.isAutoRestart
     let restarted = state.wentDown && (auto || isRestart)
     state.phase = .up
-    tell(.started, restartJob: state.unansweredRestart != nil, autoRestart: auto)
-    if restarted { tell(.restarted, restartJob: state.unansweredRestart != nil, autoRestart: auto) }
+    emit(.started, restartJob: state.unansweredRestart != nil, autoRestart: auto)
+    if restarted { emit(.restarted, restartJob: state.unansweredRestart != nil, autoRestart: auto) }
     state.unansweredRestart = nil
     state.restartJob = nil
     state.isRestarting = false
@@ -185,23 +185,23 @@ struct TrackerStep {
     endRestart()
     state.phase = entry.remainsAfterExit == false ? .down : .unknown
     state.isAutoRestart = false
-    tell(.finished, result: "success")
+    emit(.finished, result: "success")
   }
 
   /// A start that was skipped logs UNIT_STARTED with no invocation (from 240 on jobs have one otherwise, except of devices,
   /// which are found and not started), or that of the last run. A start that has begun to work is skipped only by
   /// ExecCondition=.
   private var isSkippedStart: Bool {
-    if state.skippedTold { return true }
+    if state.isSkipEmitted { return true }
     if state.phase == .starting { return false }
-    return entry.tellsSkippedStart ?? (entry.job?.id != nil && entry.invocation == nil)
+    return entry.showsSkippedStart ?? (entry.job?.id != nil && entry.invocation == nil)
   }
 
   private mutating func skipped() {
     endRestart()
     state.phase = .down
-    state.skippedTold = true
-    tell(.skipped)
+    state.isSkipEmitted = true
+    emit(.skipped)
   }
 
   private mutating func startFailed() {
@@ -220,28 +220,28 @@ struct TrackerStep {
     } else if state.startLimitHit {
       // That is why, and it was told. The failure that 234 and before tell behind it is the same.
       state.startLimitHit = false
-      state.failedTold = true
+      state.isFailureEmitted = true
     } else if ["dependency", "assert", "unsupported", "invalid", "frozen", "concurrency"].contains(result) {
       // The unit itself was not touched, and INVOCATION_ID is its last run's.
-      tell(.failed, result: result, invocation: .some(nil))
+      emit(.failed, result: result, invocation: .some(nil))
     } else if entry.isOldJobEnd, entry.invocation == nil {
-      state.failedTold = true
+      state.isFailureEmitted = true
       state.pendingFailure = event(.failed, result: state.likelyResult ?? result)
     } else if entry.invocation == nil, entry.job?.id != nil, state.invocation != nil {
       // Another start than that of the invocation that is known.
-      tell(.failed, result: result)
-    } else if !state.failedTold {
-      state.failedTold = true
-      tell(.failed, result: result)
+      emit(.failed, result: result)
+    } else if !state.isFailureEmitted {
+      state.isFailureEmitted = true
+      emit(.failed, result: result)
     }
     if state.phase != .up { state.phase = .down }
     // That start is over; what comes next without an invocation is of another.
-    if entry.invocation == nil, entry.job?.id != nil, state.invocation == nil { state.failedTold = false }
+    if entry.invocation == nil, entry.job?.id != nil, state.invocation == nil { state.isFailureEmitted = false }
   }
 
   private mutating func startLimitHit() {
     endRestart()
-    if !state.startLimitHit { tell(.gaveUp, result: "start-limit-hit") }
+    if !state.startLimitHit { emit(.gaveUp, result: "start-limit-hit") }
     state.startLimitHit = true
     state.isAutoRestart = false
     if state.phase != .up { state.phase = .down }
@@ -252,7 +252,7 @@ struct TrackerStep {
   private mutating func restartScheduled() {
     if state.phase == .up { goDown(result: "success", isClear: true) }
     // 235–238 tell it twice, the first time by text alone.
-    if !state.isAutoRestart { tell(.restarting, nRestarts: entry.nRestarts) }
+    if !state.isAutoRestart { emit(.restarting, nRestarts: entry.nRestarts) }
     state.isAutoRestart = true
     state.nRestarts = entry.nRestarts
   }
@@ -272,12 +272,12 @@ struct TrackerStep {
     if state.phase != .down || state.invocation == nil { state.phase = .up }
     state.isStopping = true
     state.stopJob = entry.job?.id
-    tell(.stopping)
+    emit(.stopping)
   }
 
   /// The unit is down already: an instantaneous stop logs UNIT_STOPPING last, and only if it is part of a restart.
   private mutating func stoppingLate() {
-    tell(.stopping)
+    emit(.stopping)
     if let stopped = state.pending {
       // What is told first has not happened later.
       events[events.count - 1].realtime = stopped.realtime
@@ -285,7 +285,7 @@ struct TrackerStep {
     }
     state.awaitsStopping = false
     if state.isPartOfRestart {
-      state.tellWaiting(restart: true, into: &events)
+      state.emitWaiting(restart: true, into: &events)
     } else if !state.awaitsStart {
       // Its UNIT_STOPPED was lost: a start by the same job shows whether it is a restart.
       state.isStopping = true
@@ -308,13 +308,13 @@ struct TrackerStep {
     if state.isWaiting {
       // Up to 234 the job's end comes first.
       state.pending?.result = result
-      if !state.failedTold { state.pendingFailure = event(.failed, result: result) }
+      if !state.isFailureEmitted { state.pendingFailure = event(.failed, result: result) }
       state.pendingFailure?.result = result
-      state.failedTold = true
-      if !state.isStopWaiting { state.tellWaiting(restart: false, into: &events) }
+      state.isFailureEmitted = true
+      if !state.isStopWaiting { state.emitWaiting(restart: false, into: &events) }
     } else if result == "start-limit-hit" || state.startLimitHit {
       startLimitHit()
-    } else if !state.failedTold {
+    } else if !state.isFailureEmitted {
       fail(result: result)
     }
   }
@@ -332,12 +332,12 @@ struct TrackerStep {
       // A unit that is first seen by a failure: was it up, or did its start fail? The next entry tells.
       state.pending = event(.stopped, result: result, restartJob: false)
       state.pendingFailure = event(.failed, result: result)
-      state.failedTold = true
+      state.isFailureEmitted = true
       return
     case .up, .unknown: goDown(result: result, isClear: true)
     }
-    state.failedTold = true
-    tell(.failed, result: result)
+    state.isFailureEmitted = true
+    emit(.failed, result: result)
   }
 
   /// The unit is down.
@@ -348,14 +348,14 @@ struct TrackerStep {
     endRestart()
     state.pending = event(.stopped, result: result, restartJob: false)
     if state.isStopping { return }
-    if isClear { state.tellWaiting(restart: false, into: &events) } else { state.awaitsStopping = true }
+    if isClear { state.emitWaiting(restart: false, into: &events) } else { state.awaitsStopping = true }
   }
 
   private mutating func stopped() {
     let isInstantaneous = !state.isStopping && entry.source == .journal
     state.endStopJob()
     guard entry.job?.result ?? "done" == "done" else {
-      state.tellWaiting(restart: false, into: &events)
+      state.emitWaiting(restart: false, into: &events)
       return
     }
     if !state.isStopWaiting, state.phase == .up || state.phase == .unknown {
@@ -374,7 +374,7 @@ struct TrackerStep {
         state.pending?.take(from: entry)
         state.pending?.restartJob = true
       } else {
-        state.tellWaiting(restart: restart, from: entry, into: &events)
+        state.emitWaiting(restart: restart, from: entry, into: &events)
       }
     }
     state.phase = .down
@@ -410,19 +410,19 @@ struct TrackerStep {
 
   /// The restart that took the unit down will not bring it up again.
   private mutating func endRestart() {
-    if let failed = state.tellFailedRestart(by: entry) { events.append(failed) }
+    if let failed = state.emitFailedRestart(by: entry) { events.append(failed) }
     state.restartJob = nil
     state.isRestarting = false
   }
 
   private mutating func reload(_ kind: LifecycleEvent.Kind) {
     if state.phase == .unknown { state.phase = .up }
-    tell(kind, result: kind == .reloadFailed ? entry.job?.result : nil)
+    emit(kind, result: kind == .reloadFailed ? entry.job?.result : nil)
   }
 
   // MARK: Telling
 
-  private mutating func tell(
+  private mutating func emit(
     _ kind: LifecycleEvent.Kind, result: String? = nil, restartJob: Bool? = nil, autoRestart: Bool? = nil,
     nRestarts: UInt32? = nil, invocation: String?? = nil
   ) {

@@ -17,7 +17,7 @@ package struct UnitState: Sendable, Equatable {
   /// Those that something else than the journal has told of first, oldest first, until the journal has come as far.
   package var earlyInvocations: [String] = []
   /// The invocation's end was told by something else than the journal, which has nothing to add then.
-  package var isEndTold = false
+  package var isEndEmitted = false
   /// When the last entry about the unit came, in microseconds since the boot.
   package var lastSeen: UInt64 = 0
   /// When the unit last took the turn up, and down, in microseconds since the boot; 0 if that was not seen.
@@ -52,10 +52,10 @@ package struct UnitState: Sendable, Equatable {
   package var nRestarts: UInt32?
 
   /// `failed` was told for this invocation.
-  package var failedTold = false
+  package var isFailureEmitted = false
   /// UNIT_SUCCESS came while the unit was starting: a oneshot has run to completion, or its start was stopped.
   package var succeededWhileStarting = false
-  package var skippedTold = false
+  package var isSkipEmitted = false
   /// `gave-up` was told, and what the start job's end says of it has not come yet.
   package var startLimitHit = false
   /// What the unit's result will be by what was said last, should it fail: where no other result is told.
@@ -71,13 +71,13 @@ package struct UnitState: Sendable, Equatable {
     self.invocation = invocation
     phase = .unknown
     likelyResult = nil
-    failedTold = false
+    isFailureEmitted = false
     succeededWhileStarting = false
     isStopping = false
     stopJob = nil
     exitCode = nil
     exitStatus = nil
-    isEndTold = false
+    isEndEmitted = false
   }
 
   /// The stop job is over.
@@ -104,7 +104,7 @@ package struct UnitState: Sendable, Equatable {
 
 extension UnitState {
   mutating func noteTurn(_ kind: LifecycleEvent.Kind, at monotonic: UInt64) {
-    switch kind.turn {
+    switch kind.direction {
     case .up: lastUp = monotonic
     case .down: lastDown = monotonic
     case nil: break
@@ -112,7 +112,7 @@ extension UnitState {
   }
 
   /// Adds what waits to other events: the `stopped`, and the `failed` with it or alone.
-  mutating func tellWaiting(restart: Bool, from entry: ManagerEntry? = nil, into events: inout [LifecycleEvent]) {
+  mutating func emitWaiting(restart: Bool, from entry: ManagerEntry? = nil, into events: inout [LifecycleEvent]) {
     if var stopped = _pending.take() {
       phase = .down
       wentDown = true
@@ -123,7 +123,7 @@ extension UnitState {
       events.append(stopped)
     }
     if let failed = _pendingFailure.take() {
-      failedTold = true
+      isFailureEmitted = true
       events.append(failed)
     }
     awaitsStart = false
@@ -133,11 +133,11 @@ extension UnitState {
   /// The `stopped` that tells that a restart has not brought the unit up again; nil when none is owed.
   ///
   /// - Parameter entry: what has shown it; without one it is told as of the stop.
-  mutating func tellFailedRestart(by entry: ManagerEntry? = nil) -> LifecycleEvent? {
+  mutating func emitFailedRestart(by entry: ManagerEntry? = nil) -> LifecycleEvent? {
     guard var stopped = _unansweredRestart.take() else { return nil }
     stopped.restartJob = false
     stopped.source = .restartFailed
-    let origin = EventOrigin(machine: stopped.machine, boot: stopped.boot, manager: stopped.manager)
+    let origin = EventIdentity(machine: stopped.machine, boot: stopped.boot, manager: stopped.manager)
     stopped.id = origin.id(
       unit: stopped.unit, kind: .stopped, source: .restartFailed, invocation: stopped.invocation,
       monotonic: stopped.monotonic)

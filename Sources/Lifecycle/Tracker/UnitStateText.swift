@@ -58,10 +58,10 @@ extension UnitState {
   private static var flags: [(name: String, path: WritableKeyPath<UnitState, Bool>)] {
     [
       ("stopping", \.isStopping), ("restarting", \.isRestarting), ("went-down", \.wentDown),
-      ("auto-restart", \.isAutoRestart), ("failed-told", \.failedTold),
-      ("succeeded-while-starting", \.succeededWhileStarting), ("skipped-told", \.skippedTold),
+      ("auto-restart", \.isAutoRestart), ("failed-told", \.isFailureEmitted),
+      ("succeeded-while-starting", \.succeededWhileStarting), ("skipped-told", \.isSkipEmitted),
       ("start-limit-hit", \.startLimitHit), ("awaits-start", \.awaitsStart), ("awaits-stopping", \.awaitsStopping),
-      ("end-told", \.isEndTold),
+      ("end-told", \.isEndEmitted),
     ]
   }
 }

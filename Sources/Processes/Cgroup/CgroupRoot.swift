@@ -28,7 +28,7 @@ package struct CgroupMount: Hashable, Sendable {
     readText("/proc/self/mountinfo").flatMap(CgroupMount.init(mountInfo:))
   }
 
-  /// The folder of a cgroup; nil if it is outside of what is mounted.
+  /// The directory of a cgroup; nil if it is outside of what is mounted.
   package func path(of name: String) -> String? {
     guard name.hasPrefix("/"), !name.split(separator: "/").contains("..") else { return nil }
     if root == "/" { return name == "/" ? point : point + name }
@@ -36,7 +36,7 @@ package struct CgroupMount: Hashable, Sendable {
     return point + name.dropFirst(root.count)
   }
 
-  /// The name of the cgroup whose folder this is, as /proc/PID/cgroup has it.
+  /// The name of the cgroup whose directory this is, as /proc/PID/cgroup has it.
   package func name(of path: String) -> String? {
     guard path.hasPrefix(point + "/"), !path.split(separator: "/").contains("..") else { return nil }
     return (root == "/" ? "" : root) + path.dropFirst(point.count)
@@ -75,7 +75,7 @@ package struct CgroupRoot: Hashable, Sendable {
     return CgroupRoot(mount: mount, name: name, path: path)
   }
 
-  /// Whether runs can have cgroups here: folders can be made, and processes be moved out of it into those.
+  /// Whether runs can have cgroups here: directories can be made, and processes be moved out of it into those.
   package var isWritable: Bool {
     unsafe access(path, W_OK) == 0 && access(path + "/cgroup.procs", W_OK) == 0
   }
@@ -86,7 +86,7 @@ package struct CgroupRoot: Hashable, Sendable {
     for attribute in ["trusted.delegate", "user.delegate"] {
       var value: UInt8 = 0
       if unsafe getxattr(path, attribute, &value, 1) == 1 { return value == UInt8(ascii: "1") }
-      // A manager that is too old for the mark, or a mark that only root may see: then the folder's owner tells.
+      // A manager that is too old for the mark, or a mark that only root may see: then the directory's owner tells.
       if errno != ENODATA && errno != ENOTSUP && errno != EPERM { return false }
     }
     var status = stat()

@@ -6,7 +6,7 @@ package import Systemd
 package struct RunCgroup: Hashable, Sendable {
   static let prefix = "journalhook-run-"
 
-  /// Its folder, which is what a ledger keeps.
+  /// Its directory, which is what a ledger keeps.
   package let path: String
   /// Its name in /proc/PID/cgroup.
   private let name: String
@@ -37,7 +37,7 @@ package struct RunCgroup: Hashable, Sendable {
   }
 
   /// To be lent to a spawn, so that the process joins before its first instruction.
-  package func openFolder() throws(SystemError) -> OwnedDescriptor {
+  package func openDirectory() throws(SystemError) -> OwnedDescriptor {
     try OwnedDescriptor.open(path, O_RDONLY | O_DIRECTORY)
   }
 
@@ -104,24 +104,25 @@ package struct RunCgroup: Hashable, Sendable {
 
   static func processes(in path: String, recursive: Bool = false) -> [ProcessID] {
     var found: [ProcessID] = []
-    var folders = [path]
-    while let folder = folders.popLast() {
+    var directories = [path]
+    while let directory = directories.popLast() {
       // 0 stands for a process that our pid namespace does not have.
-      found += (readText(folder + "/cgroup.procs") ?? "").split(separator: "\n").compactMap { ProcessID($0) }.filter {
+      found += (readText(directory + "/cgroup.procs") ?? "").split(separator: "\n").compactMap { ProcessID($0) }.filter
+      {
         $0 > 0
       }
-      if recursive { folders += children(of: folder) }
+      if recursive { directories += children(of: directory) }
     }
     return found
   }
 
   private static func children(of path: String) -> [String] {
-    guard let folder = try? OwnedDescriptor.open(path, O_RDONLY | O_DIRECTORY),
-      let names = try? listDirectory(folder.rawValue)
+    guard let directory = try? OwnedDescriptor.open(path, O_RDONLY | O_DIRECTORY),
+      let names = try? listDirectory(directory.rawValue)
     else { return [] }
     return names.filter { name in
       var status = stat()
-      return unsafe fstatat(folder.rawValue, name, &status, AT_SYMLINK_NOFOLLOW) == 0
+      return unsafe fstatat(directory.rawValue, name, &status, AT_SYMLINK_NOFOLLOW) == 0
         && status.st_mode & S_IFMT == S_IFDIR
     }.map { path + "/" + $0 }
   }

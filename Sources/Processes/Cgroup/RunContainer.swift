@@ -29,7 +29,7 @@ package struct RunContainer: Sendable {
     }
   }
 
-  /// What to keep in the ledger: the folder of the cgroup, or "tree:" and the run's id.
+  /// What to keep in the ledger: the directory of the cgroup, or "tree:" and the run's id.
   package var path: String {
     switch kind {
     case .cgroup(let cgroup): cgroup.path
@@ -42,9 +42,9 @@ package struct RunContainer: Sendable {
     var request = request
     switch kind {
     case .cgroup(let cgroup):
-      let folder: OwnedDescriptor
-      do { folder = try cgroup.openFolder() } catch { throw SpawnError(step: .cgroup, code: error.code) }
-      request.cgroup = folder.rawValue
+      let directory: OwnedDescriptor
+      do { directory = try cgroup.openDirectory() } catch { throw SpawnError(step: .cgroup, code: error.code) }
+      request.cgroup = directory.rawValue
       return try Processes.spawn(request)
     case .tree(var tree):
       request.cgroup = nil

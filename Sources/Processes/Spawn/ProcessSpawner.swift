@@ -31,7 +31,7 @@ package struct SpawnRequest: Sendable {
   package var standardInput: Int32
   package var standardOutput: Int32
   package var standardError: Int32
-  /// The folder of the cgroup to join, open.
+  /// The directory of the cgroup to join, open.
   package var cgroup: Int32?
   /// Without one it is the daemon's own.
   package var workingDirectory: Int32?

@@ -68,8 +68,8 @@ struct ProcessTable {
   let entries: [Entry]
 
   static func current() -> ProcessTable {
-    guard let folder = try? OwnedDescriptor.open("/proc", O_RDONLY | O_DIRECTORY),
-      let names = try? listDirectory(folder.rawValue)
+    guard let directory = try? OwnedDescriptor.open("/proc", O_RDONLY | O_DIRECTORY),
+      let names = try? listDirectory(directory.rawValue)
     else { return ProcessTable(entries: []) }
     return ProcessTable(entries: names.compactMap { ProcessID($0) }.compactMap(Entry.init(pid:)))
   }

@@ -16,7 +16,7 @@ internal import Glibc
     /// The system journal of a journal namespace (systemd-journald@.service). As with journalctl, `*` stands for all
     /// namespaces, and `+NAME` for one and the default one.
     case namespace(String)
-    /// All files in a folder and in its machine folders.
+    /// All files in a directory and in its machine directories.
     case directory(String)
     /// The files that these globs name.
     case files([String])
@@ -26,7 +26,7 @@ internal import Glibc
 
   /// Opens the journal files of a source.
   ///
-  /// - Throws: `EACCES` when files exist and none may be read; `ENOENT` when a folder or a named file does not exist.
+  /// - Throws: `EACCES` when files exist and none may be read; `ENOENT` when a directory or a named file does not exist.
   public init(_ source: Source) throws(SystemError) {
     var handle: OpaquePointer?
     switch source {

@@ -89,7 +89,7 @@ public final class JournalWriter {
       return waitForRoom()
     }
     switch transmit(fields.bytes) {
-    case .sent: tellLoss()
+    case .sent: reportLoss()
     case .lost: lost += 1
     case .full:
       enqueue(fields.bytes)
@@ -152,7 +152,7 @@ public final class JournalWriter {
       queue = []
       head = 0
       writable = nil
-      if isSent { tellLoss() }
+      if isSent { reportLoss() }
     } else if head > JournalWriter.longestQueue {
       queue.removeFirst(head)
       head = 0
@@ -163,7 +163,7 @@ public final class JournalWriter {
     }
   }
 
-  private func tellLoss() {
+  private func reportLoss() {
     guard lost > 0 else { return }
     let count = lost
     lost = 0

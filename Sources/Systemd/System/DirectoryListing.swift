@@ -1,11 +1,11 @@
 internal import Glibc
 
-/// The names in a folder that is open, without "." and "..".
+/// The names in a directory that is open, without "." and "..".
 package func listDirectory(_ descriptor: Int32) throws(SystemError) -> [String] {
   // A file description of its own, so that each listing begins at the start.
   let number = try OwnedDescriptor.open(".", in: descriptor, O_RDONLY | O_DIRECTORY).release()
   guard let stream = unsafe fdopendir(number) else {
-    let failure = SystemError("list a folder")
+    let failure = SystemError("list a directory")
     _ = close(number)
     throw failure
   }
@@ -19,6 +19,6 @@ package func listDirectory(_ descriptor: Int32) throws(SystemError) -> [String] 
     }
     if name != "." && name != ".." { names.append(name) }
   }
-  if errno != 0 { throw SystemError("list a folder") }
+  if errno != 0 { throw SystemError("list a directory") }
   return names
 }

@@ -29,14 +29,14 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
     OwnedDescriptor(try SystemError.checkErrno(fcntl(rawValue, F_DUPFD_CLOEXEC, 0), "duplicate a descriptor"))
   }
 
-  /// Opens a file, always close-on-exec, by its path or by its name in a folder that is open.
+  /// Opens a file, always close-on-exec, by its path or by its name in a directory that is open.
   ///
   /// The corresponding C function is `openat`.
-  public static func open(_ path: String, in folder: Int32 = AT_FDCWD, _ flags: Int32) throws(SystemError)
+  public static func open(_ path: String, in directory: Int32 = AT_FDCWD, _ flags: Int32) throws(SystemError)
     -> OwnedDescriptor
   {
     while true {
-      let number = unsafe openat(folder, path, flags | O_CLOEXEC)
+      let number = unsafe openat(directory, path, flags | O_CLOEXEC)
       if number >= 0 { return OwnedDescriptor(number) }
       if errno != EINTR { throw SystemError("open", path: path) }
     }

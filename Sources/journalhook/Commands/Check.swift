@@ -41,7 +41,7 @@ struct Check: ParsableCommand {
       count = store.entries.count { $0.status != .masked }
     }
     for place in places {
-      let checked = try HookCheck(path: place, otherDirectories: directories + Check.folders(of: places))
+      let checked = try HookCheck(path: place, otherDirectories: directories + Check.directories(of: places))
       diagnostics += checked.diagnostics
       hooks += checked.hooks
       count += checked.count
@@ -60,7 +60,7 @@ struct Check: ParsableCommand {
     }
     let errors = diagnostics.count { $0.severity == .error }
     if output == .short {
-      if errors == 0 { tellAliases(of: hooks) }
+      if errors == 0 { reportAliases(of: hooks) }
       // On standard error, so that every line of standard output is one problem.
       let found = "\(Check.text(errors, "error")), \(Check.text(diagnostics.count - errors, "warning"))"
       let places = (path.isEmpty ? directories : places).joined(separator: ", ")
@@ -70,7 +70,7 @@ struct Check: ParsableCommand {
   }
 
   /// The directories among some places, and those of the files: hooks that are checked together may name each other.
-  private static func folders(of places: [String]) -> [String] {
+  private static func directories(of places: [String]) -> [String] {
     places.map { place in
       var status = stat()
       if unsafe stat(place, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { return place }
@@ -86,13 +86,13 @@ struct Check: ParsableCommand {
     let here = absolutePath(path)
     if path.contains("/") || isThere(here) { return here }
     let names = [path, path + ".hook"]
-    return directories.lazy.flatMap { folder in names.map { "\(folder)/\($0)" } }.first(where: isThere) ?? here
+    return directories.lazy.flatMap { directory in names.map { "\(directory)/\($0)" } }.first(where: isThere) ?? here
   }
 
   private func isThere(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
   /// Which unit's events a hook is run for that names another.
-  private func tellAliases(of hooks: [LoadedHook]) {
+  private func reportAliases(of hooks: [LoadedHook]) {
     let aliases = ManagerConnection.aliases(of: hooks.map(\.hook), manager: managerOptions.manager)
     for hook in hooks {
       for unit in hook.definition.match.namedUnits where aliases.unit(named: unit) != unit {

@@ -15,7 +15,7 @@ struct ManagerOptions: ParsableArguments {
 
 /// Which journal a command reads: journalctl's own flags.
 struct SourceOptions: ParsableArguments {
-  @Option(name: [.customShort("D"), .long], help: "Read the journal files in this folder, of all machines.")
+  @Option(name: [.customShort("D"), .long], help: "Read the journal files in this directory, of all machines.")
   var directory: String?
 
   @Option(name: .long, help: ArgumentHelp("Read these journal files. May be given more than once.", valueName: "glob"))

@@ -49,9 +49,9 @@ struct Pager {
       let command = unsafe String(cString: value)
       return command.isEmpty || command == "cat" ? nil : command
     }
-    let folders = unsafe getenv("PATH").map { unsafe String(cString: $0) } ?? "/usr/bin:/bin"
+    let directories = unsafe getenv("PATH").map { unsafe String(cString: $0) } ?? "/usr/bin:/bin"
     return ["pager", "less", "more"].first { name in
-      folders.split(separator: ":").contains { unsafe access("\($0)/\(name)", X_OK) == 0 }
+      directories.split(separator: ":").contains { unsafe access("\($0)/\(name)", X_OK) == 0 }
     }
   }
 }

@@ -3,8 +3,8 @@ package import Systemd
 
 package let isRoot = geteuid() == 0
 
-/// A folder that may hold trusted files: /tmp may not.
-package final class TemporaryFolder {
+/// A directory that may hold trusted files: /tmp may not.
+package final class TemporaryDirectory {
   package let path: String
 
   package init() throws {
@@ -24,7 +24,7 @@ package final class TemporaryFolder {
     return path
   }
 
-  package func folder(_ name: String, mode: mode_t = 0o755) -> String {
+  package func directory(_ name: String, mode: mode_t = 0o755) -> String {
     mkdir("\(path)/\(name)", 0o755)
     chmod("\(path)/\(name)", mode)
     return "\(path)/\(name)"

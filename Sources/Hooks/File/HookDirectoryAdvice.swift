@@ -1,7 +1,7 @@
 internal import Systemd
 
 /// What to say of names in a hook directory that lead to nothing.
-package enum HookFolderAdvice {
+package enum HookDirectoryAdvice {
   /// A file `*.conf` beside the hooks.
   package static func strayDropIn(_ path: String) -> Diagnostic {
     warning(path, "ignored: a drop-in belongs in the directory of its hook, NAME.d")
@@ -14,7 +14,7 @@ package enum HookFolderAdvice {
 
   /// A directory `NAME.hook.d`.
   package static func misnamedDropIns(_ path: String, of file: String) -> Diagnostic {
-    let right = HookFileNames.dropInFolder(ofHook: HookFileNames.hookName(ofFile: file))
+    let right = HookFileNames.dropInDirectory(ofHook: HookFileNames.hookName(ofFile: file))
     return warning(path, "ignored: the drop-ins of \(file) belong in \(right)")
   }
 
@@ -28,7 +28,7 @@ package enum HookFolderAdvice {
     if programs.contains(hook) { return warning(path, "ignored: \(hook) is a program and no hook") }
     // 10-x.d beside the hook 10-x.sh, which is named with its suffix.
     let near = hooks.first { $0.hasPrefix(hook + ".") } ?? nearestName(to: hook, among: hooks)
-    let hint = near.map { "; did you mean \(HookFileNames.dropInFolder(ofHook: $0))?" } ?? ""
+    let hint = near.map { "; did you mean \(HookFileNames.dropInDirectory(ofHook: $0))?" } ?? ""
     return warning(path, "ignored: there is no hook '\(hook)'" + hint)
   }
 

@@ -2,7 +2,7 @@ internal import Systemd
 
 /// What the events of one manager in one boot have in common, and their ids derived from it: the same for the same fact
 /// however it was learnt, and wherever its entry was moved.
-final class EventOrigin: Sendable {
+final class EventIdentity: Sendable {
   private let machine: String
   private let boot: String
   private let manager: Manager
