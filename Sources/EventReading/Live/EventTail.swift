@@ -5,7 +5,7 @@ package import Systemd
 package final class EventTail: JournalFeedClient {
   private let report: (LifecycleEvent) -> Void
   private let warn: (String) -> Void
-  private var feed: JournalFeed?
+  private let feed: JournalFeed
   private var said: Set<String> = []
 
   /// Continues where the readers are.
@@ -14,13 +14,14 @@ package final class EventTail: JournalFeedClient {
   ) throws(SystemError) {
     self.warn = warn
     self.report = report
-    feed = JournalFeed(readers, loop: loop, timers: try LoopTimers(loop), client: self)
+    feed = JournalFeed(readers, loop: loop, timers: try LoopTimers(loop))
+    feed.client = self
   }
 
   /// Begins; the events come while the loop runs.
   package func start() throws(SystemError) {
-    try feed?.start()
-    feed?.look()
+    try feed.start()
+    feed.look()
   }
 
   package func take(_ batch: EventReader.Batch, from reader: EventReader) -> Bool {

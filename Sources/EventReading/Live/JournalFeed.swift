@@ -1,47 +1,6 @@
 internal import Glibc
-package import Lifecycle
+internal import Lifecycle
 package import Systemd
-
-/// Whoever takes the events of a `JournalFeed`.
-package protocol JournalFeedClient: AnyObject {
-  /// Whether anything may be read now. Who says no calls `look()` when that has changed.
-  var mayLook: Bool { get }
-  /// Whether there is room for more of a journal. Who says no calls `look()` when that has changed.
-  var hasRoom: Bool { get }
-  /// Whether others get their turn after each batch, as long as there is a backlog.
-  var isCatchingUp: Bool { get }
-  /// Takes what was read; false if nothing more can be taken now.
-  func take(_ batch: EventReader.Batch, from reader: EventReader) -> Bool
-  /// The reader of a new machine is at the beginning of its entries, and may be taken to where it was left.
-  func found(_ reader: EventReader) throws
-  /// The entry that was read last is gone.
-  func lost(_ place: LostPlace, of reader: EventReader) throws
-  /// An entry between two places could not be read, again and again, and is passed over.
-  func passedOver(from: JournalCursor?, to: JournalCursor?, of reader: EventReader)
-  /// Files of the journal have come or gone.
-  func filesChanged()
-  /// The files that are read were opened anew.
-  func reopened()
-  /// All was read that was there when these ends were asked for.
-  func passed(_ ends: [JournalFeed.End])
-  /// All that was there was read.
-  func reachedEnd()
-  /// Tells people about the journal.
-  func say(_ message: String, priority: JournalWriter.Priority)
-}
-
-extension JournalFeedClient {
-  package var mayLook: Bool { true }
-  package var hasRoom: Bool { true }
-  package var isCatchingUp: Bool { false }
-  package func found(_ reader: EventReader) throws {}
-  package func lost(_ place: LostPlace, of reader: EventReader) throws {}
-  package func passedOver(from: JournalCursor?, to: JournalCursor?, of reader: EventReader) {}
-  package func filesChanged() {}
-  package func reopened() {}
-  package func passed(_ ends: [JournalFeed.End]) {}
-  package func reachedEnd() {}
-}
 
 /// Reads the events of a journal as they come: watches it, reads on, waits for last messages, and opens it anew when it must.
 package final class JournalFeed {
@@ -52,7 +11,8 @@ package final class JournalFeed {
   /// Says when to look, and has the connection to the service manager.
   package let watch: JournalWatch
   private let timers: any Timers
-  private unowned let client: any JournalFeedClient
+  /// Takes the events; to be set before `start()`.
+  package weak var client: (any JournalFeedClient)?
   /// Whether the last look has read all there was.
   package private(set) var isAtEnd = false
   private var isEnded = false
@@ -76,10 +36,9 @@ package final class JournalFeed {
   /// What the journal has not explained in time is not asked for sooner than this, in microseconds: what is in the way may last.
   private static let shortestWitnessDelay: UInt64 = 50_000
 
-  package init(_ readers: EventReaders, loop: EventLoop, timers: any Timers, client: any JournalFeedClient) {
+  package init(_ readers: EventReaders, loop: EventLoop, timers: any Timers) {
     self.readers = readers
     self.timers = timers
-    self.client = client
     var look: () -> Void = {}
     watch = JournalWatch(loop: loop, timers: timers, manager: readers.selection.manager) { look() }
     if readers.local != nil {
@@ -124,7 +83,7 @@ package final class JournalFeed {
 
   /// Reads what there is.
   package func look() {
-    guard !isEnded else { return watch.pause() }
+    guard !isEnded, let client else { return watch.pause() }
     guard reopenTimer == nil, client.mayLook else {
       isAtEnd = false
       return watch.pause()
@@ -136,7 +95,7 @@ package final class JournalFeed {
       while isChanged {
         isAtEnd = false
         for reader in readers.all {
-          guard try read(reader) else { return watch.pause() }
+          guard try read(reader, for: client) else { return watch.pause() }
         }
         isAtEnd = true
         client.passed(ends)
@@ -167,7 +126,7 @@ package final class JournalFeed {
   }
 
   /// Reads a machine's journal to its end; false when that has to wait, for room or for a turn of the others.
-  private func read(_ reader: EventReader) throws -> Bool {
+  private func read(_ reader: EventReader, for client: any JournalFeedClient) throws -> Bool {
     failures.reader = reader
     guard client.hasRoom else { return false }
     try reader.refresh()
@@ -204,7 +163,7 @@ package final class JournalFeed {
       flushTimer = nil
       look()
       // Behind the journal's end the clock tells nothing about entries that are there and were not read yet.
-      guard isAtEnd, client.mayLook else { return }
+      guard isAtEnd, let client, client.mayLook else { return }
       let now = readers.local == nil ? nil : timers.monotonic
       for reader in readers.all where reader.isWaiting { _ = client.take(reader.flush(until: now), from: reader) }
       scheduleFlush()
@@ -218,7 +177,7 @@ package final class JournalFeed {
     witnessTimer = timers.call(at: time, accuracy: 50_000) { [unowned self] in
       witnessTimer = nil
       look()
-      if isAtEnd, client.mayLook {
+      if isAtEnd, let client, client.mayLook {
         let batch = local.takeUnexplained()
         if !batch.isEmpty { _ = client.take(batch, from: local) }
       }
@@ -236,7 +195,7 @@ package final class JournalFeed {
       guard error.isAboutWatching else { throw error }
       return poll(error)
     }
-    if isPolling { client.say("The journal is watched again.", priority: .notice) }
+    if isPolling { client?.say("The journal is watched again.", priority: .notice) }
     isPolling = false
   }
 
@@ -245,7 +204,7 @@ package final class JournalFeed {
   private func poll(_ error: SystemError) {
     readers.becomeBlind()
     if !isPolling {
-      client.say(
+      client?.say(
         "The journal cannot be watched, and is read every second instead: \(error). \(error.watchRemedy)",
         priority: .warning)
     }
@@ -269,7 +228,7 @@ package final class JournalFeed {
     guard let machine = readers.local?.machine else { return }
     let paths = ["/run/log/journal/\(machine)", "/var/log/journal/\(machine)"]
     if let error = directories?.watch(existenceOf: paths) {
-      client.say(
+      client?.say(
         "Journal directories cannot be watched, and are looked for every second instead: \(error). \(error.watchRemedy)",
         priority: .warning)
     }
@@ -281,7 +240,7 @@ package final class JournalFeed {
   private func reopen(after error: any Error) {
     isAtEnd = false
     failures.count += 1
-    client.say("\(error). The journal is opened again.", priority: .warning)
+    client?.say("\(error). The journal is opened again.", priority: .warning)
     reopen(in: JournalFeed.retryInterval)
   }
 
@@ -290,9 +249,9 @@ package final class JournalFeed {
     reopenTimer = timers.call(in: delay) { [unowned self] in
       reopenTimer = nil
       do {
-        for (reader, place) in try readers.reopen() { try client.lost(place, of: reader) }
+        for (reader, place) in try readers.reopen() { try client?.lost(place, of: reader) }
         if failures.count >= JournalFeed.failureLimit, let reader = failures.reader { passOver(reader) }
-        client.reopened()
+        client?.reopened()
         try watchJournal()
         look()
       } catch {
@@ -305,6 +264,6 @@ package final class JournalFeed {
     let before = reader.cursor
     reader.skipEntry()
     failures.count = 0
-    client.passedOver(from: before, to: reader.cursor, of: reader)
+    client?.passedOver(from: before, to: reader.cursor, of: reader)
   }
 }

@@ -57,8 +57,16 @@ final class RunEngine {
     executor.callbacks.hasTurnedBack = { [readers] in readers.hasTurnedBack(since: $0) }
   }
 
-  /// Before anything is spawned: children are waited for by their pidfds, and nobody's closed pipe ends journalhook.
-  func blockSignals() { EventLoop.block([SIGCHLD, SIGPIPE]) }
+  /// Prepares the process for running others, before anything is spawned.
+  func prepareProcess() {
+    // Children are waited for by their pidfds, and nobody's closed pipe ends journalhook.
+    EventLoop.block([SIGCHLD, SIGPIPE])
+    // Two or three descriptors a run: the soft limit of 1024 is for programs that use select(2). Hooks get it back.
+    var limit = rlimit()
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    limit.rlim_cur = limit.rlim_max
+    _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+  }
 
   /// Ends what dead processes have left behind, and takes up what waits in the ledger.
   func recover() throws {

@@ -50,7 +50,7 @@ final class DamageControl {
       .ledgerDamaged, priority: .critical)
     onDamage()
     turn = engine.timers.callSoon { [unowned self] in
-      end = AwaitedEnd(of: engine.executor, within: Follower.cutOffTime, timers: engine.timers) { [engine] in
+      end = AwaitedEnd(of: engine.executor, within: FollowEnd.cutOffTime, timers: engine.timers) { [engine] in
         engine.loop.exit(1)
       }
     }

@@ -21,10 +21,11 @@ package final class Follower: JournalFeedClient {
   private let stored: StoredRuns
   private let gaps: GapDetector
   private let damage: DamageControl
-  private var feed: JournalFeed!
-  private var status: StatusLine!
+  private let feed: JournalFeed
+  private let status: StatusLine
+  private let end: FollowEnd
   /// Where there is a service manager to ask.
-  private var local: LocalMachine?
+  private let local: LocalMachine?
   private var sources: [EventSource] = []
   private var timer: Timer?
   private var phase = Phase.waitingForHooks
@@ -38,11 +39,6 @@ package final class Follower: JournalFeedClient {
     /// No more runs begin.
     case draining
   }
-
-  /// How long the runs under way have to end at SIGTERM, in microseconds.
-  static let drainTime: UInt64 = 120_000_000
-  /// How long runs that are cut off have to end, in microseconds: with the drain less than TimeoutStopSec= of the service.
-  static let cutOffTime: UInt64 = 30_000_000
 
   /// Opens everything that following needs, and locks the state directory.
   package init(_ options: FollowOptions, loop: EventLoop, reporter: Reporter) throws {
@@ -69,20 +65,23 @@ package final class Follower: JournalFeedClient {
       ledger: engine.ledger, reporter: reporter, timers: timers, boot: engine.boot, local: localReader,
       selection: selection)
     damage = DamageControl(engine, trouble: trouble, committed: { intake.committedTimes })
-    feed = JournalFeed(engine.readers, loop: loop, timers: timers, client: self)
+    let feed = JournalFeed(engine.readers, loop: loop, timers: timers)
+    self.feed = feed
     local = localReader.map {
       LocalMachine(
         $0, hooks: engine.hooks, boot: engine.boot, manager: selection.manager, watch: feed.watch, timers: timers,
         began: began)
     }
-    status = StatusLine(
-      timers: timers, state: { [unowned self] in state },
-      suspendedUntil: { engine.planner.loopGuard?.suspension(at: timers.realtime).until })
+    status = StatusLine(timers: timers)
+    end = FollowEnd(engine)
     wire()
   }
 
   private func wire() {
     let (engine, options) = (engine, options)
+    feed.client = self
+    status.state = { [unowned self] in state }
+    status.suspendedUntil = { engine.planner.loopGuard?.suspension(at: engine.timers.realtime).until }
     let update = { [unowned self] in if phase != .draining { status.update() } }
     trouble.onChange = update
     trouble.retry = { [unowned self] in
@@ -126,8 +125,7 @@ package final class Follower: JournalFeedClient {
 
   /// Begins; everything else happens while the loop runs.
   package func start() throws {
-    engine.blockSignals()
-    raiseDescriptorLimit()
+    engine.prepareProcess()
     let loop = engine.loop
     sources.append(try loop.watch(signal: SIGTERM) { [unowned self] in drain() })
     sources.append(try loop.watch(signal: SIGINT) { [unowned self] in drain() })
@@ -167,14 +165,6 @@ package final class Follower: JournalFeedClient {
       ledger: engine.ledger, effects: { [hooks = engine.hooks] in hooks.hooks.map { ($0.name, $0.effects) } },
       units: reader.tracker.units.keys, hasUnitFile: files.contain
     ) { [reporter = engine.reporter] in reporter.say($0, .cycle, priority: .error) }
-  }
-
-  /// Two or three descriptors a run: the soft limit of 1024 is for programs that use select(2); hooks get it back.
-  private func raiseDescriptorLimit() {
-    var limit = rlimit()
-    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
-    limit.rlim_cur = limit.rlim_max
-    _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
   }
 
   private var state: FollowStatus {
@@ -307,45 +297,19 @@ package final class Follower: JournalFeedClient {
 
   // MARK: Ending
 
-  /// Starts no more runs, and ends when those under way have ended: within two minutes, or at once when asked again.
+  /// Starts no more runs, and ends when those under way have ended.
   private func drain() {
-    if phase == .draining { return cutOff() }
+    guard phase != .draining else { return end.cutOff() }
     engine.executor.drain()
     stored.stop()
-    if phase != .waitingForHooks {
-      let ends = feed.ends()
-      if !ends.isEmpty {
-        feed.look()
-        if feed.isAtEnd { passed(ends) }
-      }
+    // Where the manager had nothing to say since its last entry, the place moves on to the end.
+    let ends = phase == .waitingForHooks ? [] : feed.ends()
+    if !ends.isEmpty {
+      feed.look()
+      if feed.isAtEnd { passed(ends) }
     }
     phase = .draining
     feed.end()
-    ServiceNotifier.stopping(status: "Waiting for the runs under way.")
-    interruptWaitingForUs()
-    if engine.executor.isQuiet { return engine.loop.exit(0) }
-    timer = engine.timers.call(in: Follower.drainTime) { [unowned self] in cutOff() }
-  }
-
-  /// A hook that stops or restarts journalhook itself and waits for that would wait for itself.
-  private func interruptWaitingForUs() {
-    guard let unit = ownUnit() else { return }
-    for run in engine.executor.interruptRuns(actingOn: unit) {
-      engine.reporter.say(
-        "Run \(run.id) of hook \(run.hook) waits for the end of \(unit), which is journalhook itself: it is ended. Use "
-          + "systemctl's --no-block there.", .trouble, priority: .warning)
-    }
-  }
-
-  /// Ends the runs under way. What then still hinders ending is left to the next start, which knows how to deal with it.
-  private func cutOff() {
-    engine.executor.interruptAll()
-    if engine.executor.isQuiet { return engine.loop.exit(0) }
-    timer = engine.timers.call(in: Follower.cutOffTime) { [engine] in
-      engine.reporter.say(
-        "Ending although runs are under way or could not be written down; the next start deals with them.", .trouble,
-        priority: .error)
-      engine.loop.exit(1)
-    }
+    end.begin()
   }
 }

@@ -5,17 +5,13 @@ internal import Systemd
 final class StatusLine {
   private let timers: any Timers
   /// The state now.
-  private let state: () -> FollowStatus
+  var state: () -> FollowStatus = { FollowStatus() }
   /// Until when hooks are suspended, in microseconds since 1970; nil if none is.
-  private let suspendedUntil: () -> UInt64?
+  var suspendedUntil: () -> UInt64? = { nil }
   private var last = ""
   private var timer: Timer?
 
-  init(timers: any Timers, state: @escaping () -> FollowStatus, suspendedUntil: @escaping () -> UInt64?) {
-    self.timers = timers
-    self.state = state
-    self.suspendedUntil = suspendedUntil
-  }
+  init(timers: any Timers) { self.timers = timers }
 
   /// The state that `systemctl status` shows.
   var text: String { state().text }

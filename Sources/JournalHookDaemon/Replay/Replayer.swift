@@ -104,7 +104,7 @@ package final class Replayer {
 
   /// Begins; the loop ends with 1 if a run failed or not all was done.
   package func start() throws {
-    engine.blockSignals()
+    engine.prepareProcess()
     sources.append(try engine.loop.watch(signal: SIGTERM) { [unowned self] in drain() })
     sources.append(try engine.loop.watch(signal: SIGINT) { [unowned self] in drain() })
     engine.ledger.onCorruption = { [unowned self] in noteDamage($0) }
@@ -254,7 +254,7 @@ package final class Replayer {
     if isDraining { return engine.executor.interruptAll() }
     isDraining = true
     engine.executor.drain()
-    drainTimer = engine.timers.call(in: Follower.drainTime) { [engine] in engine.executor.interruptAll() }
+    drainTimer = engine.timers.call(in: FollowEnd.drainTime) { [engine] in engine.executor.interruptAll() }
     goOn()
   }
 
@@ -270,7 +270,7 @@ package final class Replayer {
         damageTurn = nil
         return goOn()
       }
-      end = AwaitedEnd(of: engine.executor, within: Follower.cutOffTime, timers: engine.timers) { [engine] in
+      end = AwaitedEnd(of: engine.executor, within: FollowEnd.cutOffTime, timers: engine.timers) { [engine] in
         engine.loop.exit(1)
       }
     }

@@ -13,7 +13,8 @@ final class DueRuns {
   /// Whether runs may wait for a time.
   private(set) var isWaiting = false
   private var timer: Timer?
-  unowned var executor: RunExecutor!
+  /// Takes the runs; set once, by the executor itself.
+  weak var executor: RunExecutor?
 
   init(owner: String, timers: any Timers, ledger: Ledger, host: any RunHost, boot: CurrentBoot?) {
     self.owner = owner
@@ -31,7 +32,7 @@ final class DueRuns {
 
   /// Takes up what waits in the ledger and became this owner's.
   func takeUp() throws {
-    for run in try ledger.waitingRetries(owner: owner) { executor.hold(run) }
+    for run in try ledger.waitingRetries(owner: owner) { executor?.hold(run) }
     schedule()
   }
 
@@ -44,7 +45,7 @@ final class DueRuns {
   /// Has runs begin when they are due. Until all that has happened was read it is not known whether they are superseded; so
   /// this is to be called then, too.
   func scheduleNext() {
-    guard isWaiting, executor.mayBegin, executor.callbacks.isUpToDate() else { return }
+    guard isWaiting, let executor, executor.mayBegin, executor.callbacks.isUpToDate() else { return }
     do {
       guard let due = try ledger.nextDue(owner: owner) else {
         isWaiting = false
@@ -52,7 +53,7 @@ final class DueRuns {
       }
       timer = timers.call(at: due, accuracy: 1000) { [unowned self] in
         timer = nil
-        executor.callbacks.onDue?()
+        self.executor?.callbacks.onDue?()
         release()
       }
     } catch {
@@ -65,6 +66,7 @@ final class DueRuns {
 
   /// Lets those runs go whose time has come.
   private func release() {
+    guard let executor else { return }
     executor.write { [unowned self] in
       var isMore = executor.callbacks.isUpToDate()
       while isMore {

@@ -35,18 +35,13 @@ package final class RunExecutor {
   private var scheduler: RunScheduler
   private var active: [Int64: any RunAttempt] = [:]
   private let writer: LedgerWriter
-  private(set) var due: DueRuns
-  private var timersOfDelayed: [Int64: Timer] = [:]
-  /// Runs whose hook was not there when their turn came, once.
-  private var secondChances: Set<Int64> = []
+  private let starter: RunStarter
+  let due: DueRuns
+  private var putOffs: [Int64: Timer] = [:]
   private var turn: Timer?
-  /// Whether it was said already that runs cannot begin.
-  private var isStuck = false
 
   /// How soon what could not be done is tried again, in microseconds.
   static let retryInterval: UInt64 = 1_000_000
-  /// How often to look whether another process has done its run of the same unit.
-  private static let turnInterval: UInt64 = 50_000
   /// How many runs of a series are read from the ledger at once.
   static let portion = 64
 
@@ -62,6 +57,8 @@ package final class RunExecutor {
     self.reporter = reporter
     scheduler = RunScheduler(limit: jobs)
     writer = LedgerWriter(timers: timers, reporter: reporter)
+    starter = RunStarter(
+      owner: owner, ledger: ledger, host: host, reporter: reporter, timers: timers, writer: writer)
     due = DueRuns(owner: owner, timers: timers, ledger: ledger, host: host, boot: boot)
     due.executor = self
     writer.onWritten = { [unowned self] in
@@ -176,105 +173,28 @@ package final class RunExecutor {
   }
 
   private func start(_ run: Run) {
-    let attempt: any RunAttempt
-    do throws(HookError) {
-      attempt = try host.prepare(run)
-    } catch {
-      // Who saves a file may first empty or remove it: the run waits for what comes then.
-      if error.kind == .temporary { return postpone(run, error) }
-      if error.kind != .untrusted, secondChances.insert(run.id).inserted { return putOff(run) }
-      secondChances.remove(run.id)
-      return endUnbegun(run, .init(state: error.isRefusal ? .refused : .failed, reason: error.description), nil)
-    }
-    secondChances.remove(run.id)
-    do {
-      if let unmet = try attempt.unmetCondition() {
-        return endUnbegun(run, .init(state: .skipped, reason: "\(unmet) does not hold"), attempt.definition)
+    let result = starter.start(
+      run,
+      connect: { attempt in
+        attempt.onOutcome = { [unowned self, unowned attempt] in end(run, $0, attempt.definition) }
+        attempt.onRelease = { [unowned self] in released(run) }
+        active[run.id] = attempt
+      }, disconnect: { _ in active[run.id] = nil })
+    switch result {
+    case .begun: break
+    case .ended(let outcome, let definition):
+      end(run, outcome, definition)
+      scheduler.released(run)
+    case .putOff(let time):
+      scheduler.putOff(run)
+      putOffs[run.id] = timers.call(in: time) { [unowned self] in
+        putOffs[run.id] = nil
+        if scheduler.resume(run) { start(run) } else { startNext() }
       }
-    } catch {
-      let reason = "a condition could not be checked: \(error)"
-      return endUnbegun(run, .init(state: .failed, reason: reason), attempt.definition)
-    }
-    do {
-      guard try writeDownBegin(of: attempt) else { return putOff(run, for: RunExecutor.turnInterval) }
-    } catch {
-      return postpone(run, error)
-    }
-    begin(attempt)
-  }
-
-  /// Writes down that the attempt begins, and where its processes will be; false when another process's run has to end first.
-  private func writeDownBegin(of attempt: any RunAttempt) throws -> Bool {
-    let others = try ledger.livingOwners(besides: owner)
-    let place = try attempt.makePlace()
-    do {
-      let hasBegun = try ledger.begin(
-        attempt.run, container: place, isParallel: attempt.definition.parallel, others: others, now: timers.realtime)
-      if !hasBegun { attempt.discard() }
-      return hasBegun
-    } catch {
-      attempt.discard()
-      throw error
-    }
-  }
-
-  private func begin(_ attempt: any RunAttempt) {
-    let run = attempt.run
-    attempt.onOutcome = { [unowned self, unowned attempt] in end(attempt.run, $0, attempt.definition) }
-    attempt.onRelease = { [unowned self] in released(run) }
-    active[run.id] = attempt
-    do {
-      try attempt.begin()
-      reporter.started(run)
-      isStuck = false
-    } catch {
-      active[run.id] = nil
-      attempt.discard()
-      guard RunExecutor.isTemporary(error) else {
-        endUnbegun(run, .init(state: .failed, reason: "\(error)"), attempt.definition)
-        return write { [ledger] in try ledger.release(run) }
-      }
-      write { [ledger] in try ledger.takeBack(run) }
-      postpone(run, error)
-    }
-  }
-
-  /// The run keeps its place and is begun later: when the ledger can be written again, or there is memory, or another run
-  /// has given back its descriptors.
-  private func postpone(_ run: Run, _ error: any Error) {
-    if !isStuck {
-      reporter.say("Cannot begin run \(run.id) of hook \(run.hook) now: \(error).", .trouble, priority: .error)
-    }
-    isStuck = true
-    putOff(run)
-  }
-
-  /// Begins the run a moment later; its lane waits with it.
-  private func putOff(_ run: Run, for time: UInt64 = RunExecutor.retryInterval) {
-    scheduler.putOff(run)
-    timersOfDelayed[run.id] = timers.call(in: time) { [unowned self] in
-      timersOfDelayed[run.id] = nil
-      if scheduler.resume(run) { start(run) } else { startNext() }
-    }
-  }
-
-  /// Whether the system, not the hook, is at fault, so that it may go well a moment later.
-  private static func isTemporary(_ error: any Error) -> Bool {
-    switch error {
-    case let error as SpawnError: error.isTemporary
-    case let error as HookError: error.kind == .temporary
-    case let error as SystemError: error.isTemporary || [ENOSPC, EDQUOT, ETXTBSY].contains(error.code)
-    default: false
     }
   }
 
   // MARK: Outcomes
-
-  /// A run has its outcome without a process: nothing is left of it.
-  private func endUnbegun(_ run: Run, _ outcome: RunMachine.Outcome, _ definition: HookDefinition?) {
-    end(run, outcome, definition)
-    scheduler.released(run)
-  }
 
   /// An attempt has its outcome: writes it down with what follows, and lets the lane go on.
   private func end(_ run: Run, _ outcome: RunMachine.Outcome, _ definition: HookDefinition?) {
