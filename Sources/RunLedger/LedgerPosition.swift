@@ -70,7 +70,7 @@ extension Ledger {
       switch row[3].text {
       case "pending": units[key]?.pending = event
       case "pending-failure": units[key]?.pendingFailure = event
-      case "restart": units[key]?.unansweredRestart = event
+      case "restart": units[key]?.restart.unanswered = event
       default: continue
       }
     }
@@ -96,7 +96,7 @@ extension Ledger {
       }
       try database.query("INSERT OR REPLACE INTO units VALUES(?, ?, ?, ?)", name + [.text(state.ledgerText)])
       let open = [
-        ("pending", state.pending), ("pending-failure", state.pendingFailure), ("restart", state.unansweredRestart),
+        ("pending", state.pending), ("pending-failure", state.pendingFailure), ("restart", state.restart.unanswered),
       ]
       for case (let role, let event?) in open {
         try database.query(

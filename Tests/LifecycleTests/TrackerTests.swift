@@ -442,7 +442,7 @@ import Testing
       var copy = try #require(UnitState(ledgerText: state.ledgerText))
       copy.pending = state.pending
       copy.pendingFailure = state.pendingFailure
-      copy.unansweredRestart = state.unansweredRestart
+      copy.restart.unanswered = state.restart.unanswered
       #expect(copy == state, "\(state.ledgerText)")
       return copy
     }

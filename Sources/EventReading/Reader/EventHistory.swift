@@ -109,7 +109,7 @@ package struct EventHistory {
 
   private func events(of boot: BootList.Boot, _ reader: EventReader) throws -> [LifecycleEvent] {
     // From the newest boot on the reader itself goes on to follow.
-    let reader = boot.isNewest ? reader : try EventReader(reader.source)
+    let reader = boot.isNewest ? reader : try EventReader(reader.source, clocks: readers.clocks)
     try reader.seek(boot)
     var events: [LifecycleEvent] = []
     var order = EventOrder()
@@ -154,9 +154,9 @@ package struct EventHistory {
 
   /// What waits for a last message at the end: who follows goes on waiting, but not for what is overdue.
   private func rest(of reader: EventReader) -> [LifecycleEvent] {
-    if isFollowed, readers.selection.isLocal { return reader.flush(until: Clock.monotonic()).events }
+    if isFollowed, readers.selection.isLocal { return reader.flush(until: readers.clocks.monotonic).events }
     // Another machine's time since its boot is not known here.
-    if isFollowed, let last = reader.cursor, last.realtime + LifecycleTracker.patience > Clock.now().microseconds {
+    if isFollowed, let last = reader.cursor, last.realtime + LifecycleTracker.patience > readers.clocks.realtime {
       return []
     }
     return reader.flush(until: nil).events

@@ -9,7 +9,7 @@ package final class EventReader {
   var journal: Journal
   private let decoder: EntryDecoder
   /// The fields that are read of an entry.
-  private var fields: FieldSet
+  var fields: FieldSet
   package var tracker: LifecycleTracker
   /// The cursor of the last entry that was read, as text: it is taken apart only when it is asked for.
   private var lastCursor: String?
@@ -24,8 +24,9 @@ package final class EventReader {
   /// Events before this time only lead up to those that are asked for.
   private var firstTime: UInt64 = 0
   /// What the live manager has told, while it is listened to.
-  private var witness: BusWitness?
+  var witness: BusWitness?
   private let oneshots: OneshotLookup?
+  let clocks: any Clocks
 
   private enum Start {
     case head
@@ -35,14 +36,17 @@ package final class EventReader {
   /// A reader before the first entry.
   ///
   /// - Throws: with `EACCES` when the caller may not read the journal.
-  init(_ source: MachineJournal, tracker: LifecycleTracker = LifecycleTracker()) throws(SystemError) {
+  init(
+    _ source: MachineJournal, clocks: any Clocks, tracker: LifecycleTracker = LifecycleTracker()
+  ) throws(SystemError) {
+    self.clocks = clocks
     self.source = source
     self.tracker = tracker
     decoder = EntryDecoder(trust: source.trust)
     fields =
       source.selection.hearsJournald ? decoder.fields.union(FieldSet(JournaldMessage.fields)) : decoder.fields
     let isOfUser = source.selection.manager != .system
-    oneshots = source.selection.isLocal && isOfUser ? OneshotLookup() : nil
+    oneshots = source.selection.isLocal && isOfUser ? OneshotLookup(clocks: clocks) : nil
     journal = try source.open()
     try journal.seekHead()
   }
@@ -247,60 +251,6 @@ package final class EventReader {
       }
     }
     tracker.process(said, into: &events)
-  }
-
-  // MARK: The live manager
-
-  /// Takes note of what the manager says on the bus from now on.
-  package func listen() {
-    guard let machine = try? Id128.machine(), let boot = try? Id128.boot() else { return }
-    fields = fields.union(FieldSet(["_SOURCE_REALTIME_TIMESTAMP"]))
-    witness = BusWitness(machine: machine, boot: boot, hostname: hostName(), since: Clock.monotonic())
-  }
-
-  /// Takes note of what the manager said: the journal has to explain it, or it becomes events of its own.
-  package func note(_ change: UnitChange) {
-    let units = source.selection.units
-    guard units.isEmpty || units.contains(change.unit) else { return }
-    witness?.note(
-      change, of: source.selection.manager, now: Clock.monotonic(), realtime: Clock.now().microseconds)
-  }
-
-  /// Takes note of a job that was queued or is gone.
-  package func note(job: UInt32, of unit: String, result: String?) {
-    witness?.note(job: job, of: unit, result: result, now: Clock.monotonic(), realtime: Clock.now().microseconds)
-  }
-
-  /// Takes note of a manager's return: units that were up, and which it no longer has, are down.
-  package func managerHasReturned(with units: Set<String>) {
-    let manager = source.selection.manager
-    let known = tracker.units.filter { $0.key.manager == manager && $0.key.machine == machine && $0.value.phase == .up }
-    let up = known.map { (unit: $0.key.unit, invocation: $0.value.invocation) } + (witness?.unitsComingUp() ?? [])
-    for (unit, invocation) in up where !units.contains(unit) {
-      var gone = UnitChange(unit: unit, activeState: "inactive")
-      gone.invocation = invocation
-      gone.inactiveEnter = Clock.monotonic()
-      note(gone)
-    }
-  }
-
-  /// The failures that waited for whether they were failed starts, as the manager has told it.
-  private func failedStarts() -> [LifecycleEvent] {
-    guard tracker.isWaiting, let entries = witness?.failedStarts(in: tracker) else { return [] }
-    return entries.flatMap { tracker.process($0) }
-  }
-
-  /// When to ask for what the journal has not explained, in microseconds since boot; nil if nothing waits.
-  package var nextUnexplained: UInt64? { witness?.nextDue }
-
-  /// The events that the journal should have told by now and has not; to be asked for when it was read to its end.
-  package func takeUnexplained() -> Batch {
-    var batch = Batch()
-    while let missed = witness?.unexplained(by: tracker, now: Clock.monotonic()), !missed.isEmpty {
-      batch.events += missed.flatMap { tracker.process($0) }
-    }
-    batch.allChanges = tracker.takeChanges()
-    return batch
   }
 
   // MARK: Following

@@ -7,6 +7,7 @@ package import Systemd
 /// Each has a position of its own, so that nothing is lost of a machine whose entries arrive an hour after those of another.
 package final class EventReaders {
   package let selection: JournalSelection
+  let clocks: any Clocks
   package private(set) var all: [EventReader] = []
   private var files: MachineFiles
   /// Of a directory or files that are followed: tells when something has changed there.
@@ -21,11 +22,12 @@ package final class EventReaders {
   private var watchedDirectories: Set<String> = []
 
   /// Opens the journal, with all readers at its beginning.
-  package init(_ selection: JournalSelection) throws(SystemError) {
+  package init(_ selection: JournalSelection, clocks: any Clocks = SystemClocks()) throws(SystemError) {
+    self.clocks = clocks
     self.selection = selection
     files = MachineFiles(selection.journal)
     if selection.isLocal {
-      all = [try EventReader(MachineJournal(selection: selection, machine: try Id128.machine()))]
+      all = [try EventReader(MachineJournal(selection: selection, machine: try Id128.machine()), clocks: clocks)]
     } else {
       _ = try takeNote()
     }
@@ -136,7 +138,7 @@ package final class EventReaders {
       if let reader = all.first(where: { $0.machine == machine }) {
         if reader.source != source { _ = try reader.reopen(source) }
       } else {
-        new.append(try EventReader(source))
+        new.append(try EventReader(source, clocks: clocks))
       }
     }
     all += new

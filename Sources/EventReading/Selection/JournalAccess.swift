@@ -1,5 +1,5 @@
 internal import Glibc
-internal import Systemd
+package import Systemd
 
 /// A journal that cannot be read, in words that say what to do.
 package struct JournalAccessError: Error, CustomStringConvertible {
@@ -20,7 +20,11 @@ package struct JournalAccessError: Error, CustomStringConvertible {
 
 package enum JournalAccess {
   /// Opens a journal for reading events.
-  package static func open(_ selection: JournalSelection) throws(JournalAccessError) -> EventReaders {
-    do throws(SystemError) { return try EventReaders(selection) } catch { throw JournalAccessError(error) }
+  package static func open(
+    _ selection: JournalSelection, clocks: any Clocks = SystemClocks()
+  ) throws(JournalAccessError) -> EventReaders {
+    do throws(SystemError) { return try EventReaders(selection, clocks: clocks) } catch {
+      throw JournalAccessError(error)
+    }
   }
 }

@@ -37,7 +37,7 @@ final class RunEngine {
     self.loop = loop
     self.reporter = reporter
     timers = try LoopTimers(loop)
-    readers = try JournalAccess.open(selection)
+    readers = try JournalAccess.open(selection, clocks: timers)
     ledger = try openLedger()
     configuration = ConfigurationStore(paths: options.configurationPaths)
     hooks = HookStore(directories: options.hookDirectories, requiresHost: !selection.isLocal)

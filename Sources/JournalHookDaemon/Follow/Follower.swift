@@ -145,7 +145,9 @@ package final class Follower: JournalFeedClient {
     local?.resolveAliasesNow()
     try engine.recover()
     engine.planner.limiter = RateLimiter(windows: try engine.ledger.rateLimits())
-    if let reader = engine.readers.local { engine.planner.loopGuard = makeLoopGuard(reader) }
+    if let reader = engine.readers.local {
+      engine.planner.loopGuard = LoopGuard(engine, reader, manager: options.selection.manager)
+    }
     try feed.start()
     engine.waitForNobody()
     ServiceNotifier.ready(status: status.text)
@@ -157,14 +159,6 @@ package final class Follower: JournalFeedClient {
       intake.beginRetention()
       feed.look()
     }
-  }
-
-  private func makeLoopGuard(_ reader: EventReader) -> LoopGuard {
-    let files = UnitFiles(of: options.selection.manager)
-    return LoopGuard(
-      ledger: engine.ledger, effects: { [hooks = engine.hooks] in hooks.hooks.map { ($0.name, $0.effects) } },
-      units: reader.tracker.units.keys, hasUnitFile: files.contain
-    ) { [reporter = engine.reporter] in reporter.say($0, .cycle, priority: .error) }
   }
 
   private var state: FollowStatus {
@@ -285,13 +279,7 @@ package final class Follower: JournalFeedClient {
   private func reloadHooks() {
     let units = Set(engine.hooks.hooks.map(\.hook).mentionedUnits)
     hookWatch.load()
-    if let local, phase != .waitingForHooks {
-      // Units that are named for the first time may have other names, by which the next event is to be matched.
-      let isNew = !units.isSuperset(of: engine.hooks.hooks.map(\.hook).mentionedUnits)
-      if isNew { local.resolveAliasesNow() } else { local.resolveAliases() }
-      // Of units that are named from now on it has to be known whether they are up.
-      local.compare()
-    }
+    if phase != .waitingForHooks { local?.hooksHaveChanged(since: units) }
     if phase != .draining { status.update() }
   }
 

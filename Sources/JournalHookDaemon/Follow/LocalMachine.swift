@@ -107,6 +107,17 @@ final class LocalMachine {
 
   // MARK: Aliases
 
+  /// Other hooks may be loaded.
+  ///
+  /// - Parameter mentioned: the units that the hooks mentioned before.
+  func hooksHaveChanged(since mentioned: Set<String>) {
+    // Units that are named for the first time may have other names, by which the next event is to be matched.
+    let isNew = !mentioned.isSuperset(of: hooks.hooks.map(\.hook).mentionedUnits)
+    if isNew { resolveAliasesNow() } else { resolveAliases() }
+    // Of units that are named from now on it has to be known whether they are up.
+    compare()
+  }
+
   /// Asks what units are called otherwise, with a bounded wait: before the first event is answered.
   func resolveAliasesNow() { hooks.aliases = ManagerConnection.aliases(of: hooks, manager: manager) }
 

@@ -1,3 +1,5 @@
+internal import EventReading
+internal import HookFiles
 internal import Hooks
 internal import Lifecycle
 internal import RunLedger
@@ -157,5 +159,15 @@ final class LoopGuard {
     }
     lastCause = (event.id, newest)
     return newest
+  }
+}
+
+extension LoopGuard {
+  /// For what follow's hooks do on this machine.
+  convenience init(_ engine: RunEngine, _ reader: EventReader, manager: Manager) {
+    self.init(
+      ledger: engine.ledger, effects: { [hooks = engine.hooks] in hooks.hooks.map { ($0.name, $0.effects) } },
+      units: reader.tracker.units.keys, hasUnitFile: UnitFiles(of: manager).contain
+    ) { [reporter = engine.reporter] in reporter.say($0, .cycle, priority: .error) }
   }
 }

@@ -23,6 +23,7 @@ final class RunOutput {
   private let reading: OwnedDescriptor
   private var writing: OwnedDescriptor?
   private let loop: EventLoop
+  private let clocks: any Clocks
   private let reporter: Reporter
   private let run: Run
   private let fields: JournalFields
@@ -36,11 +37,12 @@ final class RunOutput {
   private var rest: Int?
 
   /// Makes a pipe.
-  init(of run: Run, loop: EventLoop, reporter: Reporter) throws {
+  init(of run: Run, loop: EventLoop, clocks: any Clocks, reporter: Reporter) throws {
     let pipe = try Pipe()
     reading = try pipe.reading.duplicate()
     writing = try pipe.writing.duplicate()
     self.loop = loop
+    self.clocks = clocks
     self.reporter = reporter
     self.run = run
     fields = reporter.outputFields(of: run)
@@ -58,7 +60,7 @@ final class RunOutput {
 
   /// Reads what is there once the run has ended, and gives out an unfinished line; what takes longer is read in turns.
   func drain() {
-    if read(limit: available, until: Clock.monotonic() + RunOutput.drainTime) == .done { finishLine() }
+    if read(limit: available, until: clocks.monotonic + RunOutput.drainTime) == .done { finishLine() }
     reportDropped()
   }
 
@@ -66,7 +68,7 @@ final class RunOutput {
   func close() {
     closeWritingEnd()
     rest = available
-    readOn(until: Clock.monotonic() + RunOutput.drainTime)
+    readOn(until: clocks.monotonic + RunOutput.drainTime)
     guard rest != nil else { return }
     if !reporter.keep(self) { giveUp() }
   }
@@ -74,7 +76,7 @@ final class RunOutput {
   /// Reads the rest of an ended run at once, for there will be no more turns.
   func readRest() {
     source = nil
-    if let rest { _ = read(limit: rest, until: Clock.monotonic() + RunOutput.drainTime) }
+    if let rest { _ = read(limit: rest, until: clocks.monotonic + RunOutput.drainTime) }
     finishLine()
   }
 
@@ -88,7 +90,7 @@ final class RunOutput {
 
   private func watch() throws(SystemError) -> EventSource {
     try loop.watch(reading.rawValue, for: .input, priority: .idle) { [unowned self] _ in
-      readOn(until: Clock.monotonic() + RunOutput.turn)
+      readOn(until: clocks.monotonic + RunOutput.turn)
     }
   }
 
@@ -146,7 +148,7 @@ final class RunOutput {
       left -= count
       if rest != nil { rest = left }
       take(buffer[..<count])
-      if left > 0, Clock.monotonic() >= time { return .cutShort }
+      if left > 0, clocks.monotonic >= time { return .cutShort }
     }
     return .done
   }

@@ -64,7 +64,7 @@ final class SystemAttempt: RunAttempt {
   func begin() throws {
     do {
       try launcher.prepare(stateDirectory: host.stateDirectory)
-      output = try RunOutput(of: run, loop: host.loop, reporter: host.reporter)
+      output = try RunOutput(of: run, loop: host.loop, clocks: host.timers, reporter: host.reporter)
       try spawnNext()
     } catch {
       close()

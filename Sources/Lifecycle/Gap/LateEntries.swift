@@ -20,7 +20,7 @@ extension UnitState {
       earlyInvocations.removeSubrange(..<place)
       if invocation != self.invocation { return true }
     }
-    guard isEndEmitted, invocation == self.invocation else { return false }
+    guard self[.endEmitted], invocation == self.invocation else { return false }
     switch entry.kind {
     case .starting, .started, .stopping, .stopped, .success, .reloading, .reloaded, .mainProcessExit, .failureHint:
       return true

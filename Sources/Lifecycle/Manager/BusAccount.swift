@@ -104,7 +104,7 @@ struct BusAccount: Sendable {
     return restart(state, at: time) + [
       Step(kind: .started, time: time) { entry in
         // The second half of a restart whose first half was told.
-        if let job = state?.restartJob { entry.job = .init(id: job, type: "start", result: "done") }
+        if let job = state?.restart.job { entry.job = .init(id: job, type: "start", result: "done") }
       }
     ]
   }
@@ -128,7 +128,8 @@ struct BusAccount: Sendable {
   private func restart(_ state: UnitState?, at time: UInt64) -> [Step] {
     let details = change.details
     // The counter begins anew with each start by a job.
-    guard details.nRestarts > 0, let state, !state.isAutoRestart, let last = state.invocation, last != invocation else {
+    guard details.nRestarts > 0, let state, !state.restart.isAutomatic, let last = state.invocation, last != invocation
+    else {
       return []
     }
     return [Step(kind: .restartScheduled, time: time, invocation: last) { $0.nRestarts = details.nRestarts }]
@@ -151,7 +152,7 @@ struct BusAccount: Sendable {
     guard isTracked || wasUp else { return withoutComingUp(state, since) }
     var steps: [Step] = []
     if !isTracked, change.activeEnter > since { steps += startBefore(state) }
-    if state?.exitCode == nil || !isTracked { steps += mainProcessExit() }
+    if state?.exit?.code == nil || !isTracked { steps += mainProcessExit() }
     if let failure {
       steps.append(failure)
     } else if let restartJob {

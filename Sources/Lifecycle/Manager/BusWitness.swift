@@ -104,8 +104,8 @@ package struct BusWitness: Sendable {
   /// The end of a restart whose job was called off when it had taken the unit down.
   private func brokenRestart(_ canceled: Canceled, in tracker: LifecycleTracker) -> ManagerEntry? {
     let mine = tracker.units.first { key, state in
-      key.unit == canceled.unit && key.machine == machine && state.restartJob == canceled.job
-        && state.unansweredRestart != nil
+      key.unit == canceled.unit && key.machine == machine && state.restart.job == canceled.job
+        && state.restart.unanswered != nil
     }
     guard let (key, _) = mine else { return nil }
     return ManagerEntry(
@@ -182,7 +182,7 @@ package struct BusWitness: Sendable {
   package func endsWithoutJob(in tracker: LifecycleTracker) -> [LifecycleTracker.Key] {
     held.map(\.word).filter { !$0.isUp && $0.isByItself }.compactMap { word in
       let key = LifecycleTracker.Key(machine: machine, manager: word.manager, unit: word.unit)
-      guard let state = tracker.units[key], state.awaitsStopping, state.invocation == word.invocation else {
+      guard let state = tracker.units[key], state.awaits.contains(.stopping), state.invocation == word.invocation else {
         return nil
       }
       return key

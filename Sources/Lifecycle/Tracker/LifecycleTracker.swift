@@ -194,7 +194,7 @@ package struct LifecycleTracker: Sendable {
     for key in keys {
       guard var state = units[key] else { continue }
       state.emitWaiting(restart: false, into: &events)
-      if let failed = state.emitFailedRestart() { events.append(failed) }
+      if let failed = state.restart.fail() { events.append(failed) }
       units[key] = nil
       waiting.remove(key)
       changed.append(key)

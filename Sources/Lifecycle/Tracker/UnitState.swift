@@ -9,59 +9,79 @@ package struct UnitState: Sendable, Equatable {
     case down
   }
 
+  /// What was seen or emitted, and must not be taken for news.
+  package struct Marks: OptionSet, Sendable {
+    package let rawValue: UInt8
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// `failed` was emitted for this invocation.
+    package static let failureEmitted = Marks(rawValue: 1)
+    /// `skipped` was emitted, and the start job's end has not come yet.
+    package static let skipEmitted = Marks(rawValue: 2)
+    /// `gave-up` was emitted, and what the start job's end says of it has not come yet.
+    package static let gaveUpEmitted = Marks(rawValue: 4)
+    /// The invocation's end was seen by something else than the journal, which has nothing to add then.
+    package static let endEmitted = Marks(rawValue: 8)
+    /// UNIT_SUCCESS came while the unit was starting: a oneshot has run to completion, or its start was stopped.
+    package static let succeededWhileStarting = Marks(rawValue: 16)
+  }
+
+  /// What a `stopped` that waits is still waiting for, besides the stop job's UNIT_STOPPED.
+  package struct Awaited: OptionSet, Sendable {
+    package let rawValue: UInt8
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// UNIT_STOPPING: an instantaneous stop logs it last, and only as part of a restart.
+    package static let stopping = Awaited(rawValue: 1)
+    /// UNIT_STOPPED has come, without the job's type (up to systemd 234): whether it is a restart shows only by a start that
+    /// follows at once.
+    package static let start = Awaited(rawValue: 2)
+  }
+
+  /// A stop job that is open.
+  package struct StopJob: Sendable, Equatable {
+    /// Its number, where the manager says it.
+    package var id: UInt32?
+
+    package init(id: UInt32? = nil) { self.id = id }
+  }
+
   package var phase = Phase.unknown
   /// The last invocation that was seen.
   package var invocation: String?
   /// Those before it, which are over: the last two, latest first.
   package var previousInvocations: [String] = []
-  /// Those that something else than the journal has told of first, oldest first, until the journal has come as far.
+  /// Those of which something else than the journal was first to give events, oldest first, until the journal has come as far.
   package var earlyInvocations: [String] = []
-  /// The invocation's end was told by something else than the journal, which has nothing to add then.
-  package var isEndEmitted = false
+  package var marks: Marks = []
   /// When the last entry about the unit came, in microseconds since the boot.
   package var lastSeen: UInt64 = 0
-  /// When the unit last took the turn up, and down, in microseconds since the boot; 0 if that was not seen.
+  /// When the unit last came up, and went down, in microseconds since the boot; 0 if that was not seen.
   package var lastUp: UInt64 = 0
   package var lastDown: UInt64 = 0
-
-  /// A stop job is open.
-  package var isStopping = false
-  /// Its number, where the manager tells it.
-  package var stopJob: UInt32?
-  /// A `stopped` that waits for the stop job's UNIT_STOPPED, which tells whether it is a restart.
+  package var stop: StopJob?
+  /// A `stopped` that waits for the stop job's UNIT_STOPPED, which says whether it is a restart.
   @Aside package var pending: LifecycleEvent?
-  /// Of what waits in `pending`: UNIT_STOPPING has not come. An instantaneous stop logs it last, and only as part of a restart.
-  package var awaitsStopping = false
-  /// UNIT_STOPPED has come, without the job's type (up to systemd 234): whether it is a restart shows only by a start that
-  /// follows at once.
-  package var awaitsStart = false
+  package var awaits: Awaited = []
   /// A `failed` that waits: with `pending`, while it is not clear whether the unit had been up or its start has failed;
-  /// alone, for the result, which up to systemd 234 is logged behind the job's end.
+  /// alone, for the result, which up to systemd 234 is logged after the job's end.
   @Aside package var pendingFailure: LifecycleEvent?
-
-  /// The restart job that has taken the unit down.
-  package var restartJob: UInt32?
-  /// A restart job without a number (before systemd 240) has taken the unit down.
-  package var isRestarting = false
-  /// The last `stopped`, if it was told with `restart` and nothing has answered it yet.
-  @Aside package var unansweredRestart: LifecycleEvent?
-  /// A `stopped` was told since the last `started`.
-  package var wentDown = false
-  /// systemd has scheduled an automatic restart.
-  package var isAutoRestart = false
-  package var nRestarts: UInt32?
-
-  /// `failed` was told for this invocation.
-  package var isFailureEmitted = false
-  /// UNIT_SUCCESS came while the unit was starting: a oneshot has run to completion, or its start was stopped.
-  package var succeededWhileStarting = false
-  package var isSkipEmitted = false
-  /// `gave-up` was told, and what the start job's end says of it has not come yet.
-  package var startLimitHit = false
-  /// What the unit's result will be by what was said last, should it fail: where no other result is told.
+  package var restart = RestartPairing()
+  /// What the unit's result will be by what was said last, should it fail: where no other result is given.
   package var likelyResult: String?
-  package var exitCode: String?
-  package var exitStatus: String?
+  /// How the main process ended: `exited`, `killed` or `dumped`, and its exit status or signal.
+  package var exit: Exit?
+
+  /// How a main process ended.
+  package struct Exit: Sendable, Equatable {
+    package var code: String?
+    package var status: String?
+
+    package init(code: String?, status: String?) {
+      self.code = code
+      self.status = status
+    }
+  }
 
   package init() {}
 
@@ -71,19 +91,15 @@ package struct UnitState: Sendable, Equatable {
     self.invocation = invocation
     phase = .unknown
     likelyResult = nil
-    isFailureEmitted = false
-    succeededWhileStarting = false
-    isStopping = false
-    stopJob = nil
-    exitCode = nil
-    exitStatus = nil
-    isEndEmitted = false
+    marks.subtract([.failureEmitted, .succeededWhileStarting, .endEmitted])
+    stop = nil
+    exit = nil
   }
 
-  /// The stop job is over.
-  mutating func endStopJob() {
-    isStopping = false
-    stopJob = nil
+  /// Whether a mark is set.
+  package subscript(mark: Marks) -> Bool {
+    get { marks.contains(mark) }
+    set { if newValue { marks.insert(mark) } else { marks.remove(mark) } }
   }
 
   /// Whether a `stopped` waits.
@@ -99,7 +115,7 @@ package struct UnitState: Sendable, Equatable {
   var waitsSince: UInt64? { _pending.read(\.monotonic) ?? _pendingFailure.read(\.monotonic) }
 
   /// Whether nothing is open, so that forgetting the unit can at worst make its next entry a first one.
-  var isSettled: Bool { phase == .down && !isWaiting && _unansweredRestart.isEmpty && !isAutoRestart }
+  var isSettled: Bool { phase == .down && !isWaiting && restart.unanswered == nil && !restart.isAutomatic }
 }
 
 extension UnitState {
@@ -112,36 +128,20 @@ extension UnitState {
   }
 
   /// Adds what waits to other events: the `stopped`, and the `failed` with it or alone.
-  mutating func emitWaiting(restart: Bool, from entry: ManagerEntry? = nil, into events: inout [LifecycleEvent]) {
+  mutating func emitWaiting(
+    restart isRestart: Bool, from entry: ManagerEntry? = nil, into events: inout [LifecycleEvent]
+  ) {
     if var stopped = _pending.take() {
       phase = .down
-      wentDown = true
-      let restart = restart || stopped.restartJob == true
-      stopped.restartJob = restart
+      stopped.restartJob = isRestart || stopped.restartJob == true
       if let entry { stopped.take(from: entry) }
-      unansweredRestart = restart ? stopped : nil
+      restart.note(stopped)
       events.append(stopped)
     }
     if let failed = _pendingFailure.take() {
-      isFailureEmitted = true
+      self[.failureEmitted] = true
       events.append(failed)
     }
-    awaitsStart = false
-    awaitsStopping = false
-  }
-
-  /// The `stopped` that tells that a restart has not brought the unit up again; nil when none is owed.
-  ///
-  /// - Parameter entry: what has shown it; without one it is told as of the stop.
-  mutating func emitFailedRestart(by entry: ManagerEntry? = nil) -> LifecycleEvent? {
-    guard var stopped = _unansweredRestart.take() else { return nil }
-    stopped.restartJob = false
-    stopped.source = .restartFailed
-    let origin = EventIdentity(machine: stopped.machine, boot: stopped.boot, manager: stopped.manager)
-    stopped.id = origin.id(
-      unit: stopped.unit, kind: .stopped, source: .restartFailed, invocation: stopped.invocation,
-      monotonic: stopped.monotonic)
-    if let entry { stopped.take(from: entry) }
-    return stopped
+    awaits = []
   }
 }

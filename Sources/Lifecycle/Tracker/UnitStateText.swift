@@ -14,13 +14,18 @@ extension UnitState {
     add("invocation", invocation)
     add("previous", previousInvocations.joined(separator: ","))
     add("early", earlyInvocations.joined(separator: ","))
-    add("stop-job", stopJob.map(String.init))
-    add("restart-job", restartJob.map(String.init))
-    add("n-restarts", nRestarts.map(String.init))
+    add("stop-job", stop?.id.map(String.init))
+    add("restart-job", restart.job.map(String.init))
+    add("n-restarts", restart.count.map(String.init))
     add("likely-result", likelyResult)
-    add("exit-code", exitCode)
-    add("exit-status", exitStatus)
-    for (name, path) in UnitState.flags where self[keyPath: path] { words.append(name) }
+    add("exit-code", exit?.code)
+    add("exit-status", exit?.status)
+    if stop != nil { words.append("stopping") }
+    if restart.isOpen { words.append("restarting") }
+    if restart.hasGoneDown { words.append("went-down") }
+    if restart.isAutomatic { words.append("auto-restart") }
+    for (name, mark) in UnitState.markNames where marks.contains(mark) { words.append(name) }
+    for (name, what) in UnitState.awaitedNames where awaits.contains(what) { words.append(name) }
     return words.joined(separator: " ")
   }
 
@@ -29,8 +34,7 @@ extension UnitState {
     for word in ledgerText.split(separator: " ") {
       let parts = word.split(separator: "=", maxSplits: 1)
       guard parts.count == 2 else {
-        guard let flag = UnitState.flags.first(where: { $0.name == word }) else { continue }
-        self[keyPath: flag.path] = true
+        take(flag: word)
         continue
       }
       let value = String(parts[1])
@@ -44,24 +48,34 @@ extension UnitState {
       case "invocation": invocation = value
       case "previous": previousInvocations = value.split(separator: ",").map(String.init)
       case "early": earlyInvocations = value.split(separator: ",").map(String.init)
-      case "stop-job": stopJob = UInt32(value)
-      case "restart-job": restartJob = UInt32(value)
-      case "n-restarts": nRestarts = UInt32(value)
+      case "stop-job": stop = StopJob(id: UInt32(value))
+      case "restart-job": restart.job = UInt32(value)
+      case "n-restarts": restart.count = UInt32(value)
       case "likely-result": likelyResult = value
-      case "exit-code": exitCode = value
-      case "exit-status": exitStatus = value
+      case "exit-code": exit = Exit(code: value, status: exit?.status)
+      case "exit-status": exit = Exit(code: exit?.code, status: value)
       default: continue
       }
     }
   }
 
-  private static var flags: [(name: String, path: WritableKeyPath<UnitState, Bool>)] {
-    [
-      ("stopping", \.isStopping), ("restarting", \.isRestarting), ("went-down", \.wentDown),
-      ("auto-restart", \.isAutoRestart), ("failed-told", \.isFailureEmitted),
-      ("succeeded-while-starting", \.succeededWhileStarting), ("skipped-told", \.isSkipEmitted),
-      ("start-limit-hit", \.startLimitHit), ("awaits-start", \.awaitsStart), ("awaits-stopping", \.awaitsStopping),
-      ("end-told", \.isEndEmitted),
-    ]
+  private mutating func take(flag: Substring) {
+    switch flag {
+    case "stopping": stop = stop ?? StopJob()
+    case "restarting": restart.isOpen = true
+    case "went-down": restart.hasGoneDown = true
+    case "auto-restart": restart.isAutomatic = true
+    default:
+      for (name, mark) in UnitState.markNames where flag == name { marks.insert(mark) }
+      for (name, what) in UnitState.awaitedNames where flag == name { awaits.insert(what) }
+    }
   }
+
+  private static let markNames: [(name: String, mark: Marks)] = [
+    ("failed-told", .failureEmitted), ("skipped-told", .skipEmitted), ("start-limit-hit", .gaveUpEmitted),
+    ("end-told", .endEmitted), ("succeeded-while-starting", .succeededWhileStarting),
+  ]
+  private static let awaitedNames: [(name: String, what: Awaited)] = [
+    ("awaits-start", .start), ("awaits-stopping", .stopping),
+  ]
 }

@@ -1,13 +1,23 @@
-/// The clocks, and calls at a later time.
+/// The clocks.
 ///
-/// Whatever decides by time is given one of these and does not reach for the clock itself. So a test, or a simulation, can give
-/// it a time of its own.
-package protocol Timers: AnyObject {
+/// Whatever decides by time is given them and does not reach for the kernel's itself. So a test, or a simulation, can give it a
+/// time of its own.
+package protocol Clocks {
   /// CLOCK_MONOTONIC: microseconds since the machine's boot.
   var monotonic: UInt64 { get }
   /// CLOCK_REALTIME: microseconds since 1970.
   var realtime: UInt64 { get }
+}
 
+/// The kernel's clocks.
+package struct SystemClocks: Clocks {
+  package init() {}
+  package var monotonic: UInt64 { Clock.monotonic() }
+  package var realtime: UInt64 { Clock.now().microseconds }
+}
+
+/// The clocks, and calls at a later time.
+package protocol Timers: Clocks, AnyObject {
   /// Calls once when CLOCK_MONOTONIC has reached a time, at most `accuracy` microseconds later.
   ///
   /// The call is made as long as the returned object is kept, and is not canceled.
