@@ -28,12 +28,6 @@ extension Ledger {
   /// - Returns: whether it is new.
   @discardableResult
   package func note(_ noted: NotedGap) throws(SQLiteError) -> Bool {
-    // Made by whoever needs it first, as most ledgers never do.
-    try database.execute(
-      """
-      CREATE TABLE IF NOT EXISTS gaps(
-        id INTEGER PRIMARY KEY, reader TEXT, machine TEXT, since INTEGER, until INTEGER, kind TEXT, noticed INTEGER)
-      """)
     let (gap, place) = (noted.gap, [SQLiteValue.text(noted.reader), .text(noted.machine)])
     return try database.transaction { () throws(SQLiteError) in
       let known = try database.query(
@@ -54,9 +48,7 @@ extension Ledger {
   ///
   /// - Parameter since: only those that end at this time or later, in microseconds since 1970.
   package func gaps(since: UInt64 = 0, limit: Int = 100) throws(SQLiteError) -> [NotedGap] {
-    let table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'gaps'"
-    guard try !database.query(table).isEmpty else { return [] }
-    return try database.query(
+    try database.query(
       "SELECT reader, machine, since, until, kind, noticed FROM gaps WHERE until >= ? ORDER BY id DESC LIMIT ?",
       SQLiteValue(since), SQLiteValue(limit)
     ).compactMap { row in

@@ -11,7 +11,9 @@ enum LedgerSchema {
   /// Whether a database has the tables of a version.
   static func isWhole(_ database: SQLiteDatabase, _ version: Int64) throws(SQLiteError) -> Bool {
     if version < 1 { return true }
-    let tables = ["cursors", "units", "unit_events", "boots", "runs", "attempts"] + (version > 1 ? ["meta"] : [])
+    let tables =
+      ["cursors", "units", "unit_events", "boots", "runs", "attempts"] + (version > 1 ? ["meta"] : [])
+      + (version > 5 ? ["gaps"] : [])
     let names = tables.map { "'\($0)'" }.joined(separator: ", ")
     return try database.query("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN (\(names))")
       == [[.integer(Int64(tables.count))]]
@@ -145,6 +147,11 @@ enum LedgerSchema {
       until INTEGER NOT NULL, hook TEXT NOT NULL, reason TEXT NOT NULL, unit TEXT NOT NULL, count INTEGER NOT NULL,
       PRIMARY KEY(until, hook, reason, unit)
     ) WITHOUT ROWID;
+    """,
+    // 6: spans of the journal of which entries may be missing. Earlier versions made the table when they needed it first.
+    """
+    CREATE TABLE IF NOT EXISTS gaps(
+      id INTEGER PRIMARY KEY, reader TEXT, machine TEXT, since INTEGER, until INTEGER, kind TEXT, noticed INTEGER);
     """,
   ]
 }

@@ -9,7 +9,7 @@ package struct DroppedRuns: Sendable, Equatable {
   /// How many, by unit.
   package var units: [(name: String, count: Int)]
 
-  /// So many units are named.
+  /// The number of units that are named.
   private static let mostUnits = 10
 
   package init(hook: String, state: Run.State, units: [(name: String, count: Int)]) {

@@ -2,7 +2,7 @@ package import Lifecycle
 
 /// When a wait is over, on two clocks.
 ///
-/// In the boot in which it began the monotonic clock counts, which nobody can set. It starts anew with each boot; from then on
+/// In the boot in which it began the monotonic clock counts, which nobody can set. It starts again at zero with each boot; from then on
 /// the wall clock counts.
 package struct DueTime: Sendable, Equatable {
   /// Microseconds of CLOCK_MONOTONIC.
@@ -15,12 +15,12 @@ package struct DueTime: Sendable, Equatable {
     self.realtime = realtime
   }
 
-  /// So many microseconds after this.
+  /// This time and a number of microseconds.
   package func adding(_ delay: UInt64) -> DueTime {
     DueTime(monotonic: DueTime.sum(monotonic, delay), realtime: DueTime.sum(realtime, delay))
   }
 
-  /// So many microseconds after an event.
+  /// A time a number of microseconds after an event.
   ///
   /// - Parameters:
   ///   - boot: the boot that this machine is in.

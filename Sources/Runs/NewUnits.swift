@@ -1,13 +1,13 @@
 package import Lifecycle
 internal import Systemd
 
-/// When units were first heard of: of those that nobody had heard of before.
+/// When units were first seen, of those that had not been seen before.
 ///
 /// A unit that comes to be while a hook runs may be the hook's work, whatever way it came: by systemd-run(1), say.
 package struct NewUnits: Sendable {
   private typealias Key = LifecycleTracker.Key
 
-  /// So many units are remembered, and at least half of them when there are more.
+  /// The number of units that are remembered; when there are more, at least half of this number.
   static let capacity = 16_384
   /// So long it matters when a unit came to be, in microseconds.
   static let memory: UInt64 = 600_000_000

@@ -8,14 +8,14 @@ package struct OutputBudget {
   /// What to do with a line.
   package enum Verdict {
     case keep
-    /// It is the first that does not fit: that is to be told.
+    /// It is the first that does not fit: this is to be reported.
     case announce
     case drop
   }
 
   private var lines = 0
   private var bytes = 0
-  /// What was dropped and not told yet.
+  /// What was dropped and not reported yet.
   private var dropped = (lines: 0, bytes: 0)
 
   /// Whether all that comes will be dropped.
@@ -23,7 +23,9 @@ package struct OutputBudget {
 
   package init() {}
 
-  /// Decides about a line of so many bytes.
+  /// Decides about a line.
+  ///
+  /// - Parameter count: its length in bytes.
   package mutating func take(_ count: Int) -> Verdict {
     if isUsedUp {
       drop(lines: 1, bytes: count)

@@ -14,14 +14,14 @@ package struct PlannedRun: Sendable, Equatable {
   package var isHeld = false
   /// Begins no earlier than this; nil: at once.
   package var due: DueTime?
-  /// So many microseconds after the event the unit counts as settled (`SettleSec=`); the opposite turn until then supersedes
+  /// The number of microseconds after the event when the unit counts as settled (`SettleSec=`); the opposite turn until then supersedes
   /// the run.
   package var settle: UInt64?
   /// The event whose run waited for the hook's rate limit until now, and is given up for this one.
   package var rateLimitedInstead: String?
   /// When the interval of the hook's rate limit ends that this run waits for, in microseconds since 1970.
   package var rateLimitEnd: UInt64?
-  /// The run whose effects or failure led to this one, as far as that can be told.
+  /// The run whose effects or failure led to this one, as far as it is known.
   package var cause: Int64?
   /// Whether the hook has a lane of its own (`Parallel=yes`).
   package var isParallel = false
@@ -41,7 +41,7 @@ package struct PlannedRun: Sendable, Equatable {
   /// The run that an event leads to by a hook; nil when the hook is not for it.
   ///
   /// - Parameters:
-  ///   - mode: `catchUp` for an event from while nobody followed.
+  ///   - mode: `catchUp` for an event from a time when journalhook was not running.
   ///   - isOfEarlierBoot: the event's machine has booted since.
   ///   - aliases: the other names of the event's unit.
   package init?(

@@ -9,7 +9,7 @@ package struct RateLimiter: Sendable {
   /// What to do with a run.
   package enum Verdict: Sendable, Equatable {
     case pass
-    /// It waits so many microseconds after its event; the run for the event of this id waits no longer and is given up.
+    /// It waits this number of microseconds after its event. The run for the event with the id `instead` is dropped.
     case wait(UInt64, instead: String?)
   }
 
@@ -47,7 +47,7 @@ package struct RateLimiter: Sendable {
 
   private var windows: [Key: Window] = [:]
   private var changed: Set<Key> = []
-  /// So many windows are kept before those that are over are looked for.
+  /// When there are more windows than this, those that are over are removed.
   private var room = 256
 
   /// - Parameter windows: those of an earlier limiter.
@@ -70,7 +70,7 @@ package struct RateLimiter: Sendable {
     forgetSome(at: event.realtime)
     let key = Key(hook: hook.name, machine: event.machine, units: RateLimiter.group(of: event.unit))
     var window = windows[key] ?? Window(start: event.realtime, interval: interval, count: 0)
-    // A clock that was set back begins anew, too.
+    // A clock that was set back begins a new window, too.
     if event.realtime < window.start || event.realtime - window.start >= interval {
       // What had waited until then is the first of the next window.
       let end = window.start &+ interval

@@ -24,7 +24,7 @@ package enum RetryPolicy {
     case failure
     /// The run has failed, and a later attempt would come too late: the unit has taken the opposite turn.
     case superseded
-    /// The run is tried again in so many microseconds.
+    /// The run is tried again after this number of microseconds.
     case retry(after: UInt64)
     /// The run is run again at the next start.
     case rerun
@@ -35,7 +35,7 @@ package enum RetryPolicy {
 
   /// - Parameters:
   ///   - definition: the hook's; nil if it is not known any more, so that nothing follows.
-  ///   - hasTurnedBack: whether the event's unit has taken the opposite turn since; asked only where it counts.
+  ///   - hasTurnedBack: whether the event's unit has taken the opposite turn since the event; asked only where it matters.
   package static func decide(
     _ outcome: RunMachine.Outcome, of run: Run, _ definition: HookDefinition?, hasTurnedBack: () -> Bool
   ) -> Decision {

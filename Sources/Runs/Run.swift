@@ -2,7 +2,7 @@ package import Lifecycle
 
 /// One hook answering one event: at most once, and what became of it.
 package struct Run: Sendable, Equatable {
-  /// What has become of a run. The raw values are the contract's words.
+  /// What has become of a run. The raw values are the words that users see.
   package enum State: String, Sendable, CaseIterable {
     case pending, running, succeeded, failed
     case timedOut = "timed-out"
@@ -26,7 +26,7 @@ package struct Run: Sendable, Equatable {
   package enum Mode: String, Sendable {
     /// The event was seen as it happened.
     case live
-    /// The event is from while nobody followed.
+    /// The event is from a time when journalhook was not running.
     case catchUp = "catch-up"
     /// Asked for by `replay`.
     case replay

@@ -18,7 +18,7 @@ package struct RunMachine: Sendable {
   package struct Outcome: Sendable, Equatable {
     package var state: Run.State
     package var exit: Exit?
-    /// Why, where the exit alone does not tell.
+    /// The reason, where the exit alone does not show it.
     package var reason: String?
 
     package init(state: Run.State, exit: Exit? = nil, reason: String? = nil) {
@@ -35,7 +35,7 @@ package struct RunMachine: Sendable {
     case terminate
     /// Send KILL to every process of the tree.
     case kill
-    /// Call `timerElapsed` after so many microseconds; replaces an earlier timer.
+    /// Call `timerElapsed` after this number of microseconds; replaces an earlier timer.
     case startTimer(UInt64)
     /// Write the outcome down; the next run may start.
     case record(Outcome)
@@ -89,13 +89,13 @@ package struct RunMachine: Sendable {
     return [.startTimer(timeout)]
   }
 
-  /// A process could not be created; `treeIsEmpty` tells whether those before it have left anything behind.
+  /// A process could not be created; `treeIsEmpty` says whether those before it have left anything behind.
   package mutating func spawnFailed(_ reason: String, treeIsEmpty: Bool = true) -> [Action] {
     guard !mainHasEnded else { return [] }
     return end(Outcome(state: .failed, reason: reason), treeIsEmpty: treeIsEmpty)
   }
 
-  /// The process that was created last has ended; `treeIsEmpty` tells whether it has left anything behind.
+  /// The process that was created last has ended; `treeIsEmpty` says whether it has left anything behind.
   package mutating func mainEnded(_ exit: Exit, treeIsEmpty: Bool) -> [Action] {
     guard !mainHasEnded else { return [] }
     if conditions > 0, phase == .running {

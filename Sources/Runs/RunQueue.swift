@@ -35,7 +35,7 @@ package struct RunQueue: Sendable {
   /// The number of runs under way.
   package var underWay: Int { busy.count }
 
-  /// Adds a run to its lane: behind those that come before it, ahead of those that come after it, as one that is tried again.
+  /// Adds a run to its lane: after the runs with lower numbers and before those with higher ones, as a run that is tried again.
   package mutating func enqueue(_ run: Int64, in lane: Lane) {
     var runs = lanes[lane] ?? []
     lanes[lane] = nil  // so that the array is not copied

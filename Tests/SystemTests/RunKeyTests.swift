@@ -287,7 +287,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `hooks that drive each other in a circle are suspended and named`() throws {
+    @Test func `hooks that form a cycle are suspended and named`() throws {
       try Follow.use { follow in
         let box = follow.box
         for (name, own, other) in [("50-ping", "a", "b"), ("50-pong", "b", "a")] {
@@ -305,7 +305,7 @@ extension SystemTests {
         let lines = try follow.logged()
         #expect((20...22).contains(lines.count), "\(lines.count)")
         let report = try box.sh(
-          #"journalctl -q -o cat -p err _PID="$(cat "$1/pid")" | grep -c 'circle, 10 times in 5 minutes: .*50-p[io]ng → 50-p[io]ng'"#,
+          #"journalctl -q -o cat -p err _PID="$(cat "$1/pid")" | grep -c 'cycle, 10 times in 5 minutes: .*50-p[io]ng → 50-p[io]ng'"#,
           follow.directory)
         #expect(report.text.trimmed == "1")
         // Suspended, not broken: others still answer.
@@ -316,7 +316,7 @@ extension SystemTests {
       }
     }
 
-    @Test func `a circle that branches is suspended, too`() throws {
+    @Test func `a cycle that branches is suspended, too`() throws {
       try Follow.use { follow in
         let box = follow.box
         try follow.hook(

@@ -59,7 +59,7 @@ final class RunEngine {
 
   /// Prepares the process for running others, before anything is spawned.
   func prepareProcess() {
-    // Children are waited for by their pidfds, and nobody's closed pipe ends journalhook.
+    // Children are waited for by their pidfds, and a closed pipe must not end journalhook.
     EventLoop.block([SIGCHLD, SIGPIPE])
     // Two or three descriptors a run: the soft limit of 1024 is for programs that use select(2). Hooks get it back.
     var limit = rlimit()

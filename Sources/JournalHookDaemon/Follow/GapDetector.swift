@@ -57,7 +57,7 @@ final class GapDetector {
         let machine = local == nil ? " (machine \(noted.machine))" : ""
         if isNew { reporter.say(noted.gap.text + machine, .gap, priority: .warning) }
       } catch {
-        // It is reported even so: nobody may learn of it later.
+        // It is reported all the same, as there may be no later chance.
         if !isReported { reporter.say("\(noted.gap.text) (\(error).)", .gap, priority: .warning) }
         isReported = true
         return
@@ -84,7 +84,7 @@ final class GapDetector {
         "The journal has ended with its boot, since it is kept in /run: what happened between \(last) and the end of that boot is "
           + "not known. Storage=persistent in journald.conf(5) keeps it.", .following, priority: .notice)
     case .gap(var gap):
-      // Such a place does not tell when it was written; the runs do, unless they are of the future, too.
+      // Such a place does not show when it was written; the runs do, unless they are of the future, too.
       if gap.kind == .futureCursor, let last = try ledger.lastRunTime(until: gap.until) { gap.since = last }
       report(gap, of: reader)
       if isStarting {
@@ -135,6 +135,6 @@ final class GapDetector {
     files?.reachedEnd(at: local.cursor, now: timers.realtime)
   }
 
-  /// The files that are read were opened anew.
+  /// The files that are read were opened again.
   func reopened() { files?.noteOpen() }
 }

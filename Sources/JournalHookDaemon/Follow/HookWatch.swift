@@ -65,7 +65,7 @@ final class HookWatch {
   /// Whether something has changed until now that `onChange` was not called for yet. Whoever asks loads it.
   func takeChange() -> Bool { watcher?.takeChange() == true }
 
-  /// Tells what there is to tell to the service manager.
+  /// Adds what `systemctl status` shows of hooks.
   func describe(in status: inout FollowStatus) {
     status.hooks = inventory?.items.count ?? 0
     status.unusable = hooks.entries.count { $0.loaded == nil && $0.status != .masked }

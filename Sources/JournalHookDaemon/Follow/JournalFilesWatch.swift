@@ -21,7 +21,7 @@ struct JournalFilesWatch {
     lastLook = now
   }
 
-  /// Whether journald writes to a file that was removed, so that nobody can read it.
+  /// Whether journald writes to a file that was removed, so that it cannot be read.
   var isRemoved: Bool { removedSince != nil }
 
   /// Files may have come or gone.
@@ -49,6 +49,6 @@ struct JournalFilesWatch {
     lastLook = now
   }
 
-  /// The files were opened anew.
+  /// The files were opened again.
   func noteOpen() { files.noteOpen() }
 }

@@ -5,8 +5,8 @@ internal import Hooks
 internal import Lifecycle
 internal import Systemd
 
-/// What only this machine's service manager can tell: what units are called otherwise, and what became of them that the journal
-/// does not tell.
+/// What only this machine's service manager knows: the other names of units, and changes of units that the journal does not
+/// show.
 final class LocalMachine {
   private let reader: EventReader
   private let hooks: HookStore
@@ -19,7 +19,7 @@ final class LocalMachine {
   private var timer: Timer?
   /// Counts questions for all aliases, so that late answers are not taken for new ones.
   private var aliasRound = 0
-  /// Until when something may have happened that nobody has noticed: before this process began; later, before the connection.
+  /// Until when something may have happened unnoticed: at first before this process began, later before the connection.
   private var listening: UnitStatus.Moment?
   /// Reads what there is; whether all was read, so that what the journal does not explain now is missing.
   var look: () -> Bool = { false }

@@ -16,7 +16,7 @@ final class StatusLine {
   /// The state that `systemctl status` shows.
   var text: String { state().text }
 
-  /// Tells the manager, if the state is not what it was told last.
+  /// Sends the state to the manager, if it has changed since the last time.
   func update() {
     let now = text
     if now == last { return }

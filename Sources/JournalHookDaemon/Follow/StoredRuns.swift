@@ -15,7 +15,7 @@ final class StoredRuns {
   private var othersTimer: Timer?
   private var dropTimer: Timer?
 
-  /// As long as so many runs wait, nothing more is read: the journal is the queue.
+  /// When this number of runs wait, nothing more is read: the journal is the queue.
   static let room = 1000
   private static let retryInterval: UInt64 = 1_000_000
 

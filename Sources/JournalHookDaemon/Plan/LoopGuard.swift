@@ -6,16 +6,16 @@ internal import RunLedger
 internal import Runs
 internal import Systemd
 
-/// Notices hooks that drive each other in a circle, and stops that.
+/// Notices hooks that form a cycle, and suspends them.
 ///
 /// An event follows from a run if it happens while the run is under way, or shortly after, to a unit that the run's hook is
 /// known to act on (`HookEffects`). A run keeps its cause in the ledger, so that a restart forgets no chain. When the same hook
-/// comes back for the same unit too often, in one chain of causes or in all of them together, that is a circle. A hook that makes
+/// comes back for the same unit too often, in one chain of causes or in all of them together, that is a cycle. A hook that makes
 /// transient units (`systemd-run`) acts on units that come to be while it runs, or shortly after: when their events run the same
-/// hook again too often, one from the other, that is a cycle, too. Of other hooks this is not assumed: units that somebody else
+/// hook again too often, one from the other, that is a cycle as well. Of other hooks this is not assumed: units that somebody else
 /// starts in a row, while a hook runs for the first of them, are no cycle, and none of their events may be lost.
 final class LoopGuard {
-  /// So often a run may lead to the same hook's next run for the same unit, in so many microseconds.
+  /// How often a run may lead to the same hook's next run for the same unit, and in how many microseconds.
   static let limit = 10
   static let interval: UInt64 = 300_000_000
   /// How long after a run what it has begun (`--no-block`) may still show, in microseconds.
@@ -52,7 +52,7 @@ final class LoopGuard {
   ///   - effects: the hooks that are loaded, by name, with what they do to units.
   ///   - units: those that have been there.
   ///   - hasUnitFile: whether a unit is made by a file, so that it was there before it was heard of.
-  ///   - report: told once for each circle.
+  ///   - report: called once for each cycle.
   init(
     ledger: Ledger, effects: @escaping () -> [(hook: String, effects: HookEffects)],
     units: some Sequence<LifecycleTracker.Key>, hasUnitFile: @escaping (String) -> Bool,
@@ -81,31 +81,31 @@ final class LoopGuard {
       if event.realtime < until { return .suspended(reason: reason) }
       suspended[place] = nil
     }
-    // systemd's own Restart= is nobody's effect.
+    // What systemd's own Restart= does is no effect of a hook.
     guard event.autoRestart != true else { return .pass(cause: nil) }
     guard let cause = try? cause(of: event) else { return judgeNewUnit(event, by: hook) }
     let since = event.realtime - min(event.realtime, LoopGuard.interval)
     guard let chain = try? ledger.causes(of: cause, since: since) else { return .pass(cause: cause) }
     let before = chain.count { $0.hook == hook && $0.unit == event.unit }
     if before == 0 { return .pass(cause: cause) }
-    // A circle may branch into many short chains.
+    // A cycle may branch into many short chains.
     let returns = (try? ledger.countFollowing(hook: hook, unit: event.unit, since: since)) ?? 0
     guard max(before, returns) >= LoopGuard.limit else { return .pass(cause: cause) }
     // From this hook's last run on, the oldest first.
-    var circle: [(hook: String, unit: String)] = []
+    var cycle: [(hook: String, unit: String)] = []
     for link in chain {
-      circle.insert((link.hook, link.unit), at: 0)
+      cycle.insert((link.hook, link.unit), at: 0)
       if link.hook == hook, link.unit == event.unit { break }
     }
-    let names = (circle.map(\.hook) + [hook]).joined(separator: " → ")
+    let names = (cycle.map(\.hook) + [hook]).joined(separator: " → ")
     let until = event.realtime &+ LoopGuard.interval
-    let reason = "hooks drive each other in a circle: \(names); suspended until \(Timestamp(microseconds: until))"
-    for link in circle {
+    let reason = "hooks form a cycle: \(names); suspended until \(Timestamp(microseconds: until))"
+    for link in cycle {
       suspended[Place(hook: link.hook, machine: event.machine, unit: link.unit)] = (until, reason)
     }
     report(
-      "Hooks drive each other in a circle, \(LoopGuard.limit) times in 5 minutes: \(names) (units "
-        + "\(circle.map(\.unit).joined(separator: ", "))). They are suspended until \(Timestamp(microseconds: until)). "
+      "Hooks form a cycle, \(LoopGuard.limit) times in 5 minutes: \(names) (units "
+        + "\(cycle.map(\.unit).joined(separator: ", "))). They are suspended until \(Timestamp(microseconds: until)). "
         + "Have one of them ignore what the other does (RestartJob=no, a condition), or remove one.")
     return .suspended(reason: reason)
   }
@@ -148,7 +148,7 @@ final class LoopGuard {
     return newest
   }
 
-  /// The newest run that the event follows from, as far as can be told. Every run waits for this: the ledger is asked once for
+  /// The newest run that the event follows from, as far as it is known. Every run waits for this: the ledger is asked once for
   /// an event, however many hooks answer it, and only for hooks that may act on its unit.
   private func cause(of event: LifecycleEvent) throws -> Int64? {
     if let lastCause, lastCause.event == event.id { return lastCause.run }

@@ -16,9 +16,9 @@ final class RunPlanner {
   var limiter = RateLimiter()
   /// For runs that somebody has asked for by `replay`.
   private let fixedMode: Run.Mode?
-  /// Where the effects of runs can be told from other events: following this machine.
+  /// Present where the effects of runs can be distinguished from other events: while following this machine.
   var loopGuard: LoopGuard?
-  /// Whether events from while nobody followed may still come.
+  /// Whether events from the time when journalhook was not running may still come.
   var isCatchingUp = true
 
   init(hooks: HookStore, boot: CurrentBoot, timers: any Timers, mode: Run.Mode? = nil) {
@@ -70,7 +70,7 @@ final class RunPlanner {
     run.due = delay.map { DueTime($0, after: run.event, boot: boot.id, now: timers.now) }
   }
 
-  /// Clocks can be set; the time since the boot tells reliably what is from before this process.
+  /// Clocks can be set; the time since the boot shows reliably what is from before this process.
   private func mode(of event: LifecycleEvent) -> Run.Mode {
     if let fixedMode { return fixedMode }
     // What is found by asking the manager may be found long after the backlog.

@@ -74,7 +74,7 @@ struct ConditionCheck {
   }
 
   private func status(ofUnit unit: String) throws -> UnitStatus {
-    // A connection that was lost is made anew, once.
+    // A connection that was lost is made again, once.
     if let bus = connection.bus, let status = try? bus.status(of: unit) { return status }
     connection.bus = ManagerConnection.open(to: manager)
     guard let bus = connection.bus else {

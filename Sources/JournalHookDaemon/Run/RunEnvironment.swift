@@ -6,7 +6,7 @@ internal import Processes
 internal import Runs
 internal import Systemd
 
-/// What a script is given: the contract's variables, and the event as JSON on standard input.
+/// What a script is given: its environment variables, and the event as JSON on standard input.
 enum RunEnvironment {
   /// - Parameter account: who the script runs as.
   static func variables(
@@ -50,7 +50,7 @@ enum RunEnvironment {
     add("ATTEMPT", String(run.attempt))
     add("MODE", run.mode.rawValue)
     add("STATE_DIRECTORY", stateDirectory)
-    // Beyond the contract: a hook that answers a failure has to know whose.
+    // A hook that answers a failure has to know whose it is.
     add("FAILED_HOOK", run.failed?.hook)
     add("FAILED_RUN_ID", run.failed.map { String($0.id) })
     return variables
@@ -59,7 +59,7 @@ enum RunEnvironment {
   /// Of the daemon's own environment only its language is passed on.
   private static let language = unsafe getenv("LANG").map { unsafe String(cString: $0) } ?? "C.UTF-8"
 
-  /// A pipe that holds the event and ends behind it, so that nobody needs to write on while the script reads.
+  /// A pipe that holds the event and ends after it, so that nothing has to be written while the script reads.
   static func standardInput(for event: LifecycleEvent) throws(SystemError) -> OwnedDescriptor {
     let pipe = try Pipe()
     let bytes = Array((event.json.text + "\n").utf8)

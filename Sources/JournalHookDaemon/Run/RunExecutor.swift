@@ -19,7 +19,7 @@ package final class RunExecutor {
     var onDue: (() -> Void)?
     /// Whether a unit has taken the opposite turn since an event.
     var hasTurnedBack: (LifecycleEvent) -> Bool = { _ in false }
-    /// Whether all that has happened until now was read, so that a unit that has not turned back has settled.
+    /// Whether all that has happened until now was read, so that a unit that has not taken the opposite turn has settled.
     var isUpToDate: () -> Bool = { true }
   }
 
@@ -29,7 +29,7 @@ package final class RunExecutor {
   let ledger: Ledger
   let host: any RunHost
   let reporter: Reporter
-  /// This boot, where events of earlier boots are to be told from those of this one.
+  /// This boot, where events of earlier boots are to be distinguished from those of this one.
   let boot: CurrentBoot?
   var callbacks = Callbacks()
   private var scheduler: RunScheduler
@@ -156,7 +156,7 @@ package final class RunExecutor {
   var isEmpty: Bool { active.isEmpty }
 
   /// The system goes down, or does so no longer. No run begins meanwhile, but those of hooks with `DuringShutdown=yes`: a
-  /// unit that is stopped by a shutdown is nobody's trouble. The others stay pending, and after the boot are of an earlier one.
+  /// unit that is stopped by a shutdown is no trouble. The others stay pending, and after the boot are of an earlier one.
   func systemGoesDown(_ isGoingDown: Bool) {
     scheduler.isShutdown = isGoingDown
     startNext()

@@ -17,7 +17,7 @@ final class RunOutput {
   private static let droppedChunk = 64 * 1024
   /// How long one turn of the loop reads, in microseconds.
   private static let turn: UInt64 = 2000
-  /// How long the end of a run waits for its output to be read, so that it comes before what is told about the end.
+  /// How long the end of a run waits for its output to be read, so that it comes before the message about the end.
   private static let drainTime: UInt64 = 10_000
 
   private let reading: OwnedDescriptor
@@ -48,7 +48,7 @@ final class RunOutput {
     fields = reporter.outputFields(of: run)
     // Only our end: the script's must block, or it would lose what it prints faster than we read.
     _ = fcntl(reading.rawValue, F_SETFL, O_NONBLOCK)
-    // Before there is a process: nothing may fail behind it.
+    // Before there is a process: nothing may fail after that.
     source = try watch()
   }
 
@@ -84,7 +84,7 @@ final class RunOutput {
   func resume() {
     guard source == nil, !isAtEnd else { return }
     source = try? watch()
-    // Without a turn of its own nobody would read it.
+    // Without a turn of its own it would not be read.
     if source == nil { rest == nil ? drain() : giveUp() }
   }
 
@@ -126,7 +126,7 @@ final class RunOutput {
 
   private enum Progress { case done, cutShort }
 
-  /// Reads up to so many bytes until a time, or until the journal takes no more; whether all that is there was read.
+  /// Reads up to a number of bytes until a time, or until the journal takes no more; whether all that is there was read.
   private func read(limit: Int, until time: UInt64) -> Progress {
     var left = limit
     while left > 0, !isAtEnd {

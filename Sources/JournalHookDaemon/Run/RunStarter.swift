@@ -13,7 +13,7 @@ final class RunStarter {
     case begun
     /// The run has an outcome without a process.
     case ended(RunMachine.Outcome, HookDefinition?)
-    /// The run keeps its place, and is tried again in so many microseconds.
+    /// The run keeps its place, and is tried again after this number of microseconds.
     case putOff(for: UInt64)
   }
 

@@ -7,7 +7,7 @@ internal import Systemd
 /// The desktop may come after journalhook: so the manager is asked before each run, and what it said last is used when it does
 /// not answer.
 enum SessionEnvironment {
-  /// What the manager knows and journalhook itself may not: `systemctl --user import-environment` tells it at login.
+  /// What the manager knows and journalhook itself may not: `systemctl --user import-environment` sets it at login.
   private static let imported = ["DISPLAY", "WAYLAND_DISPLAY"]
   private static let busAddress = "DBUS_SESSION_BUS_ADDRESS"
   /// How long a manager that did not answer is not asked, in microseconds.

@@ -44,7 +44,7 @@ final class SystemAttempt: RunAttempt {
 
   var definition: HookDefinition { hook.definition }
 
-  /// The number of the process that was created last, while nobody has waited for it.
+  /// The number of the process that was created last, until it was waited for.
   var livingMain: ProcessID? { hasEnded ? nil : process?.pid }
 
   func unmetCondition() throws -> String? { try host.conditions.firstUnmet(of: definition, for: run.event) }
@@ -147,7 +147,7 @@ final class SystemAttempt: RunAttempt {
 
   private var isEmpty: Bool { container?.isEmpty() ?? true }
 
-  /// Looks again and again, ever more seldom, whether anything is left: nothing tells it for all kinds of containers, and it
+  /// Looks again and again, ever more seldom, whether anything is left: no notification covers all kinds of containers, and it
   /// is only asked while something is being ended.
   private func lookForRest(in delay: UInt64) {
     emptinessTimer = host.timers.call(in: delay) { [weak self] in

@@ -43,7 +43,7 @@ final class SystemRunHost: RunHost {
   func hasStartJob(_ unit: String) -> Bool { conditions.hasJob(unit) }
 
   func endStrays() {
-    // Orphans that cannot be told to belong to a run: with none under way, they are what ended ones left behind.
+    // Orphans that no run can be found for. With no run under way, ended runs have left them.
     if case .processTrees = containment { ProcessTree.endStrays(sparing: []) }
   }
 
@@ -53,6 +53,6 @@ final class SystemRunHost: RunHost {
   /// Takes note of an attempt of which nothing is left.
   func ended(_ attempt: SystemAttempt) { attempts[ObjectIdentifier(attempt)] = nil }
 
-  /// The main processes that nobody has waited for yet.
+  /// The main processes that were not waited for yet.
   var livingMains: Set<ProcessID> { Set(attempts.values.compactMap(\.livingMain)) }
 }

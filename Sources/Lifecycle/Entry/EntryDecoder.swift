@@ -16,7 +16,7 @@ package struct EntryDecoder: Sendable {
 
   /// A user's service manager.
   ///
-  /// Its process ids change, and a journal does not tell them afterwards. An entry counts if it comes from `process`; where
+  /// Its process ids change, and a journal does not show them afterwards. An entry counts if it comes from `process`; where
   /// that says nothing about the entry's boot, if it comes from a process called systemd, in user@UID.service itself and in
   /// none of the units in there. journald writes that from /proc and may miss it, and a user can call a process so: entries
   /// may be lost or made up, but only the user's own.
@@ -74,7 +74,7 @@ package struct EntryDecoder: Sendable {
     "_PID", "_UID", "_TRANSPORT", "_MACHINE_ID", "_HOSTNAME",
   ]
 
-  /// What the manager said; nil when the entry is not a manager's, or tells nothing about a unit's lifecycle.
+  /// What the manager said; nil when the entry is not a manager's, or says nothing about a unit's lifecycle.
   package func decode(_ entry: JournalEntry) -> ManagerEntry? {
     guard let (manager, machine) = author(of: entry) else { return nil }
     let unitField: StaticString = manager == .system ? "UNIT" : "USER_UNIT"
@@ -97,7 +97,7 @@ package struct EntryDecoder: Sendable {
   /// Whether a field that a manager writes once occurs more often.
   ///
   /// `LogExtraFields=` (systemd 254) lets a unit's author append fields to its manager's own messages about it, and the journal
-  /// does not keep the order of an entry's fields: of two values nobody can tell which is the manager's.
+  /// does not keep the order of an entry's fields: of two values it is not known which is the manager's.
   private static func isAmbiguous(_ entry: JournalEntry) -> Bool {
     entry.hasRepetitions && managerFields.contains { entry.count(of: $0) > 1 }
   }

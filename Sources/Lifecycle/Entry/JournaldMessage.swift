@@ -1,12 +1,12 @@
 package import Systemd
 
-/// What journald says about itself, or shows of itself, that concerns whoever reads all of the journal.
+/// What journald says or shows about itself that matters to a reader of the whole journal.
 package enum JournaldMessage: Sendable, Equatable {
   /// It has begun to run.
   case started
   /// It has ended as it was asked to.
   case stopped
-  /// It has dropped so many messages of the service manager, as they were too many (nil: it does not say how many).
+  /// It has dropped this number of messages of the service manager, because there were too many (nil: the number is not known).
   case suppressed(Int?)
   /// The kernel has overwritten messages before it could read them.
   case missedKernelMessages
@@ -22,7 +22,7 @@ package enum JournaldMessage: Sendable, Equatable {
     "MESSAGE", "MESSAGE_ID", "N_DROPPED", "_TRANSPORT", "_MACHINE_ID", "_SOURCE_REALTIME_TIMESTAMP",
   ]
 
-  /// Reads an entry; nil when it tells nothing of the kind.
+  /// Reads an entry; nil when it says nothing of the kind.
   ///
   /// - Parameter scope: the control group of the manager's own messages, without the leading slash: `init.scope`.
   package init?(_ entry: JournalEntry, machine: String, scope: String) {

@@ -39,35 +39,35 @@ package struct ManagerEntry: Sendable, Equatable {
   /// Nil when the field is absent or empty.
   package var invocation: String?
   package var job: LifecycleEvent.Job?
-  /// UNIT_RESULT of a failure, or what the text tells of it.
+  /// UNIT_RESULT of a failure, or what the text says of it.
   package var result: String?
   package var exitCode: String?
   package var exitStatus: String?
   package var nRestarts: UInt32?
   package var message: String
-  /// `bus` for what the live manager told and the journal did not.
+  /// `bus` for what the live manager has reported and the journal has not shown.
   package var source = LifecycleEvent.Source.journal
   /// Of a service that `mayHaveFinished`: whether it stays up without a process (`RemainAfterExit=`); nil if unknown.
   package var remainsAfterExit: Bool?
 
-  /// Whether it tells that a oneshot was started, and not whether that is up or inactive again: since systemd 249 user managers
-  /// log UNIT_SUCCESS, which would tell, for debugging only. The text is that of oneshots alone (service.c,
+  /// Whether it says that a oneshot was started, and not whether the unit is active or inactive again: since systemd 249 user managers
+  /// log UNIT_SUCCESS, which would show it, at debug level only. The text is that of oneshots alone (service.c,
   /// service_finished_job(), since 247).
   package var mayHaveFinished: Bool {
     guard case .user = manager else { return false }
     return kind == .started && source == .journal && message.hasPrefix("Finished ")
   }
 
-  /// Whether it tells the end of a job in the way of systemd up to 234: without the job's type, and before the text that
+  /// Whether it is the end of a job in the way of systemd up to 234: without the job's type, and before the text that
   /// the unit has failed (unit.c there: unit_notify() ends the job, then says "Unit entered failed state.").
   var isOldJobEnd: Bool { job?.result != nil && job?.type == nil }
 
-  /// Whether the manager's text tells that a start was skipped because a condition was not met; nil when it tells neither.
+  /// Whether the manager's text says that a start was skipped because a condition was not met; nil when it says neither.
   ///
   /// From systemd 240 and in el8's 239 that logs UNIT_STARTED with JOB_RESULT=done, and only the text differs
   /// (job.c, job_emit_done_message(): "Condition check resulted in %s being skipped." in 240–249 and later for
   /// ExecCondition=, "%s was skipped because …" in 250–259, "%s skipped, …" in 260). The text of a start that was done
-  /// begins with a verb (`finished_start_job` of the unit types) and ends with a full stop behind the unit's description.
+  /// begins with a verb (`finished_start_job` of the unit types) and ends with a full stop after the unit's description.
   var showsSkippedStart: Bool? {
     if message.hasPrefix("Condition check resulted in "), message.hasSuffix(" being skipped.") { return true }
     let doneVerbs = [

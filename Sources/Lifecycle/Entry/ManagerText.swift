@@ -13,7 +13,7 @@ struct ManagerText {
     self.result = result
   }
 
-  /// Reads a text about a unit; nil when it tells nothing about the unit's life.
+  /// Reads a text about a unit; nil when it says nothing about the unit's lifecycle.
   init?(_ message: String, unit: String) {
     // Up to 234, unit.c and service.c.
     switch message {
@@ -89,7 +89,7 @@ struct ManagerText {
     "Current command ", "Processes still around ", "Service will not restart", "Changed ",
   ]
 
-  /// What a unit's result will be if it fails by this: the only hint that 219 gives, as it does not tell the result.
+  /// What a unit's result will be if it fails by this: the only hint that 219 gives, as it does not log the result.
   private static func failureHint(in text: String) -> String? {
     for start in processEnds {
       if let code = text.rest(behind: start) { return result(ofExit: code.prefix { $0.isLetter }) }
@@ -119,7 +119,7 @@ struct ManagerText {
 }
 
 extension String {
-  /// What is behind its beginning; nil if it begins otherwise.
+  /// What follows a beginning; nil if it begins otherwise.
   ///
   /// Counted in bytes: a manager says much about a unit, and characters take long to count.
   fileprivate func rest(behind start: String) -> String? {

@@ -48,13 +48,3 @@ final class EventIdentity: Sendable {
     return hash.hexadecimalDigest(digits: 32)
   }
 }
-
-extension LifecycleEvent.Kind {
-  /// Whether it may happen more than once within an invocation, so that the time has to tell one from another.
-  fileprivate var isRepeatable: Bool {
-    switch self {
-    case .stopping, .restarting, .reloading, .reloaded, .reloadFailed, .skipped, .oom, .gaveUp: true
-    case .starting, .started, .finished, .stopped, .failed, .restarted: false
-    }
-  }
-}

@@ -1,7 +1,7 @@
 internal import Systemd
 
 extension LifecycleEvent {
-  /// The event as the contract's JSON object; absent values are left out.
+  /// The event as a JSON object, as journalhook-events(7) describes it; absent values are left out.
   package var json: JSONObject {
     var object = JSONObject()
     write(to: &object)

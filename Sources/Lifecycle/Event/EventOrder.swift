@@ -1,16 +1,16 @@
 /// Puts the events of one machine into the order of time.
 ///
-/// The tracker tells a `stopped` that has waited for the stop job's last message behind what other units did meanwhile. A
-/// unit's own events stay in the order in which they were told.
+/// The tracker emits a `stopped` that has waited for the stop job's last message after what other units did meanwhile. A
+/// unit's own events stay in the order in which they were emitted.
 package struct EventOrder: Sendable {
   /// Those that an event which still waits may come before.
   private var held: [LifecycleEvent] = []
 
   package init() {}
 
-  /// Takes the events that were told next, and gives those that nothing can come before any more.
+  /// Takes the events that were emitted next, and gives those that nothing can come before any more.
   ///
-  /// - Parameter waitingSince: since when an event waits to be told, in microseconds since boot; nil if none does.
+  /// - Parameter waitingSince: since when an event waits to be emitted, in microseconds since boot; nil if none does.
   package mutating func take(_ events: [LifecycleEvent], waitingSince: UInt64?) -> [LifecycleEvent] {
     // Nearly always there is nothing to do.
     if held.isEmpty, waitingSince == nil, EventOrder.isInOrder(events) { return events }
@@ -22,7 +22,7 @@ package struct EventOrder: Sendable {
 
   private mutating func insert(_ event: LifecycleEvent) {
     var place = held.count
-    // A restart that the end of the boot has cut off is told as of its begin, which may be long ago.
+    // A restart that the end of the boot has cut off has the time of its stop, which may be long ago.
     if event.source != .restartFailed {
       while place > 0, held[place - 1].monotonic > event.monotonic, held[place - 1].boot == event.boot,
         held[place - 1].unit != event.unit

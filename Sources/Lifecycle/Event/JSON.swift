@@ -14,7 +14,7 @@ package struct JSONObject: Sendable {
     open = text
   }
 
-  /// Writes an object behind a text, without a copy of either.
+  /// Appends an object to a text, without a copy of either.
   package static func append(to text: inout [UInt8], _ write: (inout JSONObject) -> Void) {
     var object = JSONObject(behind: exchange(&text, with: []))
     write(&object)

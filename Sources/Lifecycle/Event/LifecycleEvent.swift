@@ -1,4 +1,4 @@
-/// Something that happened to a unit: the contract's lifecycle event.
+/// Something that happened to a unit: a lifecycle event, as journalhook-events(7) describes it.
 package struct LifecycleEvent: Sendable, Equatable {
   /// What happened.
   package enum Kind: String, Sendable, CaseIterable {
@@ -9,7 +9,7 @@ package struct LifecycleEvent: Sendable, Equatable {
     case skipped, oom
   }
 
-  /// How journalhook learnt of it.
+  /// How journalhook came to know it.
   package enum Source: String, Sendable {
     /// An entry of the service manager in the journal.
     case journal
@@ -37,7 +37,7 @@ package struct LifecycleEvent: Sendable, Equatable {
     }
   }
 
-  /// The same for the same fact, however it was learnt: 32 hexadecimal digits.
+  /// The same for the same fact, however it became known: 32 hexadecimal digits.
   package var id: String
   /// The unit's primary name, with its suffix.
   package var unit: String
@@ -71,7 +71,7 @@ package struct LifecycleEvent: Sendable, Equatable {
   package var hostname: String?
   package var manager: Manager
   package var source: Source
-  /// The journal's cursor of the entry that told it.
+  /// The journal's cursor of the entry that it comes from.
   package var cursor: String?
 }
 
@@ -103,7 +103,7 @@ package enum Manager: Sendable, Hashable {
   /// The manager of one user.
   case user(UInt32)
 
-  /// The contract's word: `system` or `user`.
+  /// `system` or `user`, as in JSON.
   package var name: String {
     switch self {
     case .system: "system"

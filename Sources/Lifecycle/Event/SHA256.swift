@@ -86,7 +86,7 @@ package struct SHA256: Sendable {
     for index in 0..<8 { state[index] &+= words[index] }
   }
 
-  /// Makes the next sixteen words of the message schedule, in place of those before. A loop would reckon the places anew.
+  /// Makes the next sixteen words of the message schedule, in place of those before. A loop would compute the places again.
   @inline(__always)
   private static func extend(_ schedule: inout Schedule) {
     extend(&schedule, 0)
@@ -139,7 +139,7 @@ package struct SHA256: Sendable {
 
   private static let primes: [UInt64] = (2...311).filter { number in !(2..<number).contains { number % $0 == 0 } }
 
-  /// The first 32 bits behind the point of a number's square or cube root, by bisection in whole numbers.
+  /// The first 32 bits after the point of a number's square or cube root, by bisection in whole numbers.
   private static func fraction(of number: UInt64, root: Int) -> UInt32 {
     var low: UInt64 = 0
     var high: UInt64 = 1 << 37

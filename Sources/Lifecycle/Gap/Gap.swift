@@ -37,7 +37,7 @@ package struct Gap: Sendable, Equatable {
     self.detail = detail
   }
 
-  /// What is told to people: the window, why, and how it goes on.
+  /// What people read: the time span, the reason, and how following goes on.
   package var text: String {
     let window = "from \(Timestamp(microseconds: since)) until \(Timestamp(microseconds: until))"
     let text =
@@ -72,7 +72,7 @@ package struct Gap: Sendable, Equatable {
 package struct LostPlace: Sendable, Equatable {
   /// The entry.
   package var cursor: JournalCursor
-  /// The first one behind it, of whatever service; nil when there is none.
+  /// The first one after it, of any service; nil when there is none.
   package var next: JournalCursor?
   /// The last one of the journal; nil when it is empty.
   package var newest: JournalCursor?

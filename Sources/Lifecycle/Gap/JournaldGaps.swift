@@ -1,13 +1,13 @@
 package import Systemd
 
-/// The gaps that journald's own messages tell of (`JournaldMessage`).
+/// The gaps that journald's own messages show (`JournaldMessage`).
 ///
 /// A value without a clock: messages come in, findings come out.
 package struct JournaldGaps: Sendable {
   package enum Finding: Sendable, Equatable {
     /// Entries may be missing.
     case gap(Gap)
-    /// Something may be missing, it is not known from when on: only a comparison with the live state tells.
+    /// Something may be missing, and it is not known since when: only a comparison with the live state shows it.
     case mayBeMissing
   }
 

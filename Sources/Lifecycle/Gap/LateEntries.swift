@@ -1,19 +1,20 @@
 internal import Systemd
 
-/// What the bus or a comparison has told, the journal may tell late: journald was held up for more than a second.
+/// Events that came of the bus or of a comparison, before the journal had their entries: journald was held up for more than a
+/// second.
 extension UnitState {
-  /// More invocations than a unit has in that time; of those that the journal never tells (`LogLevelMax=`) the oldest are
+  /// More invocations than a unit has in that time; of those that are never logged (`LogLevelMax=`) the oldest are
   /// forgotten.
   private static let capacity = 32
 
-  /// Takes note of an invocation of which the journal has yet to tell, and of the end of the one before it.
+  /// Takes note of an invocation that the journal has yet to show, and of the end of the one before it.
   mutating func noteEarly(_ new: String) {
     if let invocation, !earlyInvocations.contains(invocation) { earlyInvocations.append(invocation) }
     earlyInvocations.append(new)
     earlyInvocations.removeFirst(max(0, earlyInvocations.count - UnitState.capacity))
   }
 
-  /// Whether an entry of the journal tells what was told already.
+  /// Whether the events of a journal entry were emitted already.
   mutating func wasEmittedEarly(_ entry: ManagerEntry) -> Bool {
     guard let invocation = entry.invocation else { return false }
     if let place = earlyInvocations.firstIndex(of: invocation) {

@@ -10,7 +10,7 @@ struct BusAccount: Sendable {
   /// The same as wall-clock time, in microseconds since 1970.
   var realtime: UInt64 = 0
   private let change: UnitChange
-  /// Whether its processes were told to end before.
+  /// Whether its processes were asked to end before.
   private let wasStopped: Bool
   /// No job was there that could have changed it.
   let isByItself: Bool
@@ -103,13 +103,13 @@ struct BusAccount: Sendable {
     if let steps = restartAtOnce(state) { return steps }
     return restart(state, at: time) + [
       Step(kind: .started, time: time) { entry in
-        // The second half of a restart whose first half was told.
+        // The second half of a restart whose first half was emitted.
         if let job = state?.restart.job { entry.job = .init(id: job, type: "start", result: "done") }
       }
     ]
   }
 
-  /// A restart job has taken the unit down and brought it up, and both are told at once: the unit has no process to wait for.
+  /// A restart job has taken the unit down and brought it up, and one change shows both: the unit has no process to wait for.
   private func restartAtOnce(_ state: UnitState?) -> [Step]? {
     guard let restartJob, let state, state.phase == .up, let last = state.invocation, last != invocation,
       change.inactiveEnter >= state.lastUp, change.activeEnter >= change.inactiveEnter
@@ -127,7 +127,7 @@ struct BusAccount: Sendable {
   /// The automatic restart that this invocation began with, if it did.
   private func restart(_ state: UnitState?, at time: UInt64) -> [Step] {
     let details = change.details
-    // The counter begins anew with each start by a job.
+    // Each start by a job resets the counter.
     guard details.nRestarts > 0, let state, !state.restart.isAutomatic, let last = state.invocation, last != invocation
     else {
       return []
@@ -136,15 +136,15 @@ struct BusAccount: Sendable {
   }
 
   private func goingDown(_ state: UnitState?, _ since: UInt64) -> [Step] {
-    // The manager tells where a unit is after a moment, and may name the invocation that is about to begin: what was up before
-    // the last that was told of the unit is the invocation that was told.
+    // The manager reports a state a moment later, and may name the invocation that is about to begin. What was up before
+    // the last entry of the unit is the invocation of that entry.
     let isOfTold = state.map { $0.invocation != invocation && change.activeEnter <= $0.lastSeen } ?? false
     if isOfTold, state?.phase != .up {
       return state?.lastSeen ?? 0 <= change.inactiveExit ? withoutComingUp(state, since) : []
     }
     let isTracked = state?.phase == .up && (isOfTold || state?.invocation == invocation)
     // Never up in this time: what was skipped is no news. While a unit waits for its restart, `inactiveExit` is the begin of
-    // waiting; then only what was told, and its main process, tell whether it was up this time.
+    // waiting; then only earlier entries and its main process show whether it was up this time.
     let isThisTime =
       change.activeState == "activating"
       ? failedStart == nil && state?.lastSeen ?? 0 < change.activeEnter : change.activeEnter >= change.inactiveExit
@@ -198,7 +198,7 @@ struct BusAccount: Sendable {
   /// When a start began that did not bring the unit up; nil if that is not certain.
   private var failedStart: UInt64? {
     if wasNeverUp { return change.inactiveExit }
-    // While a unit waits for its restart, only its main process tells.
+    // While a unit waits for its restart, only its main process shows it.
     let details = change.details
     return change.activeState == "activating" && details.mainStart > change.activeEnter ? details.mainStart : nil
   }
@@ -214,7 +214,7 @@ struct BusAccount: Sendable {
   /// The main process is started a moment before the manager counts the unit as starting; in microseconds.
   private static let spawnTime: UInt64 = 100_000
 
-  /// The start that the manager did not tell by itself, as the end came too soon.
+  /// The start that the manager did not report by itself, because the end came too soon.
   private func startBefore(_ state: UnitState?) -> [Step] {
     guard state?.lastSeen ?? 0 <= change.activeEnter else { return [] }
     return comingUp(state).map { step in

@@ -1,6 +1,6 @@
 package import Systemd
 
-/// What the live manager has told on the bus, until the journal has told it, too.
+/// What the live manager has reported on the bus, until the journal shows it, too.
 ///
 /// The journal is the truth; but clean exits were not logged before systemd 240, are not by user managers since 249, and
 /// `LogLevelMax=` hides them. A change that the journal has not explained within a second, or has passed over, becomes
@@ -14,7 +14,7 @@ package struct BusWitness: Sendable {
     var due: UInt64
   }
 
-  /// A job that was called off: nobody logs that, and it may have been the second half of a restart.
+  /// A job that was canceled. This is not logged, and the job may have been the second half of a restart.
   private struct Canceled {
     var job: UInt32
     var unit: String
@@ -71,7 +71,7 @@ package struct BusWitness: Sendable {
     let account = BusAccount(
       change, manager: manager, wasStopped: wasStopped, isByItself: isByItself, restartJob: jobs.restartJob(at: change))
     // An invocation comes up once. That it was down before it did was said of the one before it, in the new one's name: the
-    // manager tells where a unit is only after a moment.
+    // manager reports a state only after a moment.
     if account?.isUp ?? true {
       held.removeAll {
         !$0.word.isUp && $0.word.unit == change.unit && $0.word.manager == manager
@@ -81,7 +81,7 @@ package struct BusWitness: Sendable {
     guard var word = account, word.time > since else { return }
     // The same state again, for some other property's sake.
     if held.contains(where: { $0.word.isSame(as: word) }) { return }
-    // The manager told it a moment after it happened.
+    // The manager reported it a moment after it happened.
     word.realtime = realtime &- min(now &- min(word.time, now), BusWitness.patience)
     held.append(Held(word: word, due: now &+ BusWitness.patience))
   }
@@ -118,7 +118,7 @@ package struct BusWitness: Sendable {
   /// What the journal has passed over by the time of an entry of the same unit, as if it had been logged; to be asked again
   /// until there is nothing.
   ///
-  /// A manager logs in the order in which things happen. So an entry about an invocation tells that no more is to be expected
+  /// A manager logs in the order in which things happen. So an entry about an invocation shows that no more is to be expected
   /// about the one before it, and an entry about an invocation's end that none will come about its start.
   ///
   /// - Parameter saidAt: when the manager has sent the entry, in microseconds since boot, where that is known.
@@ -164,8 +164,8 @@ package struct BusWitness: Sendable {
     return []
   }
 
-  /// For failures that the journal tells without what was before (`LogLevelMax=`): that the start has failed, where the manager
-  /// has told that the unit was never up.
+  /// For failures that are logged without what came before them (`LogLevelMax=`): that the start has failed, where the manager
+  /// has reported that the unit was never up.
   package func failedStarts(in tracker: LifecycleTracker) -> [ManagerEntry] {
     held.map(\.word).compactMap { word in
       let state = tracker.units[.init(machine: machine, manager: word.manager, unit: word.unit)]
@@ -178,7 +178,7 @@ package struct BusWitness: Sendable {
 
   /// The units whose `stopped` waits for a stop job's message, and that have no job which could log one.
   ///
-  /// The manager tells of a job before it begins with it (job_add_to_dbus_queue() in systemd's job.c).
+  /// The manager reports a job before it begins with it (job_add_to_dbus_queue() in systemd's job.c).
   package func endsWithoutJob(in tracker: LifecycleTracker) -> [LifecycleTracker.Key] {
     held.map(\.word).filter { !$0.isUp && $0.isByItself }.compactMap { word in
       let key = LifecycleTracker.Key(machine: machine, manager: word.manager, unit: word.unit)
@@ -189,7 +189,7 @@ package struct BusWitness: Sendable {
     }
   }
 
-  /// The units that the manager has told as up, and the journal has not told yet.
+  /// The units that the manager has reported as active, and the journal has not shown yet.
   package func unitsComingUp() -> [(unit: String, invocation: String?)] {
     held.filter(\.word.isUp).map { ($0.word.unit, $0.word.invocation) }
   }

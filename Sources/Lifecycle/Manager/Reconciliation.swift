@@ -1,12 +1,13 @@
 package import Systemd
 
-/// The live manager's word on units, held against the journal's once that has had its time to tell the same.
+/// The states that the live manager reports, compared with what the journal has shown. The journal gets some time to show the
+/// same first.
 package struct Reconciliation: Sendable {
   /// What came of it.
   package struct Findings: Sendable {
-    /// What the journal has never told, as if it had, in the order of time.
+    /// What the journal has not shown, as entries, in the order of time.
     package var entries: [ManagerEntry] = []
-    /// What units nobody knew of are in.
+    /// The states of units that were not known before.
     package var adopted: [(key: LifecycleTracker.Key, state: UnitState)] = []
     /// Units that have to be asked about again.
     package var undecided: [String] = []
@@ -37,7 +38,7 @@ package struct Reconciliation: Sendable {
   ///
   /// - Parameters:
   ///   - asked: when it was asked.
-  ///   - limit: the last moment at which something can have happened that nobody has noticed.
+  ///   - limit: the last moment at which something can have happened unnoticed.
   package mutating func note(_ status: UnitStatus, asked: UnitStatus.Moment, limit: UnitStatus.Moment) {
     held.removeAll { $0.status.unit == status.unit }
     held.append(Held(status: status, asked: asked, limit: limit))
@@ -49,7 +50,7 @@ package struct Reconciliation: Sendable {
   /// Compares the answers that have waited long enough.
   ///
   /// - Parameters:
-  ///   - tracker: what the journal has told up to now.
+  ///   - tracker: what the journal has shown up to now.
   ///   - boot: this boot. What the tracker knows of an earlier one is nothing to go by.
   ///   - now: in microseconds since boot.
   package mutating func findings(by tracker: LifecycleTracker, boot: CurrentBoot, now: UInt64) -> Findings {

@@ -25,7 +25,7 @@ package struct UnitAliases: Sendable, Equatable {
   /// The unit that a name means.
   package func unit(named name: String) -> String { primary[name] ?? name }
 
-  /// A name as people are told it: `mysql.service (alias of mariadb.service)`.
+  /// A name as people read it: `mysql.service (alias of mariadb.service)`.
   package func described(_ name: String) -> String {
     primary[name].map { "\(name) (alias of \($0))" } ?? name
   }

@@ -1,8 +1,8 @@
 package import Systemd
 
-/// What lies between what the tracker knows of a unit and where the live manager has it: the contract's reconciliation.
+/// What lies between what the tracker knows of a unit and the state that the live manager reports (`reconciled` events).
 package enum UnitComparison {
-  /// Something that happened and was never told.
+  /// Something that happened and gave no event.
   package struct Step: Sendable, Equatable {
     package var kind: ManagerEntry.Kind
     package var invocation: String?
@@ -17,7 +17,7 @@ package enum UnitComparison {
     /// Nothing was known of the unit: this is where it is, and no news.
     case adopt(UnitState)
     case missing([Step], andMoreToCome: Bool = false)
-    /// The unit is on its way, or the journal tells of it just now: it has to be looked at again.
+    /// The unit is on its way, or the journal shows it just now: it has to be looked at again.
     case undecided
   }
 
@@ -26,7 +26,7 @@ package enum UnitComparison {
   /// - Parameters:
   ///   - state: what the tracker knows, of this boot; nil if nothing.
   ///   - asked: when the manager was asked.
-  ///   - limit: the last moment at which something can have happened that nobody has noticed: what the manager has no time of
+  ///   - limit: the last moment at which something can have happened unnoticed: what the manager has no time of
   ///     happened then or before.
   package static func verdict(
     _ state: UnitState?, _ live: UnitStatus, asked: UnitStatus.Moment, limit: UnitStatus.Moment
@@ -60,7 +60,7 @@ package enum UnitComparison {
   }
 
   private static func whenUp(_ state: UnitState, _ live: UnitStatus, _ limit: UnitStatus.Moment) -> Verdict {
-    // Without invocations (before systemd 232, and for devices) only the time tells whether it is the same life.
+    // Without invocations (before systemd 232, and for devices) only the time shows whether it is the same run of the unit.
     let isSame =
       if let known = state.invocation, let invocation = live.invocation {
         known == invocation

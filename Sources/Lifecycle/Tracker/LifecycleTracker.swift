@@ -15,7 +15,7 @@ package struct LifecycleTracker: Sendable {
       self.unit = unit
     }
 
-    /// The unit tells nearly all apart, and this is done several times for each entry.
+    /// The unit distinguishes nearly all keys, and this is done several times for each entry.
     package func hash(into hasher: inout Hasher) { hasher.combine(unit) }
   }
 
@@ -38,7 +38,7 @@ package struct LifecycleTracker: Sendable {
   /// Units whose state has changed since `takeChanges`, once for each time.
   private var changed: [Key] = []
 
-  /// Of this machine: the boot that it is in. What was before its last soft reboot is forgotten at the first entry behind it.
+  /// Of this machine: the boot that it is in. What was before its last soft reboot is forgotten at the first entry after it.
   package var currentBoot: CurrentBoot?
   private var isBehindSoftReboot = false
 
@@ -81,14 +81,14 @@ package struct LifecycleTracker: Sendable {
     return changed
   }
 
-  /// The events that an entry tells, in order. Events of other units that have waited long enough come first.
+  /// The events that an entry gives, in order. Events of other units that have waited long enough come first.
   package mutating func process(_ entry: ManagerEntry) -> [LifecycleEvent] {
     var events: [LifecycleEvent] = []
     process(entry, into: &events)
     return events
   }
 
-  /// Adds the events that an entry tells to others.
+  /// Adds the events that an entry gives to others.
   package mutating func process(_ entry: consuming ManagerEntry, into events: inout [LifecycleEvent]) {
     let last = origin.flatMap { $0.isOrigin(of: entry) ? $0 : nil }
     // Nearly always the boot is that of the last entry, and need not be looked up.
@@ -158,7 +158,7 @@ package struct LifecycleTracker: Sendable {
     }
   }
 
-  /// A machine has booted anew: nothing that was up is up any more, and what waited is told. Restarts that the shutdown has
+  /// A machine has booted again: nothing that was up is up any more, and what waited is emitted. Restarts that the shutdown has
   /// cut off have failed.
   private mutating func forgetBoot(of machine: String) -> [LifecycleEvent] {
     forget(units.keys.filter { $0.machine == machine })
@@ -178,17 +178,17 @@ package struct LifecycleTracker: Sendable {
   /// Whether what is known of a machine is about this boot.
   package func isIn(_ boot: CurrentBoot, of machine: String) -> Bool { boots[machine] == boot.id }
 
-  /// Takes a unit to be in a state that nobody has told of.
+  /// Takes a unit to be in a state that no entry has shown.
   package mutating func adopt(_ state: UnitState, for key: Key) { store(state, for: key) }
 
-  /// Keeps memory bounded. A unit that is up and forgotten is first seen again with its next entry, so that its stop is told.
+  /// Keeps memory bounded. A unit that is up and forgotten is seen for the first time again with its next entry, so that its `stopped` is emitted.
   private mutating func forgetSome() -> [LifecycleEvent] {
     let known = units.map { (key: $0.key, isSettled: $0.value.isSettled, lastSeen: $0.value.lastSeen) }
     let byWorth = known.sorted { $0.isSettled == $1.isSettled ? $0.lastSeen < $1.lastSeen : $0.isSettled }
     return forget(byWorth.prefix(LifecycleTracker.capacity / 4).map(\.key))
   }
 
-  /// Forgets units; what waited is told, and restarts under way have failed.
+  /// Forgets units; what waited is emitted, and restarts under way have failed.
   private mutating func forget(_ keys: [Key]) -> [LifecycleEvent] {
     var events: [LifecycleEvent] = []
     for key in keys {

@@ -1,6 +1,6 @@
 internal import Systemd
 
-/// One entry meeting one unit's state: the rules of the contract's section 2.
+/// What one entry does to the state of one unit, and the events that it gives (journalhook-events(7)).
 struct TrackerStep {
   var state = UnitState()
   var events: [LifecycleEvent] = []
@@ -16,7 +16,7 @@ struct TrackerStep {
     self.origin = origin
   }
 
-  /// Changes the unit's state, and adds what is told to other events.
+  /// Changes the unit's state, and adds the events that it gives to others.
   mutating func run(on state: inout UnitState, emitting events: inout [LifecycleEvent]) {
     // Both are lent: to copy them would be most of the work.
     swap(&self.state, &state)
@@ -38,7 +38,7 @@ struct TrackerStep {
 
   mutating func run() {
     if entry.source == .journal, state.wasEmittedEarly(entry) { return }
-    // A unit's invocations follow each other: one that is over has nothing more to tell.
+    // A unit's invocations follow each other: one that is over gives no more events.
     if let invocation = entry.invocation, state.previousInvocations.contains(invocation) { return }
     state.lastSeen = entry.monotonic
     settle()
@@ -91,7 +91,7 @@ struct TrackerStep {
     guard let invocation = entry.invocation, invocation != state.invocation else { return }
     if entry.source != .journal { state.noteEarly(invocation) }
     if state.invocation == nil {
-      // systemd 232–234 tells it in some of an invocation's entries only.
+      // systemd 232–234 names it in some of an invocation's entries only.
       state.invocation = invocation
     } else {
       if state.phase == .up { goDownUnseen() }
@@ -99,7 +99,7 @@ struct TrackerStep {
     }
   }
 
-  /// A unit that was up has begun anew: its end was not logged, as it ended well and nobody logs that (up to systemd 239, and
+  /// A unit that was up has started again: its end was not logged, because a clean end is not logged (up to systemd 239, and
   /// user managers since 249), or as the entry was lost.
   mutating func goDownUnseen() {
     endRestart()

@@ -21,7 +21,7 @@ extension TrackerStep {
   mutating func stoppingLate() {
     emit(.stopping)
     if let stopped = state.pending {
-      // What is told first has not happened later.
+      // What is emitted first must not have a later time.
       events[events.count - 1].realtime = stopped.realtime
       events[events.count - 1].monotonic = stopped.monotonic
     }
@@ -70,7 +70,7 @@ extension TrackerStep {
       endRestart()
       state.phase = .down
     case .unknown where entry.source == .journal:
-      // A unit that is first seen by a failure: was it up, or did its start fail? The next entry tells.
+      // A unit that is first seen by a failure: was it up, or did its start fail? The next entry shows it.
       state.pending = event(.stopped, result: result, restartJob: false)
       state.pendingFailure = event(.failed, result: result)
       state[.failureEmitted] = true

@@ -34,7 +34,7 @@ extension TrackerStep {
       emit(.finished, result: "success")
       return
     }
-    // Nothing is logged for a unit that is up already; only where invocations are told can that be checked.
+    // Nothing is logged for a unit that is up already; this can be checked only where entries name invocations.
     if state.phase == .up, entry.invocation != nil { return }
     if entry.mayHaveFinished, entry.remainsAfterExit != true {
       finishUnseen()
@@ -54,8 +54,8 @@ extension TrackerStep {
     state.stop = nil
   }
 
-  /// A oneshot whose UNIT_SUCCESS is not logged. Where nobody can tell whether it stays up, most do not; if it does after all,
-  /// its stop is told.
+  /// A oneshot whose UNIT_SUCCESS is not logged. Where it is not known whether it stays active, it is taken not to, as most do not. If it does after all,
+  /// its `stopped` is emitted.
   mutating func finishUnseen() {
     endRestart()
     state.phase = entry.remainsAfterExit == false ? .down : .unknown
@@ -82,7 +82,7 @@ extension TrackerStep {
   mutating func startFailed() {
     let result = entry.job?.result ?? "failed"
     if result == "canceled", isByRestartJob { endRestart() }
-    // "collected" means that the manager has dropped a job nobody needs; the others end a job without a start.
+    // "collected" means that the manager has dropped a job that is not needed; the others end a job without a start.
     guard !["done", "collected", "once", "canceled", "skipped"].contains(result) else { return }
     endRestart()
     state.restart.isAutomatic = false
@@ -93,7 +93,7 @@ extension TrackerStep {
       state.phase = .down
       events.append(failed)
     } else if state[.gaveUpEmitted] {
-      // That is why, and it was told. The failure that 234 and before tell behind it is the same.
+      // That is the reason, and `gave-up` was emitted. The failure that systemd 234 and earlier log after it is the same.
       state[.gaveUpEmitted] = false
       state[.failureEmitted] = true
     } else if ["dependency", "assert", "unsupported", "invalid", "frozen", "concurrency"].contains(result) {
@@ -126,7 +126,7 @@ extension TrackerStep {
   /// 239 and by user managers.
   mutating func restartScheduled() {
     if state.phase == .up { goDown(result: "success", isClear: true) }
-    // 235–238 tell it twice, the first time by text alone.
+    // systemd 235–238 log it twice, the first time by text alone.
     if !state.restart.isAutomatic { emit(.restarting, nRestarts: entry.nRestarts) }
     state.restart.isAutomatic = true
     state.restart.count = entry.nRestarts

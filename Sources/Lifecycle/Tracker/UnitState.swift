@@ -1,6 +1,6 @@
 /// What the tracker knows about one unit.
 package struct UnitState: Sendable, Equatable {
-  /// Where the unit is in its life, as far as it was told.
+  /// The state of the unit, as far as its entries have shown it.
   package enum Phase: String, Sendable {
     /// Nothing is known about this invocation's start.
     case unknown
