@@ -31,6 +31,8 @@ package final class Ledger {
   package let stateDirectory: String
   /// What became of the ledger that was here before; nil when all is well.
   package var damage: LedgerDamage?
+  /// The inode of the database that is open.
+  private var inode: UInt64 = 0
 
   /// How long a lock of another process is waited for while the loop runs, in milliseconds: deadlines, output and signals wait as
   /// long.
@@ -56,6 +58,7 @@ package final class Ledger {
     do {
       database = try SQLiteDatabase(path: path, readOnly: readOnly)
       if !readOnly { try setUp() } else { try checkVersion(atLeast: LedgerSchema.version) }
+      inode = Ledger.inode(of: path)
     } catch let error as SQLiteError {
       if error.isCorruption {
         throw Ledger.damaged(path, error.message)
@@ -82,7 +85,19 @@ package final class Ledger {
   }
 
   /// Closes the database and opens it again, as after an error of the disk.
-  package func reopen() throws(SQLiteError) { try database.reopen() }
+  package func reopen() throws(SQLiteError) {
+    try database.reopen()
+    inode = Ledger.inode(of: database.path)
+  }
+
+  /// Whether the database that is open is still the one at its path: somebody may have removed or replaced it.
+  package var isInPlace: Bool { Ledger.inode(of: database.path) == inode }
+
+  /// 0 if there is none.
+  private static func inode(of path: String) -> UInt64 {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 ? UInt64(status.st_ino) : 0
+  }
 
   /// From now on a lock that somebody else holds is waited for no longer than `busyTimeout`: deadlines, output and signals of the
   /// loop wait as long.

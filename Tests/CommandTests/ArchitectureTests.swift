@@ -34,7 +34,8 @@ import Testing
     func quoted(_ text: Substring) -> Set<String> { Set(text.matches(of: /"(\w+)"/).map { String($0.output.1) }) }
     for (room, allowed) in rooms {
       let pattern = try Regex<(Substring, Substring)>(
-        #"(?:target|executableTarget)\(\s*name: "\#(room)",\s*dependencies: ((?:daemonRooms)?(?: \+ )?(?:\[[^\]]*\])?)"#)
+        #"(?:target|executableTarget)\(\s*name: "\#(room)",\s*dependencies: ((?:daemonRooms)?(?: \+ )?(?:\[[^\]]*\])?)"#
+      )
       let found = try #require(package.firstMatch(of: pattern), "\(room)").output.1
       let text = found.contains("daemonRooms") ? found + shared : found
       #expect(quoted(text).filter { rooms[$0] != nil } == allowed, "\(room)")

@@ -113,6 +113,27 @@ extension SystemTests {
     }
   }
 
+  /// A ledger that somebody removes while it is in use.
+  @Suite(.box) struct RemovedLedgerTests {
+    @Test func `a ledger that is removed is reported, and what happens after that is answered`() throws {
+      try Follow.use(.service) { follow in
+        let box = follow.box
+        try follow.recorder("50-log", match: "Unit=work@*.service\nEvent=started")
+        try follow.start()
+        try box.sh("systemctl start work@a")
+        try box.wait(until: #"grep -q work@a "$1""#, follow.log)
+        try box.sh("rm -rf /var/lib/journalhook; systemctl start work@b")
+        try box.wait(until: #"grep -q work@b "$1" && test -e /var/lib/journalhook/journalhook.db"#, follow.log)
+        try box.sh("systemctl start work@c")
+        try box.wait(until: #"grep -q work@c "$1""#, follow.log)
+        try follow.settle()
+        let log = try follow.logged()
+        #expect(log.count { $0.contains("work@a") } == 1 && log.count { $0.contains("work@c") } == 1, "\(log)")
+        #expect(try box.sh("journalctl -q -o cat -u journalhook").text.contains("was removed or replaced"))
+      }
+    }
+  }
+
   /// contrib/torture in small.
   @Suite(.box) struct TortureTests {
     /// Plays a scenario in the box of the suite; what it says: faults, events, lost, doubled, repeated.

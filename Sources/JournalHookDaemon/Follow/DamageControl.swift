@@ -30,6 +30,17 @@ final class DamageControl {
     }
   }
 
+  /// Notices that somebody has removed or replaced the database: what would be written to it now is in no file any more.
+  ///
+  /// - Returns: whether the database may be written to.
+  func checkPlace() -> Bool {
+    if engine.ledger.isInPlace { return true }
+    guard turn == nil, end == nil else { return false }
+    try? Ledger.makeDirectory(engine.ledger.stateDirectory)
+    endDamaged("it was removed or replaced while journalhook was running")
+    return false
+  }
+
   private func useAnew(after error: SQLiteError) {
     do {
       try engine.ledger.reopen()

@@ -28,17 +28,7 @@ package final class Follower: JournalFeedClient {
   private let local: LocalMachine?
   private var sources: [EventSource] = []
   private var timer: Timer?
-  private var phase = Phase.waitingForHooks
-
-  private enum Phase: Equatable {
-    /// The hooks were not read completely yet; nothing is read from the journal.
-    case waitingForHooks
-    /// Until the end of the journal was reached for the first time.
-    case catchingUp
-    case following
-    /// No more runs begin.
-    case draining
-  }
+  private var phase = FollowPhase.waitingForHooks
 
   /// Opens everything that following needs, and locks the state directory.
   package init(_ options: FollowOptions, loop: EventLoop, reporter: Reporter) throws {
@@ -107,6 +97,7 @@ package final class Follower: JournalFeedClient {
       if hasEvents, hookWatch.takeChange() { reloadHooks() }
       return hookWatch.mayMatch
     }
+    intake.mayCommit = { [damage] in damage.checkPlace() }
     intake.onCommit = { [unowned self] in committed($0, $1) }
     local?.look = { [unowned self] in
       feed.look()
@@ -248,6 +239,7 @@ package final class Follower: JournalFeedClient {
       return
     }
     status.update()
+    _ = damage.checkPlace()
     guard engine.executor.waitingCount < StoredRuns.room / 2 else { return }
     stored.load()
     feed.lookSoon()

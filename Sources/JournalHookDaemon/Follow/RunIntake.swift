@@ -22,6 +22,8 @@ final class RunIntake {
   var committedTimes: [String: UInt64] = [:]
   /// Whether events may be matched to the hooks now. Changes of the files until now are loaded before the answer.
   var mayMatch: (_ hasEvents: Bool) -> Bool = { _ in true }
+  /// Whether the ledger may be written to.
+  var mayCommit: () -> Bool = { true }
   /// Called when a step is written down.
   var onCommit: (Ledger.Step, Ledger.Commit) -> Void = { _, _ in }
 
@@ -68,6 +70,7 @@ final class RunIntake {
 
   /// Writes down what was read; false when the ledger refuses, and it is tried again later.
   func commit() -> Bool {
+    if !uncommitted.isEmpty, !mayCommit() { return false }
     while let step = uncommitted.first {
       do {
         let commit = try engine.ledger.commit(step, owner: engine.owner, now: engine.timers.realtime)
