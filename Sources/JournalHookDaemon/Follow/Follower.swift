@@ -15,7 +15,6 @@ package final class Follower: JournalFeedClient {
   private let options: FollowOptions
   private let lock: LedgerLock
   private let engine: RunEngine
-  private let trouble: LedgerTrouble
   private let hookWatch: HookWatch
   private let intake: RunIntake
   private let stored: StoredRuns
@@ -44,7 +43,7 @@ package final class Follower: JournalFeedClient {
     let began = timers.moment
     let localReader = engine.readers.local
     localReader?.tracker.currentBoot = engine.boot
-    trouble = LedgerTrouble(reporter: reporter, timers: timers)
+    let trouble = LedgerTrouble(reporter: reporter, timers: timers)
     hookWatch = HookWatch(engine.hooks, engine.configuration, reporter: reporter, loop: loop, timers: timers) {
       try? engine.ledger.loadedHooks()
     }
@@ -73,8 +72,8 @@ package final class Follower: JournalFeedClient {
     status.state = { [unowned self] in state }
     status.suspendedUntil = { engine.planner.loopGuard?.suspension(at: engine.timers.realtime).until }
     let update = { [unowned self] in if phase != .draining { status.update() } }
-    trouble.onChange = update
-    trouble.retry = { [unowned self] in
+    intake.trouble.onChange = update
+    intake.trouble.retry = { [unowned self] in
       guard intake.commit() else { return }
       stored.retry()
       feed.look()
@@ -156,7 +155,7 @@ package final class Follower: JournalFeedClient {
     var status = FollowStatus()
     hookWatch.describe(in: &status)
     status.suspended = engine.planner.loopGuard?.suspension(at: engine.timers.realtime).hooks ?? 0
-    status.isLedgerRefusing = trouble.isRefused || !engine.executor.isWritten
+    status.isLedgerRefusing = intake.trouble.isRefused || !engine.executor.isWritten
     status.isGapOpen = gaps.isOpen
     return status
   }

@@ -10,7 +10,8 @@ internal import Systemd
 /// reached.
 final class RunIntake {
   private let engine: RunEngine
-  private let trouble: LedgerTrouble
+  /// Whether the ledger can be written to.
+  let trouble: LedgerTrouble
   private let retention: Retention
   /// Whether what the ledger has as done is done again, of the backlog.
   private let again: Bool
