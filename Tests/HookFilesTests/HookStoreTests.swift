@@ -275,8 +275,7 @@ import Testing
 
   private func open(_ name: String) throws -> (description: String?, path: String) {
     let opened = try store.open(name)
-    let description = opened.hook.definition.description
-    return (description, opened.program.path)
+    return (opened.hook.definition.description, opened.hook.programPath)
   }
 
   @Test func theOpenedProgramIsTheOneThatWasLoaded() throws {

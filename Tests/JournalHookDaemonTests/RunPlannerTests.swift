@@ -116,7 +116,8 @@ import Testing
     arguments: [
       ("", "other", 0, .stale), ("PreviousBoots=yes", "other", 0, .pending), ("", "this", 0, .pending),
       // A soft reboot keeps the boot's id: what was before it is of an earlier boot all the same.
-      ("", "this", start + 1, .stale), ("", "this", start, .pending), ("PreviousBoots=yes", "this", start + 1, .pending),
+      ("", "this", start + 1, .stale), ("", "this", start, .pending),
+      ("PreviousBoots=yes", "this", start + 1, .pending),
     ] as [(String, String, UInt64, Run.State)])
   func anEventOfAnEarlierBootIsStale(lines: String, boot: String, softReboot: UInt64, state: Run.State) throws {
     let planner = try planner(["h": lines], softReboot: softReboot)

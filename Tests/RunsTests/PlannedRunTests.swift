@@ -20,7 +20,7 @@ import Testing
   private struct Broken: Error { var diagnostics: [Diagnostic] }
 
   private func plan(
-    _ event: LifecycleEvent = event(.stopped), _ hook: Hook, _ mode: Run.Mode = .live, isOfEarlierBoot: Bool = false,
+    _ hook: Hook, _ mode: Run.Mode = .live, for event: LifecycleEvent = event(.stopped), isOfEarlierBoot: Bool = false,
     aliases: [String] = []
   ) -> PlannedRun? {
     PlannedRun(event, hook: hook, mode: mode, isOfEarlierBoot: isOfEarlierBoot, aliases: aliases)
@@ -30,16 +30,16 @@ import Testing
 
   @Test func onlyEventsOfTheHookLeadToARun() throws {
     let hook = try hook()
-    #expect(plan(event(.stopped, "maxscale.service"), hook) != nil)
-    #expect(plan(event(.started, "maxscale.service"), hook) == nil)
-    #expect(plan(event(.stopped, "httpd.service"), hook) == nil)
+    #expect(plan(hook, for: event(.stopped, "maxscale.service")) != nil)
+    #expect(plan(hook, for: event(.started, "maxscale.service")) == nil)
+    #expect(plan(hook, for: event(.stopped, "httpd.service")) == nil)
   }
 
   @Test func aUnitIsKnownByItsOtherNames() throws {
     let hook = try hook(unit: "mysql.service")
     let stopped = event(.stopped, "mariadb.service")
-    #expect(plan(stopped, hook) == nil)
-    #expect(plan(stopped, hook, aliases: ["mysqld.service", "mysql.service"])?.event.unit == "mariadb.service")
+    #expect(plan(hook, for: stopped) == nil)
+    #expect(plan(hook, for: stopped, aliases: ["mysqld.service", "mysql.service"])?.event.unit == "mariadb.service")
   }
 
   // MARK: What becomes of it
@@ -102,7 +102,8 @@ import Testing
       ("", .live, false, nil), ("SettleSec=0", .live, false, nil), ("SettleSec=3s", .live, false, 3_000_000),
       ("SettleSec=3s", .catchUp, false, 3_000_000), ("SettleSec=1", .replay, false, 1_000_000),
       // What is held may have to settle, too; what will never be done need not.
-      ("SettleSec=3s\nCatchUp=latest", .catchUp, false, 3_000_000), ("SettleSec=3s\nCatchUp=none", .catchUp, false, nil),
+      ("SettleSec=3s\nCatchUp=latest", .catchUp, false, 3_000_000),
+      ("SettleSec=3s\nCatchUp=none", .catchUp, false, nil),
       ("SettleSec=3s", .catchUp, true, nil), ("SettleSec=3s\nPreviousBoots=yes", .catchUp, true, 3_000_000),
     ] as [(String, Run.Mode, Bool, UInt64?)])
   func aRunSettlesAsLongAsTheHookSays(lines: String, mode: Run.Mode, isOfEarlierBoot: Bool, settle: UInt64?) throws {

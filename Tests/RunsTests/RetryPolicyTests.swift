@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 
 @testable import Hooks
+@testable import Lifecycle
 @testable import Runs
 
 /// What follows the outcome of an attempt.
