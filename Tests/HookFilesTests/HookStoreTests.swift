@@ -306,7 +306,7 @@ import Testing
     #expect(loads == 1)
   }
 
-  @Test func aChangedProgramOfExecIsOpenedAnew() throws {
+  @Test func aChangedProgramOfExecIsFoundAgain() throws {
     try write("usr/program", "#!/bin/sh\n", mode: 0o755)
     try write("etc/h.hook", definition("h", "Exec=program"))
     try store.load()
@@ -369,7 +369,7 @@ import Testing
     #expect(store.absence(of: "h") == "there is no hook 'h'")
   }
 
-  @Test func aChangedConditionProgramIsReadAnewToo() throws {
+  @Test func aChangedConditionProgramIsReadAgainToo() throws {
     try write("usr/condition", "#!/bin/sh\n", mode: 0o755)
     try write("etc/h.hook", definition("h", "Exec=/bin/true\nExecCondition=condition"))
     try store.load()
