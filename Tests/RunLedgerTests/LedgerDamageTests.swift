@@ -42,7 +42,7 @@ import Testing
     #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 10).isEmpty)
     // Found again until it was dealt with.
     #expect(access("\(database)-damaged", F_OK) == 0)
-    try ledger.settle(damage)
+    try ledger.recordLoss(damage)
     ledger.removeDamageMark()
     #expect(try ledger.horizon() == damage.since)
     try commit(1...1, to: ledger)

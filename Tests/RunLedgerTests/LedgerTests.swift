@@ -62,7 +62,7 @@ import Testing
     #expect(try commit(ledger, [planned]).isEmpty)
     #expect(try commit(ledger, [planned], again: true).count == 1)
     #expect(try commit(ledger, [PlannedRun(event: event("1"), hook: "y", mode: .live)]).count == 1)
-    #expect(try ledger.position(of: "local") == JournalCursor(cursor).map(Ledger.Position.behind))
+    #expect(try ledger.position(of: "local") == JournalCursor(cursor).map(Ledger.Position.after))
     try ledger.begin([.init(reader: "local", at: .from(17), forgetting: "m")])
     #expect(try ledger.position(of: "local") == .from(17))
     #expect(try ledger.position(of: "files") == nil)
@@ -240,14 +240,14 @@ import Testing
       _ = try ledger.record(outcome, of: run, owner: "follow", now: UInt64(number) * 1_000_000)
     }
     #expect(try ledger.horizon() == nil)
-    try ledger.requireMemory(since: 0)
+    try ledger.requireRuns(since: 0)
     func forget(_ time: TimeSpan, _ runs: UInt32?) throws -> [Int64] {
       var keep = HistoryKeep()
       keep.time = time
       keep.runs = runs
       var position: Int64? = 0
       while let last = position {
-        position = try ledger.forget(beyond: keep, after: last, limit: 4, now: 30_000_000)
+        position = try ledger.removeRuns(beyond: keep, after: last, limit: 4, now: 30_000_000)
       }
       return try ledger.database.query("SELECT id FROM runs ORDER BY id").compactMap { $0[0].integer }
     }
@@ -258,8 +258,8 @@ import Testing
     #expect(try forget(.seconds(20), 10) == [1, 2] + Array(23...30))
     #expect(try ledger.horizon() == 22000)
     #expect(try ledger.database.query("SELECT count(*) FROM attempts") == [[.integer(9)]])
-    try ledger.requireMemory(since: 22001)
-    #expect { try ledger.requireMemory(since: 22000) } throws: { ($0 as? LedgerError)?.kind == .beforeHorizon }
+    try ledger.requireRuns(since: 22001)
+    #expect { try ledger.requireRuns(since: 22000) } throws: { ($0 as? LedgerError)?.kind == .beforeHorizon }
   }
 
   @Test func whatIsNoLedgerIsRefused() throws {
