@@ -1,7 +1,7 @@
 import Glibc
 import Testing
 
-/// The commands as people type them.
+/// The commands and their options.
 @Suite struct UsageTests {
   @Test func helpNamesEveryCommand() {
     let help = journalhook("--help")
@@ -32,7 +32,7 @@ import Testing
     ("frobnicate", "There is no command 'frobnicate'. Commands: follow, replay, events, list, check, help."),
     ("follow --frobnicate", "frobnicate"),
   ])
-  func wrongUsageIsSaidAndExits64(_ arguments: String, _ message: String) {
+  func wrongUsageIsReportedAndExits64(_ arguments: String, _ message: String) {
     let result = journalhook(arguments)
     #expect(result.status == 64, "\(result.output)")
     #expect(result.output.contains(message), "\(result.output)")
@@ -45,23 +45,23 @@ import Testing
     ("events -D /nonexistent", "No such file or directory"),
     ("check /nonexistent", "No such file or directory"),
   ])
-  func whatIsNotThereIsSaidAndExits1(_ arguments: String, _ message: String) {
+  func aMissingFileIsReportedAndExits1(_ arguments: String, _ message: String) {
     let result = journalhook(arguments)
     #expect(result.status == 1, "\(result.output)")
     #expect(result.output.contains(message), "\(result.output)")
   }
 
-  /// Foundation is 58 MB of binary for nothing that is needed.
+  /// Foundation would add 58 MB to the binary, and nothing in it is needed.
   @Test func foundationIsNotLinked() {
     #expect(
       shell("grep -rlE '^(@.* )?(public |internal |package )?import Foundation' '\(repository)/Sources'").output == "")
     #expect(!shell("readelf -d '\(binary)' | grep NEEDED").output.contains("libFoundation.so"))
-    // Internationalization is what comes in with all of Foundation; swift-argument-parser uses its small core.
+    // The whole of Foundation comes with its internationalization. swift-argument-parser uses only the small core.
     #expect(shell("grep -c _FoundationICU '\(binary)'").output.hasPrefix("0"))
   }
 
-  /// As in a sandbox that hides /proc.
-  @Test(.enabled(if: geteuid() == 0)) func argumentsAreThereWithoutProc() {
+  /// The arguments are read without /proc, as in a sandbox that hides it.
+  @Test(.enabled(if: geteuid() == 0)) func argumentsAreReadWithoutProc() {
     let result = shell(
       "unshare -m sh -c 'umount -l /proc || exit 99; \(binary) replay --since never'")
     #expect(result.status == 64, "\(result.output)")

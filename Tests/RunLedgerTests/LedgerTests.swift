@@ -16,7 +16,7 @@ import Testing
       var template = Array("/tmp/journalhook-ledger-XXXXXX".utf8CString)
       path = mkdtemp(&template).map { String(cString: $0) } ?? ""
     }
-    /// Without a process: other tests collect every child that there is.
+    /// It starts no process, because other tests wait for every child.
     deinit {
       for name in ["journalhook.db", "journalhook.db-wal", "journalhook.db-shm", "follow.lock"] {
         unlink("\(path)/\(name)")
@@ -53,7 +53,7 @@ import Testing
     return try ledger.commit(step, owner: "follow", now: 1).runs
   }
 
-  @Test func aRunIsThereOnce() throws {
+  @Test func aRunIsAddedOnce() throws {
     let directory = Directory()
     let ledger = try Ledger(stateDirectory: directory.path)
     let planned = PlannedRun(event: event("1"), hook: "x", mode: .live)
@@ -116,7 +116,7 @@ import Testing
     }
   }
 
-  @Test func onlyTheLastTurnCountsWhereTheHookSaysSo() throws {
+  @Test func onlyTheLastEventCountsWithCatchUpLatest() throws {
     let directory = Directory()
     let ledger = try Ledger(stateDirectory: directory.path)
     func held(_ id: String, _ kind: LifecycleEvent.Kind, _ hook: String, unit: String = "a.service") -> PlannedRun {
@@ -132,7 +132,7 @@ import Testing
     let left = try ledger.openRuns(owner: "follow", after: 0, limit: 10).map(\.event.id)
     #expect(left == ["3", "4", "5", "7"])
     #expect(try ledger.state(ofEvent: "1", hook: "down") == .superseded)
-    // Those that were superseded are reported together.
+    // The superseded runs are reported together.
     let dropped = try ledger.takeDropped(now: 0)
     #expect(dropped.map(\.hook) == ["down", "other", "up"])
     #expect(dropped.allSatisfy { $0.state == .superseded && $0.count == 1 })
@@ -170,13 +170,13 @@ import Testing
     state.succeededWhileStarting = true
     state.isSkipEmitted = true
     for (field, initial) in zip(Mirror(reflecting: state).children, Mirror(reflecting: UnitState()).children) {
-      #expect("\(field.value)" != "\(initial.value)", "\(field.label ?? "") has to be tried, too")
+      #expect("\(field.value)" != "\(initial.value)", "\(field.label ?? "") has to be tested, too")
     }
     let key = LifecycleTracker.Key(machine: "m", manager: .user(1000), unit: "odd name\n;.service")
     let tracker = LifecycleTracker(units: [key: state], boots: ["m": "b"])
     _ = try commit(ledger, [], tracker: tracker, changes: [key])
     let restored = try ledger.tracker(of: "m")
-    // Events of a unit belong to its manager; the ledger does not keep that twice.
+    // The events of a unit have its manager, which the ledger stores once.
     #expect(restored.units == tracker.units)
     #expect(restored.boots == tracker.boots)
     #expect(try ledger.tracker(of: "another").units.isEmpty)
@@ -184,7 +184,7 @@ import Testing
     #expect(try ledger.tracker(of: "m").units.isEmpty)
   }
 
-  @Test func aSecondFollowerIsRefusedAndToldOfTheFirst() throws {
+  @Test func aSecondFollowerIsRefusedWithTheNameOfTheFirst() throws {
     let directory = Directory()
     _ = try Ledger(stateDirectory: directory.path)
     let first = try LedgerLock(stateDirectory: directory.path)
@@ -197,7 +197,7 @@ import Testing
     _ = try LedgerLock(stateDirectory: directory.path)
   }
 
-  @Test func aLedgerOfAnEarlierVersionBecomesTodays() throws {
+  @Test func aLedgerOfAnEarlierVersionIsMigrated() throws {
     let directory = Directory()
     do {
       let database = try SQLiteDatabase(path: "\(directory.path)/journalhook.db")
@@ -226,10 +226,10 @@ import Testing
     _ = try Ledger(stateDirectory: directory.path, readOnly: true)
   }
 
-  @Test func finishedRunsAreForgottenByAgeAndByNumber() throws {
+  @Test func finishedRunsAreRemovedByAgeAndByNumber() throws {
     let directory = Directory()
     let ledger = try Ledger(stateDirectory: directory.path)
-    // Thirty runs, ended in the order 1, 2, … s; the 1st is open, the 2nd may have left something behind.
+    // Thirty runs that have ended in the order 1, 2, … s. The first is open, the second may have left processes behind.
     for number in 1...30 {
       var event = event("\(number)")
       event.realtime = UInt64(number) * 1000
@@ -262,10 +262,10 @@ import Testing
     #expect { try ledger.requireRuns(since: 22000) } throws: { ($0 as? LedgerError)?.kind == .beforeHorizon }
   }
 
-  @Test func whatIsNoLedgerIsRefused() throws {
+  @Test func aFileThatIsNotALedgerIsRefused() throws {
     let directory = Directory()
     let file = try #require(fopen("\(directory.path)/journalhook.db", "w"))
-    fputs("this is not a database, and long enough to be looked at as one by SQLite itself", file)
+    fputs("this is not a database, but it is long enough for SQLite to read it as one, and then to refuse it", file)
     fclose(file)
     #expect(throws: LedgerError.self) { _ = try Ledger(stateDirectory: directory.path) }
     #expect(throws: LedgerError.self) { _ = try Ledger(stateDirectory: "/proc/nowhere") }

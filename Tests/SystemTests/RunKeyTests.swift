@@ -226,7 +226,7 @@ extension SystemTests {
         )
         .lines
         for (answer, reason) in answers {
-          let pattern = try Regex("status 1; its failure is not answered: .*\(reason)")
+          let pattern = try Regex("status 1; no hook is run for this failure: .*\(reason)")
           #expect(journal.filter { $0.contains(pattern) }.count == 1, "\(answer): \(journal)")
         }
         #expect(try follow.logged() == ["60-a ", "70-b 60-a", "71-c 70-b"])
