@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What contrib/test, contrib/demo and contrib/install have in common. Sourced by them, with $repo set to the repository's folder.
+# Common functions of the scripts in contrib. A script sources this file with $repo set to the directory of the repository.
 export LC_ALL=C.UTF-8
 
 die() {
@@ -10,23 +10,23 @@ usage() {
   echo "${0##*/}: $*; see contrib/${0##*/} --help" >&2
   exit 64
 }
-# The comment at the head of a script is its help.
+# Prints the comment at the start of a script, which is its help text.
 help() { awk 'NR > 1 { if (!/^#/ || /shellcheck disable/) exit; sub(/^# ?/, ""); print }' "$0"; }
 step() { printf '\n== %s\n' "$*" >&2; }
 
-# shellcheck disable=SC2034  # for whoever sources this
+# shellcheck disable=SC2034  # used by the scripts that source this
 readonly BUILD_PACKAGES=(libsystemd-dev libsqlite3-dev pkg-config)
-# dbus-user-session and libpam-systemd for user managers; procps for the kill of ExecReload=.
+# dbus-user-session and libpam-systemd are for user managers, procps for the kill in ExecReload=.
 # shellcheck disable=SC2034
 readonly BOX_PACKAGES=(systemd dbus dbus-user-session libpam-systemd util-linux procps)
 # shellcheck disable=SC2034
-readonly TEST_PACKAGES=(shellcheck systemd-journal-remote sqlite3)
+readonly TEST_PACKAGES=(shellcheck systemd-journal-remote sqlite3 mandoc groff-base)
 
-# Installs those of the Debian packages that are missing.
+# Installs the Debian packages that are missing.
 need_packages() {
   local package missing=()
   if ! command -v dpkg-query >/dev/null; then
-    echo "${0##*/}: not a Debian; taking these for installed, under whatever names: $*" >&2
+    echo "${0##*/}: this is not Debian; it is assumed that these packages are installed: $*" >&2
     return
   fi
   for package; do
@@ -35,7 +35,7 @@ need_packages() {
   ((${#missing[@]})) || return 0
   ((EUID == 0)) || die "packages are missing; as root: apt-get install --no-install-recommends ${missing[*]}"
   step "Installing ${missing[*]}"
-  # A list of packages that is there may be too old: only then it is fetched.
+  # The package lists are updated only if the installation fails with the present ones.
   apt_install "${missing[@]}" || { apt-get update -qq && apt_install "${missing[@]}"; } >&2 || die "cannot install ${missing[*]}"
 }
 apt_install() { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >&2; }
@@ -44,7 +44,7 @@ need_swift() {
   command -v swift >/dev/null || die "needs a Swift toolchain, 6.3 or later, in PATH: https://www.swift.org/install/linux"
 }
 
-# Builds the release binary, stripped and without need for Swift's libraries, and sets $binary to its path.
+# Builds the release binary, stripped and with the Swift libraries linked statically, and sets $binary to its path.
 build_release() {
   local options=(--package-path "$repo" -c release --static-swift-stdlib -Xlinker -s --product journalhook)
   need_swift

@@ -158,17 +158,15 @@ struct HookReader {
       }
     } catch let error as TrustError {
       note(error)
-      // A directory or a device beside the hooks is somebody's mistake, a missing file was just removed.
+      // A link that leads nowhere is somebody's mistake. Any other missing file was just removed.
       if case .notFound = error.problem {
         guard let missing = HookReader.describeMissing(place.path, error) else { return }
         entry.diagnostics.append(missing)
         entries.append(entry)
         return
       }
-      if case .notRegularFile = error.problem, let directory = describe(directoryAt: place) {
-        entry.status = .refused
-        entry.diagnostics.append(directory)
-        entries.append(entry)
+      if case .notRegularFile = error.problem, isPlainDirectory(place) {
+        if holdsHook(place) { directoryProblems.append(HookDirectoryAdvice.nestedHooks(place.path)) }
         return
       }
       entry.status = error.isRefusal ? .refused : .broken
@@ -319,15 +317,30 @@ struct HookReader {
     }
   }
 
-  /// What to say of a directory where a hook might be: one that is called so, or is linked to, was meant to be one.
-  private func describe(directoryAt place: Place) -> Diagnostic? {
+  /// Whether a name beside the hooks is that of an ordinary directory. A link to a directory, or a directory NAME.hook, was meant
+  /// to be a hook.
+  private func isPlainDirectory(_ place: Place) -> Bool {
     var status = stat()
-    guard unsafe stat(place.path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return nil }
-    let isPlain = unsafe lstat(place.path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-    let isMeant = !isPlain || place.name.hasSuffix(HookFileNames.definitionSuffix)
-    return Diagnostic(
-      file: place.path, line: 1, severity: isMeant ? .error : .warning,
-      message: "refused: it is a directory, not a file")
+    return unsafe lstat(place.path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+      && !place.name.hasSuffix(HookFileNames.definitionSuffix)
+  }
+
+  /// Whether a directory beside the hooks holds hooks, which are not read there. A directory that cannot be read holds none.
+  private func holdsHook(_ place: Place) -> Bool {
+    guard let parent = try? TrustedDirectory.open(place.directory),
+      let directory = try? parent.openDirectory(place.name), let names = try? directory.names()
+    else { return false }
+    for name in names where !HookFileNames.isIgnored(name) {
+      if name.hasSuffix(HookFileNames.definitionSuffix) { return true }
+      guard let file = try? directory.openFile(name), file.isExecutable,
+        let contents = try? file.contents(limit: HookReader.definitionLimit, isDefinition: false)
+      else { continue }
+      switch loadHook(name: name, path: file.path, kind: .executable, contents: contents) {
+      case .hook, .broken: return true
+      case .program, .masked, .misplaced: continue
+      }
+    }
+    return false
   }
 
   /// What to say of a file that was listed and is not found; nil if it was removed meanwhile.

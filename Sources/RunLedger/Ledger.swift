@@ -1,44 +1,46 @@
 internal import Glibc
 internal import Systemd
 
-/// The ledger could not be used.
+/// An error of the ledger as a whole.
 package struct LedgerError: Error, CustomStringConvertible {
   package enum Kind: Sendable {
-    /// Another process follows with this state directory.
+    /// Another `journalhook follow` is running with this state directory.
     case locked
     /// The state directory or the database cannot be used.
     case unusable
     /// The database was written by a later version.
     case tooNew
-    /// The database is damaged, or is none.
+    /// The database is damaged, or the file is not a database.
     case damaged
-    /// What was done in the time that is asked for is forgotten.
+    /// The runs of the time that was asked for were already removed.
     case beforeHorizon
   }
 
   package let kind: Kind
   package let description: String
-  /// What SQLite says, of a database that is damaged.
+  /// What SQLite reports about a damaged database.
   var reason: String?
 }
 
-/// What is to be done, what was done and how far the journal was read: `journalhook.db` in the state directory.
+/// The runs, what became of them, and how far the journal was read: `journalhook.db` in the state directory.
 ///
-/// The runs that an event leads to and the cursor behind it are written in one transaction before any of them starts, so
-/// that a crash at any moment neither loses an event nor repeats a run that is written down as finished.
+/// The runs for an event and the cursor after it are written in one transaction before any of them starts. So a crash at any
+/// moment neither loses an event nor repeats a run that the ledger has as finished.
 package final class Ledger {
   package let database: SQLiteDatabase
   package let stateDirectory: String
-  /// What became of the ledger that was here before; nil when all is well.
+  /// The damage for which an earlier ledger was set aside; nil if there was none.
   package var damage: LedgerDamage?
   /// The inode of the database that is open.
   private var inode: UInt64 = 0
 
-  /// How long a lock of another process is waited for while the loop runs, in milliseconds: deadlines, output and signals wait as
-  /// long.
+  /// How long to wait for a lock of another process while the event loop runs, in milliseconds. Deadlines, output and signals
+  /// have to wait for the same time.
   package static let busyTimeout: Int32 = 20
 
-  /// Opens the ledger of a state directory, both made if they do not exist.
+  /// Opens the ledger of a state directory. Unless it is opened read-only, both are created if they do not exist.
+  ///
+  /// - Throws: `LedgerError`.
   package init(stateDirectory: String, readOnly: Bool = false) throws {
     self.stateDirectory = stateDirectory
     if !readOnly {
@@ -50,9 +52,9 @@ package final class Ledger {
     if readOnly, unsafe access(path, F_OK) != 0 {
       throw LedgerError(
         kind: .unusable,
-        description: "There is no ledger \(path): no follow has run with this state directory yet.")
+        description: "There is no ledger \(path): journalhook follow has not run with this state directory yet.")
     }
-    // The ledger holds what scripts are given, and nobody else's business: 0600 from the start.
+    // The ledger holds what scripts get as input, which is not for other users: mode 0600 from the start.
     let mask = umask(0o077)
     defer { umask(mask) }
     do {
@@ -66,19 +68,20 @@ package final class Ledger {
       throw LedgerError(
         kind: .unusable,
         description:
-          "Cannot use the ledger \(path): \(error.message). Check that the directory is writable, has room and is "
-          + "this user's, or name another one with --state-dir.")
+          "Cannot use the ledger \(path): \(error.message). Check that the directory is writable, has free space and "
+          + "belongs to this user, or name another one with --state-dir.")
     }
   }
 
   private static func damaged(_ path: String, _ reason: String) -> LedgerError {
     LedgerError(
       kind: .damaged,
-      description: "The ledger \(path) is damaged: \(reason). The next start of follow sets it aside and begins anew.",
+      description:
+        "The ledger \(path) is damaged: \(reason). The next start of follow sets it aside and creates a new one.",
       reason: reason)
   }
 
-  /// Called with what looks like damage, from the midst of whatever has met it.
+  /// Called with an error that looks like damage, in the middle of the operation that has met it.
   package var onCorruption: ((SQLiteError) -> Void)? {
     get { database.onCorruption }
     set { database.onCorruption = newValue }
@@ -99,23 +102,22 @@ package final class Ledger {
     return unsafe stat(path, &status) == 0 ? UInt64(status.st_ino) : 0
   }
 
-  /// From now on a lock that somebody else holds is waited for no longer than `busyTimeout`: deadlines, output and signals of the
-  /// loop wait as long.
-  package func waitForNobody() { database.busyTimeout = Ledger.busyTimeout }
+  /// Limits the wait for a lock of another process to `busyTimeout` from now on. To be called before the event loop runs.
+  package func limitWaits() { database.busyTimeout = Ledger.busyTimeout }
 
-  /// Whether there is one.
+  /// Whether the state directory has a ledger.
   package static func exists(in stateDirectory: String) -> Bool {
     unsafe access("\(stateDirectory)/journalhook.db", F_OK) == 0
   }
 
-  /// Whether there is, or may be, one that this process may not read.
+  /// Whether the state directory has, or may have, a ledger that this process is not allowed to read.
   package static func isHidden(in stateDirectory: String) -> Bool {
     unsafe access("\(stateDirectory)/journalhook.db", R_OK) != 0 && errno == EACCES
   }
 
   private func setUp() throws {
-    // WAL with synchronous=NORMAL: a commit is one write without waiting for the disk. After a crash of the process nothing
-    // is lost; after a power loss the last commits may be, never the order of them, so runs may repeat but none is lost.
+    // WAL with synchronous=NORMAL: a commit is one write that does not wait for the disk. After a crash of the process nothing
+    // is lost. After a power loss the last commits may be lost, but only the last ones: runs may be repeated, none is lost.
     try database.begin(
       with: "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-256; PRAGMA foreign_keys=ON;")
     try checkVersion(atLeast: 0)
@@ -123,10 +125,10 @@ package final class Ledger {
     Ledger.noteComplete(in: stateDirectory)
   }
 
-  /// Waits until all that was written down is on disk, the database's name included.
+  /// Waits until everything that was written is on disk, including the database's directory entry.
   ///
-  /// For what a power cut must not take away: that there is a ledger, and where it began. Without that the next start would be
-  /// the first one ever, and pass over all that was there.
+  /// A power cut must not remove the ledger's existence and its first cursors. Otherwise the next start would be a first start,
+  /// and skip everything that the journal has until then.
   package func makeDurable() throws {
     try database.query("PRAGMA wal_checkpoint(PASSIVE)")
     let directory = try OwnedDescriptor.open(stateDirectory, O_RDONLY | O_DIRECTORY)
@@ -139,28 +141,29 @@ package final class Ledger {
       throw LedgerError(
         kind: .tooNew,
         description:
-          "The ledger \(database.path) has schema \(version); this journalhook knows \(LedgerSchema.version). "
+          "The ledger \(database.path) has schema \(version). This journalhook knows schemas up to \(LedgerSchema.version). "
           + "Install the newer journalhook again, or name another directory with --state-dir.")
     }
     guard version >= 0, try LedgerSchema.isWhole(database, version) else {
       throw LedgerError(
         kind: .unusable,
         description:
-          "The ledger \(database.path) has schema \(version) without the tables of that schema: another program has written "
-          + "to it. Move it out of the directory, and journalhook begins with a new one, or name another directory with "
+          "The ledger \(database.path) has schema \(version), but not the tables of that schema: another program has written "
+          + "to it. Move it out of the directory, and journalhook creates a new one, or name another directory with "
           + "--state-dir.")
     }
     guard version >= oldest else {
       throw LedgerError(
         kind: .unusable,
         description:
-          "The ledger \(database.path) has schema \(version) of an earlier journalhook. The next start of follow makes "
-          + "it \(LedgerSchema.version).")
+          "The ledger \(database.path) has schema \(version) of an earlier journalhook. The next start of follow migrates "
+          + "it to schema \(LedgerSchema.version).")
     }
   }
 
+  /// Creates a state directory and its parents where they do not exist.
   package static func makeDirectory(_ path: String) throws {
-    // Hooks that run as other users reach their own directories below it, and can list nothing: 0711, whatever the umask.
+    // Mode 0711, whatever the umask: hooks that run as other users can reach their own directories below it, and list nothing.
     let mask = umask(0o066)
     defer { umask(mask) }
     var made = ""
@@ -169,7 +172,7 @@ package final class Ledger {
       if unsafe mkdir(path.hasPrefix("/") ? made : String(made.dropFirst()), 0o711) != 0, errno != EEXIST {
         throw LedgerError(
           kind: .unusable,
-          description: "Cannot make the state directory \(path): \(SystemError("mkdir").reason). Make it, or name "
+          description: "Cannot create the state directory \(path): \(SystemError("mkdir").reason). Create it, or name "
             + "another one with --state-dir.")
       }
     }

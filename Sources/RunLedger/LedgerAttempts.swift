@@ -2,13 +2,13 @@ internal import Lifecycle
 package import Runs
 internal import Systemd
 
-/// Attempts at runs: their beginnings, their ends, and what a crash has left of them.
+/// The attempts of runs: their start, their end, and recovery after a crash.
 extension Ledger {
-  /// Writes down that an attempt begins, before its process exists.
+  /// Records the start of an attempt, before its process exists.
   ///
-  /// - Parameter others: who else does runs by this ledger now. The runs of one unit go one at a time and in the order of
-  ///   events, whoever does them.
-  /// - Returns: false if it has to wait for one of theirs.
+  /// - Parameter others: the other owners that do runs of this ledger now. The runs of one unit are done one at a time and in
+  ///   the order of their events, whoever does them.
+  /// - Returns: false if the attempt has to wait for a run of another owner.
   package func begin(
     _ run: Run, container: String?, isParallel: Bool = false, others: [String] = [], now: UInt64
   ) throws(SQLiteError) -> Bool {
@@ -26,6 +26,7 @@ extension Ledger {
     }
   }
 
+  /// Whether another owner has a run for the same unit that has to be done before this one.
   private func isAhead(_ other: String, of run: Run, _ isParallel: Bool) throws(SQLiteError) -> Bool {
     let isInLane = isParallel ? "hook = ?5" : "(parallel = 0 OR hook = ?5)"
     return try !database.query(
@@ -37,7 +38,7 @@ extension Ledger {
     ).isEmpty
   }
 
-  /// An attempt that was written down as begun was not.
+  /// Removes the record of an attempt that could not be started after all.
   package func takeBack(_ run: Run) throws(SQLiteError) {
     try database.transaction { () throws(SQLiteError) in
       try database.query(
@@ -49,9 +50,9 @@ extension Ledger {
     }
   }
 
-  /// Writes down what became of an attempt, and thereby of its run.
+  /// Records the outcome of an attempt, and with it the outcome of its run.
   ///
-  /// - Returns: the run that answers its failure.
+  /// - Returns: the run of the hook in `OnHookFailure=`, if this failure leads to one.
   @discardableResult
   package func record(
     _ outcome: RunMachine.Outcome, of run: Run, _ consequence: RunConsequence = .final, owner: String,
@@ -97,14 +98,14 @@ extension Ledger {
     }
   }
 
-  /// Writes down the run that answers a failure that is written down already.
+  /// Adds the run of the hook in `OnHookFailure=` for a failure that is already recorded.
   package func answer(_ run: Run, by planned: PlannedRun, owner: String, now: UInt64) throws(SQLiteError) {
     _ = try database.transaction { () throws(SQLiteError) in
       try insertAnswer(planned, to: run, owner: owner, now: now)
     }
   }
 
-  /// The hooks of a run and of those whose failure it answers, one after the other, the oldest first.
+  /// The hooks of a run and of the runs whose failures have led to it by `OnHookFailure=`, the oldest first.
   package func failureChain(of run: Int64) throws(SQLiteError) -> [String] {
     try database.query(
       """
@@ -126,12 +127,12 @@ extension Ledger {
     return answer
   }
 
-  /// A run that was overtaken while it failed has still failed in that attempt.
+  /// The state of the attempt. A run that is superseded instead of retried has still failed in this attempt.
   private func attemptState(_ outcome: RunMachine.Outcome) -> Run.State {
     outcome.state == .superseded ? .failed : outcome.state
   }
 
-  /// Writes down that nothing is left of an attempt's processes.
+  /// Records that no process of an attempt is left.
   package func release(_ run: Run) throws(SQLiteError) {
     try database.query(
       "UPDATE attempts SET container = NULL WHERE run = ? AND attempt = ?", .integer(run.id), SQLiteValue(run.attempt))
@@ -139,7 +140,7 @@ extension Ledger {
 
   // MARK: After a crash
 
-  /// The containers of attempts that may still hold processes: after a crash, what it has left behind.
+  /// The containers of attempts that may still hold processes. After a crash these are the processes that were left behind.
   package func containers(owner: String) throws(SQLiteError) -> [(run: Int64, attempt: Int, path: String)] {
     try database.query(
       """
@@ -152,14 +153,14 @@ extension Ledger {
     }
   }
 
-  /// What a crash has left behind is ended.
+  /// Records that the processes of all containers of an owner were ended.
   package func forgetContainers(owner: String) throws(SQLiteError) {
     try database.query(
       "UPDATE attempts SET container = NULL WHERE container IS NOT NULL AND run IN (SELECT id FROM runs WHERE owner = ?)",
       .text(owner))
   }
 
-  /// Whose runs are not done yet, or may have left something behind.
+  /// The owners of runs that are not final yet, or may have left processes behind.
   package func owners() throws(SQLiteError) -> [String] {
     try database.query(
       """
@@ -169,11 +170,13 @@ extension Ledger {
     ).compactMap { $0.first?.text }
   }
 
-  /// Hands over what somebody has not finished. What was never begun is dropped: whoever asked for it may ask again. But what
-  /// follow has passed over is follow's.
+  /// Gives the unfinished runs of an owner to another one.
+  ///
+  /// Runs that were never started are removed, as a replay can be repeated. But runs whose events follow has passed over,
+  /// because the replay had them, go to follow.
   package func changeOwner(from old: String, to new: String) throws(SQLiteError) {
     try database.transaction { () throws(SQLiteError) in
-      try letGo(owner: old)
+      try releasePending(owner: old)
       try database.query("UPDATE runs SET owner = ? WHERE owner = ? AND open", .text(new), .text(old))
       try database.query(
         """
@@ -183,18 +186,18 @@ extension Ledger {
     }
   }
 
-  /// Hands over to follow what it has passed over, and writes down that the owner will do no more.
+  /// Records that an owner starts no more runs. The runs whose events follow has passed over go to follow.
   package func dropPending(owner: String) throws(SQLiteError) {
-    try database.transaction { () throws(SQLiteError) in try letGo(owner: owner) }
+    try database.transaction { () throws(SQLiteError) in try releasePending(owner: owner) }
   }
 
-  /// Whether others have runs to do which become follow's if they do not do them.
+  /// Whether other owners have runs that go to follow if they do not do them.
   package func hasWantedRunsOfOthers() throws(SQLiteError) -> Bool {
     try !database.query("SELECT 1 FROM runs WHERE wanted AND open AND owner <> ? LIMIT 1", .text(RunOwner.follow))
       .isEmpty
   }
 
-  /// Whose runs these are that are not done yet, and how many of each.
+  /// The owners of those of the runs that are not final yet, with the number of runs of each owner.
   package func openRuns(among runs: [Int64]) throws(SQLiteError) -> [String: Int] {
     var owners: [String: Int] = [:]
     for run in runs {
@@ -204,7 +207,7 @@ extension Ledger {
     return owners
   }
 
-  /// The states of runs; those that are no longer there have none.
+  /// The states of runs; nil for a run that the ledger no longer has.
   package func states(of runs: [Int64]) throws(SQLiteError) -> [Run.State?] {
     try runs.map { run throws(SQLiteError) in
       try database.query("SELECT state FROM runs WHERE id = ?", .integer(run)).first?.first?.text
@@ -212,9 +215,10 @@ extension Ledger {
     }
   }
 
-  /// What follow has passed over becomes follow's. Of the rest, runs that were never begun are forgotten, and what has failed and
-  /// would have been tried again has failed. Inside the caller's transaction.
-  private func letGo(owner: String) throws(SQLiteError) {
+  /// Gives up the runs of an owner that are not under way. The runs whose events follow has passed over go to follow. Of the
+  /// rest, runs that were never started are removed, and runs that waited for a retry have failed. To be called in a
+  /// transaction.
+  private func releasePending(owner: String) throws(SQLiteError) {
     try database.query(
       "UPDATE runs SET owner = ?, wanted = 0 WHERE wanted AND open AND state <> 'running' AND owner = ?",
       .text(RunOwner.follow), .text(owner))
@@ -224,7 +228,7 @@ extension Ledger {
     try database.query("DELETE FROM runs WHERE owner = ? AND state = 'pending' AND open", .text(owner))
   }
 
-  /// Marks open runs failed whose event cannot be read any more, and returns their numbers.
+  /// Marks open runs as failed whose event can no longer be read, and returns their numbers.
   package func failUndecodable(now: UInt64) throws(SQLiteError) -> [Int64] {
     let damaged = "open AND NOT json_valid(event_json)"
     let runs = try database.query("SELECT id FROM runs WHERE \(damaged)").compactMap { $0.first?.integer }
@@ -236,17 +240,20 @@ extension Ledger {
     return runs
   }
 
-  /// What becomes of a run that was under way when its owner died.
+  /// What happens to a run that was under way when its owner died.
   package enum Interruption: Sendable {
+    /// It is run again.
     case rerun
-    /// It has happened too often: the run has failed.
+    /// It was interrupted too often: the run has failed.
     case gaveUp
-    /// Its hook does not want to be run again.
+    /// Its hook says `RerunInterrupted=no`: it stays interrupted.
     case left
   }
 
-  /// Runs that were under way when their owner died: their attempts are interrupted, and they are to be done again, unless
-  /// that has happened too often or the hook does not want it.
+  /// Marks runs as interrupted that were under way when their owner died. They are run again, unless they were interrupted too
+  /// often or the hook says `RerunInterrupted=no`.
+  ///
+  /// - Parameter mayRerun: whether runs of the hook with this name may be run again.
   package func interruptRunning(
     owner: String, now: UInt64, mayRerun: (String) -> Bool = { _ in true }
   ) throws(SQLiteError) -> [(run: Int64, hook: String, what: Interruption)] {
@@ -283,6 +290,6 @@ extension Ledger {
     }
   }
 
-  /// How often a run may be interrupted: the third time it is failed.
+  /// With this number of interrupted attempts a run has failed.
   static let interruptionLimit = 3
 }

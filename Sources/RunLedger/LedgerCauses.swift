@@ -1,8 +1,12 @@
 internal import Systemd
 
-/// What led to a run.
+/// Which runs have led to other runs.
 extension Ledger {
-  /// The runs of a hook that were under way at a time, or had ended shortly before, among its last.
+  /// The runs of a hook, among its last 64, that were under way at a time or had ended shortly before it.
+  ///
+  /// - Parameters:
+  ///   - time: microseconds since 1970.
+  ///   - aftermath: how long before that time a run may have ended, in microseconds.
   package func runsUnderWay(
     of hook: String, at time: UInt64, aftermath: UInt64
   ) throws(SQLiteError) -> [(id: Int64, unit: String)] {
@@ -18,7 +22,9 @@ extension Ledger {
     }
   }
 
-  /// How many runs of a hook for a unit have followed from others since a time, among the hook's last.
+  /// How many runs of a hook for a unit were caused by other runs, among the hook's last 256.
+  ///
+  /// - Parameter time: only runs for events at this time or later count, in microseconds since 1970.
   package func countFollowing(hook: String, unit: String, since time: UInt64) throws(SQLiteError) -> Int {
     let count = try database.query(
       """
@@ -29,7 +35,9 @@ extension Ledger {
     return Int(count ?? 0)
   }
 
-  /// The chain of runs that led to one, itself included, the newest first, as far back as a time and a few hundred links.
+  /// The chain of runs that have led to a run, with the run itself, the newest first; at most 257 runs.
+  ///
+  /// - Parameter time: the chain ends before an event that is earlier than this, in microseconds since 1970.
   package func causes(of run: Int64, since time: UInt64) throws(SQLiteError) -> [(hook: String, unit: String)] {
     try database.query(
       """

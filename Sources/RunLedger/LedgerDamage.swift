@@ -1,13 +1,13 @@
 internal import Glibc
 internal import Systemd
 
-/// A ledger that cannot be read any more, and what is done about it.
+/// What is known about a ledger that can no longer be read.
 package struct LedgerDamage {
-  /// What SQLite says.
+  /// What SQLite reports.
   package var reason: String
-  /// Up to when the journal was dealt with for certain, in microseconds since 1970.
+  /// Up to this time all events were processed for certain, in microseconds since 1970.
   package var since: UInt64
-  /// Where the database is now; nil if it was not set aside yet, or there was nothing to set aside.
+  /// The new path of the database; nil if it was not set aside yet, or there was none.
   package var setAside: String?
 
   package init(reason: String, since: UInt64, setAside: String? = nil) {
@@ -18,8 +18,8 @@ package struct LedgerDamage {
 }
 
 extension Ledger {
-  /// Opens the ledger for a follower, which has locked the state directory. A damaged one is set aside, and a new one made:
-  /// `damage` tells.
+  /// Opens the ledger for `follow`, which holds the lock of the state directory. A damaged ledger is set aside, and a new one is
+  /// created; its `damage` then says so.
   package static func openForFollowing(stateDirectory: String) throws -> Ledger {
     let mark = DamageMark(stateDirectory: stateDirectory)
     var damage = mark.read(in: stateDirectory)
@@ -27,11 +27,11 @@ extension Ledger {
       do {
         return try openProbed(stateDirectory)
       } catch let error as LedgerError where error.kind == .damaged {
-        damage = lost(error.reason ?? error.description, in: stateDirectory)
+        damage = describeLoss(error.reason ?? error.description, in: stateDirectory)
       }
     }
     guard var damage else { return try Ledger(stateDirectory: stateDirectory) }
-    // Marked first: whenever this is cut off, the next start does it again rather than take the directory for a new one.
+    // The mark comes first: if this is interrupted, the next start repeats it, instead of taking the directory for a new one.
     try mark.write(damage)
     damage.setAside = try setAside(in: stateDirectory)
     let ledger = try Ledger(stateDirectory: stateDirectory)
@@ -39,8 +39,10 @@ extension Ledger {
     return ledger
   }
 
-  /// Opens a ledger and reads what following begins with. What a disk could not read for a moment looks like damage to SQLite: so
-  /// what looks damaged is opened once more, and read from end to end.
+  /// Opens a ledger and reads what `follow` needs first.
+  ///
+  /// A temporary read error of the disk looks like damage to SQLite. So a ledger that looks damaged is read completely, and opened
+  /// once more if nothing is found.
   private static func openProbed(_ stateDirectory: String) throws -> Ledger {
     do {
       return try openAndProbe(stateDirectory)
@@ -62,14 +64,14 @@ extension Ledger {
     return ledger
   }
 
-  /// What can be said of a ledger that is lost: the journal was dealt with up to its cursors if they can be read, else up to when
-  /// it was last written.
-  private static func lost(_ reason: String, in stateDirectory: String) -> LedgerDamage {
+  /// Describes a ledger that is lost. If its cursors can still be read, events were processed up to the earliest of them; else up
+  /// to the time when the ledger was last written.
+  private static func describeLoss(_ reason: String, in stateDirectory: String) -> LedgerDamage {
     let path = "\(stateDirectory)/journalhook.db"
     let rows = (try? SQLiteDatabase(path: path).query("SELECT cursor FROM cursors")) ?? []
     var times: [UInt64] = []
     for row in rows {
-      if let text = row.first?.text, let time = timeBehind(cursor: text) { times.append(time) }
+      if let text = row.first?.text, let time = realtime(ofCursor: text) { times.append(time) }
     }
     if let since = times.min() { return LedgerDamage(reason: reason, since: since) }
     var written: UInt64?
@@ -82,16 +84,16 @@ extension Ledger {
     return LedgerDamage(reason: reason, since: written ?? Clock.now().microseconds)
   }
 
-  /// The time up to which a reader had come.
-  private static func timeBehind(cursor text: String) -> UInt64? {
+  /// The time up to which a reader had read, by its row in `cursors`.
+  private static func realtime(ofCursor text: String) -> UInt64? {
     text.hasPrefix("@") ? UInt64(text.dropFirst()) : JournalCursor(text).map { $0.realtime + 1 }
   }
 
-  /// A file that is there from when a ledger was complete for the first time. An empty database without it is one that a start has
-  /// not come to write, and nothing is lost with it.
+  /// A file that exists since the ledger had all its tables for the first time. An empty database without this file comes from a
+  /// start that was interrupted before it wrote anything: nothing is lost with it.
   private static func completeMark(in stateDirectory: String) -> String { "\(stateDirectory)/journalhook.db-complete" }
 
-  /// Notes that the tables are there.
+  /// Records that the ledger has all its tables.
   static func noteComplete(in stateDirectory: String) {
     let path = completeMark(in: stateDirectory)
     if unsafe access(path, F_OK) == 0 { return }
@@ -99,7 +101,7 @@ extension Ledger {
     if file >= 0 { close(file) }
   }
 
-  /// Damage that SQLite would take for a database that is yet to be made; nil if there is none.
+  /// Damage that SQLite would take for a new database; nil if there is none.
   static func obviousDamage(in stateDirectory: String) -> String? {
     var status = stat()
     guard unsafe stat("\(stateDirectory)/journalhook.db", &status) == 0, status.st_mode & S_IFMT == S_IFREG,
@@ -108,7 +110,7 @@ extension Ledger {
     return "the file is empty"
   }
 
-  /// Reads what following begins with, so that damage there shows at once.
+  /// Reads what `follow` needs first, so that damage there is found at once.
   private func probe() throws(SQLiteError) {
     for table in ["cursors", "units", "unit_events", "boots", "meta"] { try database.query("SELECT * FROM \(table)") }
     try database.query("SELECT * FROM runs WHERE open ORDER BY id LIMIT 100")
@@ -116,17 +118,19 @@ extension Ledger {
     try database.query("SELECT * FROM attempts WHERE container IS NOT NULL LIMIT 100")
   }
 
-  /// Renames the database and what belongs to it; nil if there is none.
+  /// Renames the database and the files that belong to it.
+  ///
+  /// - Returns: the new path; nil if there was no database, or an empty one.
   private static func setAside(in stateDirectory: String) throws -> String? {
     let path = "\(stateDirectory)/journalhook.db"
     defer { _ = unsafe unlink(completeMark(in: stateDirectory)) }
     if obviousDamage(in: stateDirectory) != nil {
-      // There is nothing in it to keep.
+      // An empty database holds nothing to keep.
       for suffix in ["", "-wal", "-shm"] { _ = unsafe unlink(path + suffix) }
       return nil
     }
     let name = "\(path).damaged-\(utcName(of: time(nil)))"
-    // Of the same second there may be one already.
+    // There may already be one of the same second.
     var free = name
     var number = 1
     while unsafe access(free, F_OK) == 0 {
@@ -140,7 +144,7 @@ extension Ledger {
       } else if errno != ENOENT {
         throw LedgerError(
           kind: .unusable,
-          description: "The ledger \(path) is damaged, and cannot be set aside: \(SystemError("rename").reason).")
+          description: "The ledger \(path) is damaged and cannot be set aside: \(SystemError("rename").reason).")
       }
     }
     return result
@@ -155,22 +159,22 @@ extension Ledger {
     return String(decoding: buffer[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 
-  /// Writes down in a new ledger from where on it knows: of what was before, it is unknown what was done.
-  package func settle(_ damage: LedgerDamage) throws(SQLiteError) {
+  /// Records the damage in the new ledger: for events up to `damage.since` it is not known which runs were done.
+  package func recordLoss(_ damage: LedgerDamage) throws(SQLiteError) {
     try database.transaction { () throws(SQLiteError) in
       try raiseHorizon(to: damage.since)
-      // Numbers that were not given before: the journal and cgroups know the old ones.
+      // Run numbers that were not used before: the journal and the names of cgroups still have the old ones.
       try database.query("DELETE FROM sqlite_sequence WHERE name = 'runs'")
       try database.query("INSERT INTO sqlite_sequence(name, seq) VALUES('runs', ?)", SQLiteValue(time(nil)))
     }
   }
 
-  /// The damage is dealt with: the next start finds a good ledger.
+  /// Removes the mark of `markDamaged`, when the new ledger is complete.
   package func removeDamageMark() { DamageMark(stateDirectory: stateDirectory).remove() }
 
-  /// Has the next start set this ledger aside, and begin where the journal was dealt with.
+  /// Marks this ledger as damaged: the next start sets it aside and continues from `damage.since`.
   ///
-  /// - Returns: false if that cannot be written down.
+  /// - Returns: false if the mark cannot be written.
   package func markDamaged(_ damage: LedgerDamage) -> Bool {
     do {
       try DamageMark(stateDirectory: stateDirectory).write(damage)
@@ -180,11 +184,11 @@ extension Ledger {
     }
   }
 
-  /// Whether the database is damaged, read from end to end; nil if it is sound.
+  /// Reads the whole database, and returns what is wrong with it; nil if it is not damaged.
   package func problem() -> String? { SQLiteDatabase.problem(of: database.path) }
 }
 
-/// A file beside a database that is to be set aside: the time up to which the journal was dealt with, and the reason.
+/// A file beside a database that has to be set aside: the time up to which events were processed, and the reason.
 private struct DamageMark {
   private let path: String
 
@@ -198,7 +202,7 @@ private struct DamageMark {
       since: lines.first.flatMap { UInt64($0) } ?? Clock.now().microseconds)
   }
 
-  /// Writes it whole or not at all.
+  /// Writes the file completely or not at all.
   func write(_ damage: LedgerDamage) throws {
     if unsafe access(path, F_OK) == 0 { return }
     let new = path + "-new"
@@ -216,7 +220,8 @@ private struct DamageMark {
       throw LedgerError(
         kind: .unusable,
         description:
-          "The ledger is damaged (\(damage.reason)), and cannot be set aside: \(error). Make room, and start again.")
+          "The ledger is damaged (\(damage.reason)) and cannot be set aside: \(error). Free disk space, and start again."
+      )
     }
   }
 

@@ -1,11 +1,11 @@
 package import Runs
 internal import Systemd
 
-/// Runs that were dropped and are to be reported together, and the rate limits' windows.
+/// Dropped runs that are reported together, and the windows of rate limits.
 extension Ledger {
-  /// Counts runs that were dropped, inside the caller's transaction.
+  /// Counts dropped runs, to be reported later. To be called in a transaction.
   ///
-  /// - Parameter end: when they are to be reported, in microseconds since 1970; 0: when the backlog has been read.
+  /// - Parameter end: when to report them, in microseconds since 1970; 0: when the backlog has been read.
   func noteDropped(
     _ count: Int, of hook: String, unit: String, _ state: Run.State, until end: UInt64
   ) throws(SQLiteError) {
@@ -16,12 +16,12 @@ extension Ledger {
       """, SQLiteValue(end), .text(hook), .text(state.rawValue), .text(unit), SQLiteValue(count))
   }
 
-  /// When dropped runs are to be reported next, in microseconds since 1970; nil if there are none.
+  /// When the next dropped runs have to be reported, in microseconds since 1970; nil if there are none.
   package func nextReport() throws(SQLiteError) -> UInt64? {
     try database.query("SELECT min(until) FROM dropped").first?.first?.integer.map { UInt64(clamping: $0) }
   }
 
-  /// The dropped runs that are to be reported by now; each is given once.
+  /// Takes the dropped runs out of the ledger whose time to be reported has come.
   package func takeDropped(now: UInt64) throws(SQLiteError) -> [DroppedRuns] {
     try database.transaction { () throws(SQLiteError) in
       let rows = try database.query(
@@ -44,7 +44,7 @@ extension Ledger {
 
   // MARK: Rate limits
 
-  /// The windows of all hooks' rate limits, as they were at the cursor.
+  /// The windows of the rate limits of all hooks, as they were at the cursor.
   package func rateLimits() throws(SQLiteError) -> [RateLimiter.Key: RateLimiter.Window] {
     var windows: [RateLimiter.Key: RateLimiter.Window] = [:]
     for row in try database.query("SELECT hook, machine, units, start, interval, count, waiting FROM rate_limits") {
@@ -58,7 +58,7 @@ extension Ledger {
     return windows
   }
 
-  /// Writes windows that have changed, inside the caller's transaction.
+  /// Writes the windows that have changed; nil removes one. To be called in a transaction.
   func save(_ windows: [RateLimiter.Key: RateLimiter.Window?]) throws(SQLiteError) {
     for (key, window) in windows {
       let name: [SQLiteValue] = [.text(key.hook), .text(key.machine), .text(key.units)]

@@ -1,6 +1,7 @@
 internal import Lifecycle
 
-/// Events in the ledger are the contract's JSON with the two times as numbers; SQLite takes them apart again.
+/// The ledger stores an event as the JSON that `events -o json` prints, and its two times as numbers in columns of their own. SQLite
+/// extracts the other fields from the JSON.
 extension Ledger {
   private static let paths = [
     "id", "event", "unit", "result", "restart_job", "auto_restart", "invocation", "job.id", "job.type", "job.result",

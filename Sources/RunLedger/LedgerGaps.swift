@@ -1,12 +1,13 @@
 package import Lifecycle
 internal import Systemd
 
-/// The spans of the journal that may have been missed: what `status` and `history` tell.
+/// The gaps: time spans in which events may have been missed.
 extension Ledger {
-  /// A gap that was written down.
+  /// A gap in the ledger.
   package struct NotedGap: Sendable, Equatable {
-    /// The reader that found it (`local`, …), and the machine whose journal it is in.
+    /// The name of the reader that found it (`local`, …).
     package var reader: String
+    /// The machine whose journal it is in.
     package var machine: String
     package var gap: Gap
     /// When it was found, in microseconds since 1970.
@@ -20,12 +21,12 @@ extension Ledger {
     }
   }
 
-  /// So many are kept.
+  /// How many gaps are kept.
   private static let mostGaps: Int64 = 1000
 
-  /// Writes down a gap, once: what is found again after a crash is no other.
+  /// Adds a gap, unless the ledger has it already: after a crash the same gap can be found again.
   ///
-  /// - Returns: whether it is new.
+  /// - Returns: whether it was added.
   @discardableResult
   package func note(_ noted: NotedGap) throws(SQLiteError) -> Bool {
     let (gap, place) = (noted.gap, [SQLiteValue.text(noted.reader), .text(noted.machine)])
@@ -62,13 +63,13 @@ extension Ledger {
     }
   }
 
-  /// When the last run was written down before a time, both in microseconds since 1970; nil if there is none.
+  /// When the last run up to a time was created, both in microseconds since 1970; nil if there is none.
   package func lastRunTime(until end: UInt64) throws(SQLiteError) -> UInt64? {
     try database.query("SELECT max(created) FROM runs WHERE created <= ?", SQLiteValue(end)).first?.first?.integer
       .map { UInt64(clamping: $0) }
   }
 
-  /// The machine that a boot is known to be one of; nil if it is not known.
+  /// The id of the machine whose boot this is; nil if it is not known.
   package func machine(ofBoot boot: String) throws(SQLiteError) -> String? {
     try database.query("SELECT machine FROM boots WHERE boot = ?", .text(boot)).first?.first?.text
   }

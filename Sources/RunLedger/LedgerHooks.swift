@@ -1,10 +1,10 @@
 package import Hooks
 
-/// What the follower has loaded, for others to compare with what is on disk.
+/// The hooks that `follow` has loaded. `list` compares them with the hooks on disk.
 extension Ledger {
   private static let prefix = "hook/"
 
-  /// Writes down all that is loaded.
+  /// Replaces the record of loaded hooks.
   package func note(_ inventory: HookInventory) throws(SQLiteError) {
     try database.transaction { () throws(SQLiteError) in
       try database.query("DELETE FROM meta WHERE key >= 'hook/' AND key < 'hook0'")
@@ -15,7 +15,7 @@ extension Ledger {
     }
   }
 
-  /// What the follower has loaded, or had when it ended.
+  /// The hooks that `follow` has loaded, or had loaded when it ended.
   package func loadedHooks() throws(SQLiteError) -> HookInventory {
     let rows = try database.query("SELECT key, value FROM meta WHERE key >= 'hook/' AND key < 'hook0'")
     var items: [String: HookInventory.Item] = [:]

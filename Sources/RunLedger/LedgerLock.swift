@@ -2,14 +2,16 @@ internal import Glibc
 internal import Runs
 internal import Systemd
 
-/// Keeps every other follower away from a state directory for as long as it exists.
+/// The lock of a state directory. As long as this value exists, no other `follow` can use the directory.
 package struct LedgerLock: ~Copyable {
   private let descriptor: CInt
 
-  /// How long to wait for the lock of a follower that has ended, in microseconds.
+  /// How long to wait for the lock of a `follow` that has ended, in microseconds.
   private static let patience: UInt64 = 1_000_000
 
-  /// - Throws: `LedgerError` of kind `locked`, naming the process that holds it.
+  /// Locks a state directory.
+  ///
+  /// - Throws: `LedgerError`. Kind `locked` names the process that holds the lock.
   package init(stateDirectory: String) throws {
     let path = "\(stateDirectory)/follow.lock"
     descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
@@ -24,7 +26,8 @@ package struct LedgerLock: ~Copyable {
     while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
       let reason = SystemError("Cannot lock", path: path)
       let holder = LedgerLock.holder(in: stateDirectory)
-      // A process has its parent's lock until it executes its program. Of a follower that was killed just then, it ends.
+      // A new process shares the lock of its parent until it executes its program. If follow was killed at that moment, the new
+      // process ends, too, within this time.
       if reason.code == EWOULDBLOCK, holder?.isAlive != true, Clock.monotonic() < end {
         _ = poll(nil, 0, 10)
         continue
@@ -35,12 +38,12 @@ package struct LedgerLock: ~Copyable {
         throw LedgerError(
           kind: .locked,
           description:
-            "The lock \(path) is held by a process that a journalhook follow has left behind when it was killed. "
+            "The lock \(path) is held by a process that was left behind when a journalhook follow was killed. "
             + "End that process (fuser -v \(path) shows it), or name another state directory with --state-dir.")
       }
       throw LedgerError(
         kind: .locked,
-        description: "Another journalhook follow (process \(holder.pid)) already follows with the state directory "
+        description: "Another journalhook follow (process \(holder.pid)) is already running with the state directory "
           + "\(stateDirectory). Stop it first, or name another directory with --state-dir.")
     }
     ftruncate(descriptor, 0)
@@ -50,13 +53,13 @@ package struct LedgerLock: ~Copyable {
 
   deinit { close(descriptor) }
 
-  /// Whether somebody follows with a state directory; nil if that cannot be told.
+  /// Whether `follow` is running with a state directory; nil if that cannot be found out.
   package static func isHeld(in stateDirectory: String) -> Bool? {
     if let holder = holder(in: stateDirectory) { return holder.isAlive }
     return unsafe access("\(stateDirectory)/follow.lock", R_OK) != 0 && errno == ENOENT ? false : nil
   }
 
-  /// Who followed last with a state directory; nil if nobody ever did.
+  /// The last `follow` that has run with a state directory; nil if there was none.
   static func holder(in stateDirectory: String) -> RunOwner? {
     readText("\(stateDirectory)/follow.lock").flatMap { RunOwner(text: $0) }
   }

@@ -1,29 +1,29 @@
 package import Lifecycle
 package import Systemd
 
-/// How far the journal was read, and what the tracker knew there.
+/// How far the journal was read, and the state of the tracker at that place.
 extension Ledger {
   /// A place in the journal.
   package enum Position: Sendable, Equatable {
-    /// Behind the entry that was dealt with last.
-    case behind(JournalCursor)
-    /// From a time on, in microseconds since 1970: nothing was dealt with yet.
+    /// After the entry that was processed last.
+    case after(JournalCursor)
+    /// From a time on, in microseconds since 1970: no entry was processed yet.
     case from(UInt64)
   }
 
-  /// How far a reader has come (`local`, a machine's id, …).
+  /// How far the reader with a name (`local`, a machine id, …) has read; nil if it has never read.
   package func position(of reader: String) throws(SQLiteError) -> Position? {
     guard let text = try database.query("SELECT cursor FROM cursors WHERE reader = ?", .text(reader)).first?.first?.text
     else { return nil }
     if text.hasPrefix("@"), let time = UInt64(text.dropFirst()) { return .from(time) }
-    return JournalCursor(text).map(Position.behind)
+    return JournalCursor(text).map(Position.after)
   }
 
-  /// Where a reader begins.
+  /// Where a reader starts.
   package struct Beginning: Sendable {
     package var reader: String
     package var position: Position
-    /// The machine of which the tracker forgets all that it knew, as that belongs to another place; nil for none.
+    /// The machine whose tracked state is removed, because it belongs to another place in the journal; nil for none.
     package var forgottenMachine: String?
 
     package init(reader: String, at position: Position, forgetting machine: String? = nil) {
@@ -33,7 +33,7 @@ extension Ledger {
     }
   }
 
-  /// Writes down where all readers begin, in one transaction: after a crash in between, the next start would begin at another
+  /// Records where all readers start. It is one transaction: after a crash in between, some readers would start at another
   /// place.
   package func begin(_ beginnings: [Beginning]) throws(SQLiteError) {
     try database.transaction { () throws(SQLiteError) in
@@ -45,7 +45,7 @@ extension Ledger {
         }
         let cursor =
           switch beginning.position {
-          case .behind(let cursor): cursor.description
+          case .after(let cursor): cursor.description
           case .from(let time): "@\(time)"
           }
         try save(cursor: cursor, of: beginning.reader)
@@ -53,7 +53,7 @@ extension Ledger {
     }
   }
 
-  /// The tracker of a machine as it was at the cursor.
+  /// The tracker of a machine, as it was at the cursor.
   package func tracker(of machine: String) throws(SQLiteError) -> LifecycleTracker {
     var units: [LifecycleTracker.Key: UnitState] = [:]
     let name = SQLiteValue.text(machine)
@@ -78,14 +78,14 @@ extension Ledger {
     return LifecycleTracker(units: units, boots: boot.map { [machine: $0] } ?? [:])
   }
 
-  /// Writes the cursor, inside the caller's transaction.
+  /// Writes the cursor. To be called in a transaction.
   func save(cursor: String, of reader: String) throws(SQLiteError) {
     try database.query(
       "INSERT INTO cursors VALUES(?, ?) ON CONFLICT(reader) DO UPDATE SET cursor = excluded.cursor",
       .text(reader), .text(cursor))
   }
 
-  /// Writes what has changed in the tracker, inside the caller's transaction.
+  /// Writes the units whose tracked state has changed. To be called in a transaction.
   func save(_ changes: Set<LifecycleTracker.Key>, of tracker: LifecycleTracker) throws(SQLiteError) {
     for key in changes {
       let name: [SQLiteValue] = [.text(key.machine), .text(key.manager.ledgerName), .text(key.unit)]

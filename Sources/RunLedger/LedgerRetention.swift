@@ -1,18 +1,18 @@
 package import Hooks
 package import Systemd
 
-/// What is kept of the past, and since when nothing is missing.
+/// How long finished runs are kept, and from when on none is missing.
 extension Ledger {
-  /// Removes finished runs that are over the limits, oldest first: a few at a time, so that nobody waits for it.
+  /// Removes finished runs that exceed `HistoryKeep=`, the oldest first. It removes a few at a time, so that nothing waits long.
   ///
-  /// Runs stay that are open or may have left something behind.
+  /// Runs that are open or may have left processes behind are not removed.
   ///
   /// - Parameters:
-  ///   - position: the number of the run looked at last; 0 to begin with the oldest.
-  ///   - limit: how many runs are looked at.
+  ///   - position: the number of the run that was examined last; 0 starts with the oldest.
+  ///   - limit: how many runs are examined.
   ///   - now: microseconds since 1970.
-  /// - Returns: where to go on; nil when there is nothing more to remove.
-  func forget(
+  /// - Returns: the position for the next call; nil when there is nothing more to remove.
+  func removeRuns(
     beyond keep: HistoryKeep, after position: Int64, limit: Int, now: UInt64
   ) throws(SQLiteError) -> Int64? {
     try database.transaction { () throws(SQLiteError) in
@@ -31,7 +31,7 @@ extension Ledger {
         last = id
         guard row[3].integer == 1, let ended = row[2].integer else { continue }
         if surplus <= 0, ended >= oldest {
-          // The others are younger, but for a few that were done late.
+          // The following runs are younger, except for a few that were done late.
           last = .max
           break
         }
@@ -44,43 +44,44 @@ extension Ledger {
     }
   }
 
-  /// How many runs there are more than so many.
+  /// By how much the number of runs exceeds a limit.
   private func runsBeyond(_ most: UInt32?) throws(SQLiteError) -> Int64 {
     guard let most else { return 0 }
-    // Numbers are given one after the other: as long as they span no more, nothing need be counted.
+    // Run numbers are consecutive: while their span is within the limit, the runs need not be counted.
     let span = try database.query("SELECT coalesce(max(id) - min(id) + 1, 0) FROM runs").first?.first?.integer ?? 0
     guard span > Int64(most) else { return 0 }
     let count = try database.query("SELECT count(*) FROM runs").first?.first?.integer ?? 0
     return count - Int64(most)
   }
 
-  /// The time of the newest event whose runs may be forgotten, in microseconds since 1970: for events up to it, that there is
-  /// no run does not say that there was none. nil as long as all is known.
+  /// The time of the newest event whose runs may have been removed, in microseconds since 1970; nil if none was removed. When an
+  /// event up to this time has no run in the ledger, there may still have been one.
   package func horizon() throws(SQLiteError) -> UInt64? {
     try database.query("SELECT value FROM meta WHERE key = 'horizon'").first?.first?.text.flatMap { UInt64($0) }
   }
 
-  /// Writes down that runs of events up to a time are forgotten.
+  /// Records that runs for events up to a time may have been removed.
   func raiseHorizon(to time: UInt64) throws(SQLiteError) {
     guard time > (try horizon() ?? 0) else { return }
     try database.query("INSERT OR REPLACE INTO meta VALUES('horizon', ?)", .text(String(time)))
   }
 
-  /// Refuses to look for what is missing in a time of which the ledger does not know any more what was done.
+  /// Checks that the ledger still has all runs for events from a time on: otherwise a replay would repeat runs.
   ///
+  /// - Parameter time: microseconds since 1970.
   /// - Throws: `LedgerError` of kind `beforeHorizon`.
-  package func requireMemory(since time: UInt64) throws {
+  package func requireRuns(since time: UInt64) throws {
     guard let horizon = try horizon(), time <= horizon else { return }
     throw LedgerError(
       kind: .beforeHorizon,
       description:
-        "What was done for events up to \(Timestamp(microseconds: horizon)) is no longer in the ledger: runs "
-        + "that were done would be repeated. Begin later, or say --again if that is what is wanted.")
+        "The ledger no longer has all runs for events up to \(Timestamp(microseconds: horizon)): runs that were done "
+        + "would be repeated. Start later, or give --again to repeat them.")
   }
 }
 
-/// Forgets what is over the limits, in small steps between other work: when following begins and after every so many runs,
-/// never by a timer, for an idle daemon sleeps.
+/// Removes the runs that exceed `HistoryKeep=`, in small steps between other work: when following starts, and after a number of
+/// new runs. It uses no timer, so that an idle daemon sleeps.
 package final class Retention {
   private let ledger: Ledger
   private let timers: any Timers
@@ -89,9 +90,9 @@ package final class Retention {
   private var position: Int64 = 0
   private var turn: Timer?
 
-  /// So many more runs on record are reason to look again.
+  /// After this many new runs it looks for runs to remove.
   private static let interval = 500
-  /// So many runs are looked at in one step; more than `interval`, so that it keeps up.
+  /// How many runs it examines in one step. This is more than `interval`, so that it keeps up.
   private static let stepSize = 1000
 
   package init(ledger: Ledger, timers: any Timers, keep: @escaping () -> HistoryKeep) {
@@ -100,30 +101,30 @@ package final class Retention {
     self.keep = keep
   }
 
-  /// Notes that runs were written down.
+  /// Call this with the number of runs that were added.
   package func noteRecorded(_ count: Int) {
     recorded += count
     if recorded >= Retention.interval { begin() }
   }
 
-  /// Looks through the oldest runs.
+  /// Starts with the oldest run.
   package func begin() {
     recorded = 0
     position = 0
-    goOn()
+    scheduleStep()
   }
 
-  private func goOn() {
+  private func scheduleStep() {
     guard turn == nil else { return }
     turn = timers.callSoon { [unowned self] in
       turn = nil
-      // What the ledger refuses is tried again after the next so many runs.
+      // After an error of the ledger it tries again after the next `interval` runs.
       guard
-        let next = try? ledger.forget(
+        let next = try? ledger.removeRuns(
           beyond: keep(), after: position, limit: Retention.stepSize, now: timers.realtime)
       else { return }
       position = next
-      goOn()
+      scheduleStep()
     }
   }
 }

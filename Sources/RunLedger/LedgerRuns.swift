@@ -2,22 +2,22 @@ package import Lifecycle
 package import Runs
 internal import Systemd
 
-/// Runs: what events lead to.
+/// The runs that events lead to.
 extension Ledger {
-  /// All that one look at the journal led to.
+  /// Everything that one batch of entries led to.
   package struct Step {
     package var planned: [PlannedRun]
     package var events: [LifecycleEvent]
-    /// The cursor behind what was read; nil if it stays.
+    /// The cursor of the last entry that was read; nil if the cursor does not change.
     package var cursor: String?
     package var reader = ""
-    /// Units whose tracked state has changed, and the tracker.
+    /// The units whose tracked state has changed, by their keys in `tracker`.
     package var changes: Set<LifecycleTracker.Key> = []
     package var tracker = LifecycleTracker()
     /// The windows of rate limits that have changed.
     package var rateLimits: [RateLimiter.Key: RateLimiter.Window?] = [:]
     package var isCatchingUp = false
-    /// Runs that the ledger has are done again.
+    /// Whether to repeat runs that the ledger has already.
     package var again = false
 
     package init(planned: [PlannedRun], events: [LifecycleEvent]) {
@@ -26,19 +26,19 @@ extension Ledger {
     }
   }
 
-  /// What became of it.
+  /// The result of a step.
   package struct Commit {
-    /// Runs that are now to be done.
+    /// The runs that can start now.
     package var runs: [Run] = []
-    /// Runs that waited, and are overtaken by an event of the step.
+    /// The runs that waited and were superseded by an event of the step.
     package var superseded: [Run] = []
-    /// The number of runs that were added and wait for a time.
+    /// How many runs were added that wait for a time.
     package var waiting = 0
-    /// Runs that somebody else has written down and not done yet, by their numbers.
+    /// The numbers of runs that another owner has added and not finished yet.
     package var others: [Int64] = []
   }
 
-  /// Writes down runs, cursor and tracker at once.
+  /// Writes the runs, the cursor and the tracked state of a step in one transaction.
   package func commit(_ step: Step, owner: String, now: UInt64) throws(SQLiteError) -> Commit {
     try database.transaction { () throws(SQLiteError) in
       var commit = Commit()
@@ -50,7 +50,7 @@ extension Ledger {
           remaining.removeFirst()
           if let run = try insert(next, owner: owner, again: step.again, now: now) { commit.runs.append(run) }
           if database.changes == 0 {
-            if let other = try noteOther(next, owner: owner) { commit.others.append(other) }
+            if let other = try claimLater(next, owner: owner) { commit.others.append(other) }
           } else if next.due != nil {
             commit.waiting += 1
           }
@@ -63,13 +63,15 @@ extension Ledger {
     }
   }
 
-  /// Writes down a run that is not there yet, and returns it if it is to be done now, inside the caller's transaction.
+  /// Adds a run, unless the ledger has it already. To be called in a transaction.
   ///
-  /// A run is there once per event and hook, whoever has written it; `again` adds one all the same.
+  /// The ledger has one run per event and hook, whoever has added it. `again` adds one more.
+  ///
+  /// - Returns: the run, if it was added and can start now.
   func insert(_ planned: PlannedRun, owner: String, again: Bool, now: UInt64) throws(SQLiteError) -> Run? {
     let event = planned.event
     if let instead = planned.rateLimitedInstead {
-      try giveUpRateLimited(event: instead, hook: planned.hook, until: planned.rateLimitEnd ?? now, now: now)
+      try dropRateLimited(event: instead, hook: planned.hook, until: planned.rateLimitEnd ?? now, now: now)
     }
     let repetition =
       again
@@ -98,9 +100,10 @@ extension Ledger {
     return Run(id: database.lastRow, hook: planned.hook, event: event, mode: planned.mode, attempt: 1)
   }
 
-  /// A run that is planned is there already. If it is another's and not done yet, returns its number; if it is follow that has
-  /// planned it, the run becomes follow's when its owner goes without having done it. Inside the caller's transaction.
-  private func noteOther(_ planned: PlannedRun, owner: String) throws(SQLiteError) -> Int64? {
+  /// Handles a planned run that the ledger has already: returns its number if it belongs to another owner and is not final yet.
+  ///
+  /// If follow has planned it, the run goes to follow when its owner ends without having done it. To be called in a transaction.
+  private func claimLater(_ planned: PlannedRun, owner: String) throws(SQLiteError) -> Int64? {
     guard planned.state == .pending else { return nil }
     let run = try database.query(
       "SELECT id FROM runs WHERE event_id = ? AND hook = ? AND open AND owner <> ? ORDER BY again LIMIT 1",
@@ -112,16 +115,19 @@ extension Ledger {
     return run
   }
 
-  /// Whether a run of the hook for the event is written down, and what became of it.
+  /// The state of the last run of a hook for an event; nil if the ledger has none.
   package func state(ofEvent event: String, hook: String) throws(SQLiteError) -> Run.State? {
     try database.query(
       "SELECT state FROM runs WHERE event_id = ? AND hook = ? ORDER BY again DESC LIMIT 1", .text(event), .text(hook)
     ).first?.first?.text.flatMap(Run.State.init)
   }
 
-  /// Up to `limit` runs that wait to be done, oldest first, from behind a run's number on.
+  /// Open runs that can start now, the oldest first.
   ///
-  /// - Parameter series: only these; nil stands for all.
+  /// - Parameters:
+  ///   - id: only runs with a greater number.
+  ///   - limit: at most this many.
+  ///   - series: only runs of this series; nil for all.
   package func openRuns(
     owner: String, after id: Int64, limit: Int, of series: RunSeries? = nil
   ) throws(SQLiteError) -> [Run] {
@@ -134,7 +140,7 @@ extension Ledger {
     return try runs(where: condition + " ORDER BY id LIMIT ?", values + [SQLiteValue(limit)])
   }
 
-  /// Reads runs that are not under way.
+  /// Reads runs that are not under way, ready for their next attempt.
   package func runs(where condition: String, _ values: [SQLiteValue]) throws(SQLiteError) -> [Run] {
     let rows = try database.query(
       """

@@ -1,9 +1,9 @@
-/// The ledger's tables, and how those of earlier versions become today's.
+/// The tables of the ledger, and the migration from earlier versions.
 enum LedgerSchema {
-  /// What the database calls itself when all steps were done (`PRAGMA user_version`).
+  /// The version of a database for which all steps were done (`PRAGMA user_version`).
   static var version: Int64 { Int64(steps.count) }
 
-  /// The version of a database; 0 where nothing was made yet.
+  /// The version of a database; 0 for a new one.
   static func version(of database: SQLiteDatabase) throws(SQLiteError) -> Int64 {
     try database.query("PRAGMA user_version").first?.first?.integer ?? 0
   }
@@ -19,11 +19,11 @@ enum LedgerSchema {
       == [[.integer(Int64(tables.count))]]
   }
 
-  /// Does the steps that a database lacks up to a version, all or none of them.
+  /// Does all steps that a database lacks, in one transaction.
   static func migrate(_ database: SQLiteDatabase, to version: Int64 = version) throws(SQLiteError) {
     guard try self.version(of: database) < version else { return }
     try database.transaction { () throws(SQLiteError) in
-      // Asked again with the write lock held: another process may have been faster.
+      // Read again with the write lock held: another process may have been faster.
       let first = try self.version(of: database)
       guard first < version else { return }
       for step in steps[Int(first)..<Int(version)] { try database.execute(step) }
@@ -31,10 +31,10 @@ enum LedgerSchema {
     }
   }
 
-  /// Step n makes version n out of the one before. A step that was released is never changed: there are ledgers that have it
-  /// behind them.
+  /// Step n turns version n - 1 into version n. A step that was released is never changed: existing ledgers have already done
+  /// it.
   private static let steps = [
-    // 1: all of the first version.
+    // 1: the first version.
     """
     CREATE TABLE cursors(
       reader TEXT PRIMARY KEY,
@@ -93,9 +93,10 @@ enum LedgerSchema {
     ) WITHOUT ROWID;
     CREATE INDEX attempts_contained ON attempts(run) WHERE container IS NOT NULL;
     """,
-    // 2: runs that wait for a time. `due`: when it may begin, in microseconds of CLOCK_MONOTONIC of this boot; NULL: at once.
-    // `turn`: up or down. `wait`: what for (settle, retry, rate-limit). `settle_until`: event time up to which the opposite turn
-    // supersedes it. `cause`: the run whose effect or failure led to it; `mends`: it was the failure. `open`: not final.
+    // 2: runs that wait for a time. `due`: when the run can start, in microseconds of CLOCK_MONOTONIC of this boot; NULL: at once.
+    // `turn`: the direction of the event, up or down. `wait`: the reason to wait (settle, retry, rate-limit). `settle_until`: an
+    // event of the opposite direction up to this time supersedes the run. `cause`: the run whose effect or failure led to this one.
+    // `mends`: 1 if it was the failure (OnHookFailure=). `open`: 1 if the state is not final.
     """
     ALTER TABLE runs ADD COLUMN machine TEXT NOT NULL DEFAULT '';
     ALTER TABLE runs ADD COLUMN turn TEXT;
@@ -115,7 +116,7 @@ enum LedgerSchema {
     CREATE INDEX runs_waiting ON runs(unit) WHERE wait IS NOT NULL;
     CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
     """,
-    // 3: in the JSON of events `restart` and `auto` are called `restart_job` and `auto_restart`.
+    // 3: in the JSON of events `restart` and `auto` become `restart_job` and `auto_restart`.
     ["runs", "unit_events"].map { table in
       [("restart", "restart_job"), ("auto", "auto_restart")].map { old, new in
         """
@@ -125,16 +126,16 @@ enum LedgerSchema {
         """
       }.joined(separator: "\n")
     }.joined(separator: "\n"),
-    // 4: `wanted`: follow has passed over the run's event while a replay had the run: when the replay goes without having done
-    // it, it is follow's.
+    // 4: `wanted`: 1 if follow has passed over the event because a replay had the run. When the replay ends without having done
+    // the run, it goes to follow.
     """
     ALTER TABLE runs ADD COLUMN wanted INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX runs_wanted ON runs(owner) WHERE wanted AND open;
     """,
-    // 5: waits and rate limits that outlast a boot. `due_time`: `due` in microseconds since 1970, for later boots; NULL: at
-    // once. `rate_limits`: the windows of hooks' rate limits, by event time; `waiting`: the id of the event whose run waits.
-    // `dropped`: how many runs were dropped for one reason, until they are reported together at `until` (event time; 0: when
-    // the backlog has been read).
+    // 5: waits and rate limits that stay valid after a reboot. `due_time`: `due` in microseconds since 1970, for later boots;
+    // NULL: at once. `rate_limits`: the windows of the rate limits, by event time; `waiting`: the id of the event whose run waits.
+    // `dropped`: how many runs were dropped for a reason, until they are reported together at `until` (event time; 0: when the
+    // backlog has been read).
     """
     ALTER TABLE runs ADD COLUMN due_time INTEGER;
     UPDATE runs SET due_time = settle_until WHERE due IS NOT NULL AND wait = 'settle';

@@ -3,27 +3,30 @@ internal import Lifecycle
 package import Runs
 internal import Systemd
 
-/// Runs that wait: for a time, or for the end of a backlog.
+/// Runs that wait for a time, or for the end of a backlog.
 ///
-/// `due` is in microseconds of CLOCK_MONOTONIC, which nobody can set; in a later boot it is computed anew from `due_time`.
+/// `due` is in microseconds of CLOCK_MONOTONIC, which nobody can set. In a later boot it is computed again from `due_time`.
 extension Ledger {
   /// Why a run waits for a time.
   enum Wait {
-    /// `SettleSec=`: the unit may turn back until then.
+    /// `SettleSec=`: until then the unit may change its state back.
     static let settle = "settle"
-    /// It has failed, and will be tried again.
+    /// `RetrySec=`: it has failed and will be tried again.
     static let retry = "retry"
+    /// `RateLimitIntervalSec=`: it waits for the end of the interval.
     static let rateLimit = "rate-limit"
   }
 
-  /// Converts the times of runs that wait to this boot's monotonic clock. To be called before they are used.
+  /// Converts the times of waiting runs to the monotonic clock of this boot. To be called before these times are used.
   ///
-  /// - Parameter now: the time, on this boot's clocks.
+  /// - Parameters:
+  ///   - boot: the id of this boot.
+  ///   - now: the current time, on both clocks.
   package func startClock(boot: String, now: DueTime) throws(SQLiteError) {
     try database.transaction { () throws(SQLiteError) in
       let known = try database.query("SELECT value FROM meta WHERE key = 'clock-boot'").first?.first?.text
       if known == boot { return }
-      // A retry that was let go and has not begun waits once more: its unit may be on its way up.
+      // A retry whose wait was over, but which has not started, waits once more: its unit may be coming up.
       let rows = try database.query(
         """
         SELECT id, due_time, coalesce(ended, event_time) FROM runs WHERE due IS NOT NULL
@@ -38,28 +41,28 @@ extension Ledger {
     }
   }
 
-  /// When the next run that waits for a time is due; nil if none does.
+  /// When the next waiting run is due, in microseconds of CLOCK_MONOTONIC; nil if none waits for a time.
   package func nextDue(owner: String) throws(SQLiteError) -> UInt64? {
     try database.query(
       "SELECT min(due) FROM runs WHERE due IS NOT NULL AND held = 0 AND owner = ?", .text(owner)
     ).first?.first?.integer.map { UInt64(clamping: $0) }
   }
 
-  /// A run whose time has come waits on.
+  /// Lets a run that was due wait longer.
   package func putOff(_ run: Run, until due: DueTime) throws(SQLiteError) {
     try database.query(
       "UPDATE runs SET due = ?, due_time = ? WHERE id = ?", SQLiteValue(due.monotonic), SQLiteValue(due.realtime),
       .integer(run.id))
   }
 
-  /// The runs whose time has come; they wait no more.
+  /// Takes the runs that are due: they no longer wait.
   package func takeDue(owner: String, now: UInt64, limit: Int) throws(SQLiteError) -> [Run] {
     try database.transaction { () throws(SQLiteError) in
       let due = try runs(
         where: "due <= ? AND held = 0 AND owner = ? ORDER BY id LIMIT ?",
         [SQLiteValue(now), .text(owner), SQLiteValue(limit)])
       for run in due {
-        // A retry can be overtaken until it begins.
+        // A retry can be superseded until it starts.
         try database.query(
           "UPDATE runs SET due = NULL, wait = CASE wait WHEN 'retry' THEN wait END WHERE id = ?", .integer(run.id))
       }
@@ -67,24 +70,24 @@ extension Ledger {
     }
   }
 
-  /// Retries that wait, or were let go and have not begun.
+  /// The retries that wait, or whose wait is over but which have not started.
   package func waitingRetries(owner: String) throws(SQLiteError) -> [Run] {
     try runs(where: "wait = 'retry' AND open AND owner = ?", [.text(owner)])
   }
 
-  /// Supersedes runs that wait and are overtaken by the event: settling ones, if the unit turns back in their time, and
-  /// retries. Inside the caller's transaction.
+  /// Supersedes waiting runs for the unit when an event of the opposite direction comes: runs that settle, within their time, and
+  /// retries. To be called in a transaction.
   ///
-  /// - Returns: those that were superseded.
+  /// - Returns: the runs that were superseded.
   func supersedeWaiting(by event: LifecycleEvent, now: UInt64) throws(SQLiteError) -> [Run] {
-    guard let turn = event.kind.direction else { return [] }
+    guard let direction = event.kind.direction else { return [] }
     let overtaken = try runs(
       where: """
         wait IN ('settle', 'retry') AND unit = ? AND machine = ? AND manager = ? AND open AND turn = ?
           AND event_id <> ? AND (wait = 'retry' OR settle_until >= ?)
         """,
       [
-        .text(event.unit), .text(event.machine), .text(event.manager.ledgerName), .text(turn.opposite.rawValue),
+        .text(event.unit), .text(event.machine), .text(event.manager.ledgerName), .text(direction.opposite.rawValue),
         .text(event.id), SQLiteValue(event.realtime),
       ])
     for run in overtaken {
@@ -92,17 +95,20 @@ extension Ledger {
         """
         UPDATE runs SET state = 'superseded', open = 0, due = NULL, wait = NULL, held = 0, ended = ?, reason = ?
         WHERE id = ?
-        """, SQLiteValue(now), .text(Ledger.overtaken(by: event.kind)), .integer(run.id))
+        """, SQLiteValue(now), .text(Ledger.reason(supersededBy: event.kind)), .integer(run.id))
     }
     return overtaken
   }
 
-  static func overtaken(by kind: LifecycleEvent.Kind) -> String { "the unit is \(kind.rawValue) since" }
+  /// The reason of a run that an event of a kind has superseded.
+  static func reason(supersededBy kind: LifecycleEvent.Kind) -> String {
+    "the unit had the event '\(kind.rawValue)' later"
+  }
 
-  /// Gives up a run that waited for its hook's rate limit, as a later event's run waits instead.
+  /// Drops a run that waited for the rate limit of its hook, because the run of a later event waits instead.
   ///
-  /// - Parameter end: when the interval ends and it is reported, in microseconds since 1970.
-  func giveUpRateLimited(event: String, hook: String, until end: UInt64, now: UInt64) throws(SQLiteError) {
+  /// - Parameter end: when the interval ends and the run is reported, in microseconds since 1970.
+  func dropRateLimited(event: String, hook: String, until end: UInt64, now: UInt64) throws(SQLiteError) {
     let waiting = try database.query(
       "SELECT unit FROM runs WHERE event_id = ? AND hook = ? AND due IS NOT NULL", .text(event), .text(hook))
     guard let unit = waiting.first?.first?.text else { return }
@@ -112,14 +118,14 @@ extension Ledger {
       UPDATE runs SET state = 'rate-limited', open = 0, due = NULL, wait = NULL, ended = ?, reason = ?
       WHERE event_id = ? AND hook = ? AND due IS NOT NULL
       """, SQLiteValue(now),
-      .text("more events than RateLimitBurst= in RateLimitIntervalSec=; a later one's run waits"),
+      .text("more events than RateLimitBurst= in RateLimitIntervalSec=; the run of a later event waits"),
       .text(event), .text(hook))
   }
 
   // MARK: The end of a backlog
 
-  /// Supersedes held runs of the event's unit that the event overtakes: those of the opposite turn, and the same hooks'
-  /// runs for the same kind of event.
+  /// Supersedes held runs for the unit of the event: runs for events of the opposite direction, and runs of the same hooks for
+  /// the same kind of event.
   func supersedeHeld(by event: LifecycleEvent, now: UInt64) throws(SQLiteError) {
     let opposite: [LifecycleEvent.Kind] =
       switch event.kind.direction {
@@ -143,7 +149,7 @@ extension Ledger {
       """, [SQLiteValue(now), .text("CatchUp=latest: \(event.kind.rawValue) came later")] + values)
   }
 
-  /// The backlog has been read: what is still held is to be done.
+  /// Lets the held runs start. To be called when the backlog has been read.
   package func releaseHeld(owner: String) throws(SQLiteError) {
     try database.query("UPDATE runs SET held = 0 WHERE held AND owner = ?", .text(owner))
   }

@@ -1,13 +1,13 @@
 internal import Glibc
 internal import Systemd
 
-/// Who does runs by a ledger: the one `follow`, and replays beside it.
+/// A process that does runs of a ledger: the one `follow`, or a replay.
 package struct RunOwner: Equatable {
-  /// The name of the one `follow` in the ledger.
+  /// The name of `follow` in the ledger.
   package static let follow = "follow"
 
   let pid: pid_t
-  /// In clock ticks since boot, as in /proc/PID/stat: a number that is used again does not have the same.
+  /// In clock ticks since boot, as in /proc/PID/stat. A later process with the same pid has another start time.
   private let startTime: UInt64
 
   /// This process.
@@ -16,13 +16,13 @@ package struct RunOwner: Equatable {
     startTime = RunOwner.startTime(of: pid) ?? 0
   }
 
-  /// Reads the name of a replay; nil when it is not one of these.
+  /// Parses the name of a replay; nil for another name.
   package init?(_ name: String) {
     guard name.hasPrefix("replay-") else { return nil }
     self.init(text: name.dropFirst(7))
   }
 
-  /// Reads what `text` gives.
+  /// Parses `text`.
   init?(text: some StringProtocol) {
     let parts = text.split(whereSeparator: { $0 == "-" || $0.isWhitespace })
     guard parts.count == 2, let pid = pid_t(parts[0]), let time = UInt64(parts[1]) else { return nil }
@@ -30,29 +30,31 @@ package struct RunOwner: Equatable {
     startTime = time
   }
 
-  /// Its number and its start time: what tells it from every other process of this boot.
+  /// The pid and the start time: together they are unique in this boot.
   var text: String { "\(pid)-\(startTime)" }
 
-  /// The name of a replay in the ledger.
+  /// The name of this replay in the ledger.
   package var name: String { "replay-\(text)" }
 
+  /// Whether the process still runs.
   package var isAlive: Bool { RunOwner.startTime(of: pid) == startTime }
 
   private static func startTime(of pid: pid_t) -> UInt64? {
-    // The second field is the command's name in parentheses and may hold anything; the 22nd is the start time (proc(5)).
+    // The second field is the name of the command in parentheses, and can contain any character. Field 22 is the start time
+    // (proc(5)).
     guard let text = readText("/proc/\(pid)/stat"), let end = text.lastIndex(of: ")") else { return nil }
     let fields = text[end...].split(separator: " ")
-    // One that has ended and waits for its parent to ask does nothing more.
+    // A zombie does no more runs.
     return fields.count > 20 && !["Z", "X"].contains(fields[1]) ? UInt64(fields[20]) : nil
   }
 }
 
 extension Ledger {
-  /// Who else does runs now that are in the ledger.
+  /// The other owners of open runs whose processes still run.
   package func livingOwners(besides own: String) throws(SQLiteError) -> [String] {
     var living: [String] = []
     var last = ""
-    // From one to the next by the index: there may be thousands of runs.
+    // One owner after the other, by the index: there may be thousands of runs.
     while let next = try database.query(
       "SELECT owner FROM runs WHERE open AND owner > ? ORDER BY owner LIMIT 1", .text(last)
     ).first?.first?.text {

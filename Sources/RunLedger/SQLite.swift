@@ -6,22 +6,25 @@ internal import Systemd
 package struct SQLiteError: Error, CustomStringConvertible {
   /// SQLite's extended result code.
   package let code: Int32
+  /// What was tried, for example "open the ledger".
   package let operation: String
+  /// The database file.
   package let path: String
+  /// SQLite's message.
   package let message: String
 
   package var description: String { "\(operation) \(path): \(message)" }
 
-  /// Whether the database file itself is damaged, or none at all.
+  /// Whether the database file is damaged, or is not a database.
   package var isCorruption: Bool { [SQLITE_CORRUPT, SQLITE_NOTADB].contains(code & 0xFF) }
 
-  /// Whether somebody else holds the lock, so that it may go well a moment later.
+  /// Whether another connection holds the lock: the operation may succeed a moment later.
   package var isBusy: Bool { [SQLITE_BUSY, SQLITE_LOCKED, SQLITE_PROTOCOL].contains(code & 0xFF) }
 
-  /// Whether the file system has no room.
+  /// Whether the file system is full.
   var isFull: Bool { code & 0xFF == SQLITE_FULL }
 
-  /// Whether the connection may have lost what it knows of its locks: SQLITE_PROTOCOL follows a lock that could not be let go of.
+  /// Whether the connection may no longer know its locks: SQLITE_PROTOCOL follows a lock that could not be released.
   var spoilsConnection: Bool { [SQLITE_PROTOCOL, SQLITE_IOERR].contains(code & 0xFF) }
 
   /// Whether the file or its directory cannot be written.
@@ -49,15 +52,15 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
   private var handle: OpaquePointer
   package let path: String
   private let isReadOnly: Bool
-  /// What each connection begins with.
+  /// The statements that each new connection runs first.
   private var setUp = ""
-  /// Whether the connection is to be made anew before it is used again.
+  /// Whether to make a new connection before the next use.
   private var isSpoilt = false
-  /// Called when the file itself turns out to be damaged, in the midst of what is being done.
+  /// Called when the file turns out to be damaged, in the middle of the operation.
   package var onCorruption: ((SQLiteError) -> Void)?
   private var statements: [String: OpaquePointer] = unsafe [:]
 
-  /// Opens a database file, made if it does not exist and may be written.
+  /// Opens a database file. It is created if it does not exist, unless it is opened read-only.
   package init(path: String, readOnly: Bool = false) throws(SQLiteError) {
     self.path = path
     self.isReadOnly = readOnly
@@ -70,8 +73,8 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
     var handle: OpaquePointer?
     var flags = (readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) | SQLITE_OPEN_NOMUTEX
     var name = path
-    // Even a reader makes the files -wal and -shm, unless it is told that nobody writes: nobody has the database open who
-    // would have made them.
+    // Even a reader creates the files -wal and -shm, unless the database is immutable. Without a -wal file no process that would
+    // write has the database open.
     if readOnly, unsafe access(path + "-wal", F_OK) != 0 {
       flags |= SQLITE_OPEN_URI
       name = "file:" + SQLiteDatabase.escape(path) + "?immutable=1"
@@ -86,22 +89,22 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
     return unsafe handle
   }
 
-  /// How long a lock that somebody else holds is waited for, in milliseconds. Another process of ours holds it for microseconds.
+  /// How long to wait for the lock of another process, in milliseconds. Our own processes hold it for microseconds.
   package var busyTimeout: Int32 = 5000 {
     didSet { unsafe sqlite3_busy_timeout(handle, busyTimeout) }
   }
 
-  /// Runs statements now, and whenever the connection is made anew.
+  /// Runs statements now, and at the start of each later connection.
   func begin(with script: String) throws(SQLiteError) {
     setUp = script
     try execute(script)
   }
 
-  /// Closes the connection and makes another, which knows nothing of what the last one has met with.
+  /// Closes the connection and opens a new one, which is not affected by the errors of the old one.
   package func reopen() throws(SQLiteError) {
     unsafe statements.values.forEach { unsafe _ = sqlite3_finalize($0) }
     unsafe statements = [:]
-    // Closed first: locks belong to the process, and the last connection lets all of them go.
+    // Closed first: the locks belong to the process, and closing the last connection releases all of them.
     unsafe sqlite3_close_v2(handle)
     unsafe handle = try SQLiteDatabase.open(path, readOnly: isReadOnly)
     unsafe sqlite3_busy_timeout(handle, busyTimeout)
@@ -109,7 +112,9 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
     try execute(setUp)
   }
 
-  /// Reads the whole file with a connection of its own, and says what is wrong with it; nil if it is sound.
+  /// Reads the whole file with a connection of its own.
+  ///
+  /// - Returns: what is wrong with the file; nil if it is not damaged.
   static func problem(of path: String) -> String? {
     do throws(SQLiteError) {
       let rows = try SQLiteDatabase(path: path).query("PRAGMA quick_check(1)")
@@ -120,7 +125,7 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
     }
   }
 
-  /// A path as part of a URI.
+  /// A path, escaped for a URI.
   private static func escape(_ path: String) -> String {
     path.utf8.map { byte in
       let character = Character(Unicode.Scalar(byte))
@@ -142,7 +147,7 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
     try check(unsafe sqlite3_exec(handle, script, nil, nil, nil), "change the ledger")
   }
 
-  /// Runs one statement with values for its `?`s, and returns its rows.
+  /// Runs one statement with values for its parameters, and returns its rows.
   @discardableResult
   package func query(_ sql: String, _ values: SQLiteValue...) throws(SQLiteError) -> [[SQLiteValue]] {
     try query(sql, values)
@@ -155,7 +160,7 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
       return try run(sql, values)
     } catch {
       if error.spoilsConnection { isSpoilt = true }
-      // What is in the log may find room in the file, and the log's room is free then.
+      // The pages in the log may fit into free pages of the file. Then the space of the log is free.
       if error.isFull, unsafe sqlite3_get_autocommit(handle) != 0 {
         unsafe sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
       }
@@ -185,10 +190,10 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
   /// The number of rows that the last statement changed.
   package var changes: Int { Int(unsafe sqlite3_changes(handle)) }
 
-  /// The number of the last row that was added.
+  /// The rowid of the last row that was added.
   package var lastRow: Int64 { unsafe sqlite3_last_insert_rowid(handle) }
 
-  /// Does all or nothing. Takes the write lock at the start, so that what is read inside is still true when it is written.
+  /// Runs a transaction. It takes the write lock at the start, so that what it reads does not change before it writes.
   package func transaction<Value>(_ body: () throws(SQLiteError) -> Value) throws(SQLiteError) -> Value {
     try query("BEGIN IMMEDIATE")
     do {

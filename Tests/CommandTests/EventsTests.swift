@@ -82,11 +82,11 @@ import Testing
       #expect(events("-b 1") == all)
       #expect(events("-b -0") == all)
       #expect(events("-u maxscale -n 2") == Array(events("-u maxscale").suffix(2)))
-      #expect(events("-u maxscale") == events("-u 'maxscal[e].service'"), "read by name, and out of all")
+      #expect(events("-u maxscale") == events("-u 'maxscal[e].service'"), "read by name, and from all entries")
       #expect(events("-uhttpd -n1 -ojson") == events("-u httpd -n 1 -o json"))
       let missing = journalhook("events --file '\(file)' -b -1")
       #expect(missing.status == 1)
-      #expect(missing.output.contains("no such boot"), "\(missing.output)")
+      #expect(missing.output.contains("does not have this boot"), "\(missing.output)")
     }
   }
 

@@ -8,7 +8,7 @@ import Testing
     init(in base: String = "/tmp") { path = shell("mktemp -d -p '\(base)'").output.filter { !$0.isNewline } }
     deinit { _ = shell("rm -r '\(path)'") }
 
-    /// Adds entries of a machine, whose id is the letter 32 times, to a sender's file.
+    /// Adds entries of a machine, whose id is the letter 32 times, to the file of a sender.
     func add(_ machine: Character, _ numbers: Range<Int>, at start: Int, to sender: String) {
       let id = String(repeating: machine, count: 32)
       let boot = String(repeating: machine, count: 31) + "0"
@@ -56,7 +56,7 @@ import Testing
 
   @Test func unitsOfOneNameAreKeptApart() {
     let directory = Directory()
-    // Both at the same moments, into one file.
+    // Both at the same times, into one file.
     directory.add("a", 0..<2, at: Self.now, to: "all")
     directory.add("b", 0..<2, at: Self.now + 100, to: "all")
     let expected = [
@@ -101,10 +101,10 @@ import Testing
       found = directory.read("cat '\(output)'")
     }
     #expect(Set(found) == expected)
-    #expect(shell("wc -l <'\(errors)'").output.filter(\.isNumber) == "1", "told once")
+    #expect(shell("wc -l <'\(errors)'").output.filter(\.isNumber) == "1", "reported once")
   }
 
-  @Test func whoDeliversAnHourLateIsNotLost() throws {
+  @Test func entriesThatArriveAnHourLateAreNotLost() throws {
     let directory = Directory()
     directory.add("a", 0..<1, at: Self.now, to: "remote-alpha")
     directory.add("b", 0..<1, at: Self.hourAgo, to: "remote-beta")
@@ -112,13 +112,13 @@ import Testing
     let command = "'\(binary)' events -D '\(directory.path)' -f -n 0 -o json >'\(output)' 2>/dev/null & echo $!"
     let pid = shell(command).output.filter(\.isNumber)
     defer { _ = shell("kill -KILL \(pid)") }
-    // It follows once it watches the directory; how long that takes depends on the build and on who else is at work.
+    // It follows when it watches the directory. How long that takes depends on the build and on the load.
     for _ in 0..<200 where shell("ls -l /proc/\(pid)/fd | grep -q inotify").status != 0 { usleep(50_000) }
     usleep(500_000)
     directory.add("a", 1..<2, at: Self.now, to: "remote-alpha")
     usleep(500_000)
     directory.add("b", 1..<2, at: Self.hourAgo, to: "remote-beta")
-    // A machine that nobody knew before.
+    // A machine that was not known before.
     directory.add("c", 0..<1, at: Self.hourAgo, to: "remote-gamma")
     let expected: Set<String> = [
       "host-a started 11", "host-a stopped 11", "host-b started 11", "host-b stopped 11", "host-c started 10",

@@ -1,9 +1,9 @@
 import Glibc
 import Testing
 
-/// Hooks that cannot be read at the start, for want of descriptors: no event may pass them by.
+/// Hooks that cannot be read at the start, because there are too few descriptors: no event may be missed.
 @Suite struct UnreadableHooksTests {
-  /// Four events, and a hook that answers each with a line in `log`.
+  /// Four events, and a hook that writes a line to `log` for each.
   private let directory = MachinesTests.Directory(in: getenv("XDG_RUNTIME_DIR").map { String(cString: $0) } ?? "/run")
 
   init() {
@@ -26,7 +26,7 @@ import Testing
 
   @Test func replayFailsWithTheReason() {
     var reasons = 0
-    // How many there are already, inherited from the tests' own process, nobody knows.
+    // The number of descriptors that are inherited from the test process is not known.
     for descriptors in 6...100 {
       let replay = command("replay", descriptors: descriptors)
       let (output, status) = shell("rm -rf '\(directory.path)/state'; timeout 5 \(replay)")
@@ -34,7 +34,7 @@ import Testing
       if status == 1, output.contains("The hooks cannot be read now"), output.contains("Too many open files") {
         reasons += 1
       }
-      // Where only the runs want descriptors, they are tried again for ever.
+      // If only the runs need more descriptors, they are tried again endlessly.
       if status == 0 || output.isEmpty || output.contains("Cannot begin") { break }
     }
     #expect(reasons > 0)
@@ -43,7 +43,7 @@ import Testing
   }
 
   @Test func followWaitsForThem() {
-    // Each number of descriptors is too small for something else: with one of these it is the hooks.
+    // Each number of descriptors is too small for something. With one of these numbers the hooks cannot be read.
     let hasWaited = (6...100).contains { descriptors in
       let output = shell("timeout 3 \(command("follow", descriptors: descriptors)) </dev/null").output
       return output.split(separator: "\n").count { $0.contains("The hooks cannot be read now") } == 1

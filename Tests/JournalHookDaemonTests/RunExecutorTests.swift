@@ -719,7 +719,7 @@ import Testing
       try ledger.database.execute("PRAGMA query_only=ON")
       return { [ledger] in try ledger.database.execute("PRAGMA query_only=OFF") }
     case .lockedByAnother:
-      ledger.waitForNobody()
+      ledger.limitWaits()
       let other = try SQLiteDatabase(path: ledger.database.path)
       try other.query("BEGIN IMMEDIATE")
       return { try other.query("ROLLBACK") }

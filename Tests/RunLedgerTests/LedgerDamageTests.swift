@@ -8,7 +8,7 @@ import Testing
 @testable import RunLedger
 @testable import Runs
 
-/// Ledgers that were harmed in all ways that happen to files.
+/// Damaged ledgers.
 @Suite struct LedgerDamageTests {
   let directory: TemporaryDirectory
   private var database: String { "\(directory.path)/journalhook.db" }
@@ -19,7 +19,7 @@ import Testing
     "s=98517bc85f8742f480491d9af697580e;i=1;b=e49253355d24485eb6bf332ea39713fe;m=4c2a04b5;t=660e306346465;"
     + "x=9364e7d377f1afdc"
 
-  /// Commits events numbered from one on, each with one run.
+  /// Commits events with these numbers, each with one run.
   private func commit(_ numbers: ClosedRange<Int>, to ledger: Ledger) throws {
     for number in numbers {
       let event = LifecycleEvent(
@@ -37,22 +37,22 @@ import Testing
     if let path = damage.setAside {
       #expect(access(path, F_OK) == 0)
     } else {
-      #expect(damage.reason == "the file is empty", "there is nothing in it to keep")
+      #expect(damage.reason == "the file is empty", "an empty file holds nothing to keep")
     }
     #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 10).isEmpty)
-    // Found again until it was dealt with.
+    // The damage is found again until its mark is removed.
     #expect(access("\(database)-damaged", F_OK) == 0)
-    try ledger.settle(damage)
+    try ledger.recordLoss(damage)
     ledger.removeDamageMark()
     #expect(try ledger.horizon() == damage.since)
     try commit(1...1, to: ledger)
-    // Numbers are not used twice.
+    // Run numbers are not used again.
     #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 10).allSatisfy { $0.id > 1_000_000_000 })
     #expect(try Ledger.openForFollowing(stateDirectory: directory.path).damage == nil)
     return true
   }
 
-  /// Something done to the file of a ledger with 300 runs, all of it in the database file.
+  /// A change to the file of a ledger with 300 runs, which are all in the database file.
   enum Harm: CaseIterable {
     case emptied, truncated, firstPageZeroed, garbage, rootPagesZeroed, firstPageGarbled
   }
@@ -70,7 +70,7 @@ import Testing
     case .firstPageZeroed: pwrite(file, [UInt8](repeating: 0, count: 4096), 4096, 0)
     case .garbage: pwrite(file, (0..<bytes.count).map { _ in UInt8.random(in: 0...255) }, bytes.count, 0)
     case .rootPagesZeroed: pwrite(file, [UInt8](repeating: 0, count: 12 * 4096), 12 * 4096, 4096)
-    // The list of tables, behind the header of 100 bytes.
+    // The list of tables, after the header of 100 bytes.
     case .firstPageGarbled: pwrite(file, [UInt8](repeating: 0xFF, count: 3996), 3996, 100)
     }
     if harm != .emptied {
@@ -83,11 +83,11 @@ import Testing
     #expect(try isSetAside(try Ledger.openForFollowing(stateDirectory: directory.path)))
   }
 
-  @Test func damageThatShowsLaterIsToldAndTheNextStartSetsTheLedgerAside() throws {
+  @Test func laterDamageIsReportedAndTheNextStartSetsTheLedgerAside() throws {
     do { try commit(1...300, to: try Ledger(stateDirectory: directory.path)) }
     let ledger = try Ledger.openForFollowing(stateDirectory: directory.path)
     #expect(ledger.damage == nil)
-    // Behind what is cached.
+    // After the pages that are in the cache.
     let file = open(database, O_RDWR)
     let size = lseek(file, 0, SEEK_END)
     pwrite(file, [UInt8](repeating: 0, count: Int(size) - 30 * 4096), Int(size) - 30 * 4096, 30 * 4096)
@@ -105,7 +105,7 @@ import Testing
     #expect(try isSetAside(next))
   }
 
-  /// A power cut may take the end of the write-ahead log: then the last commits are gone, and nothing else.
+  /// A power cut can remove the end of the write-ahead log. Then only the last commits are lost.
   @Test func aLogThatWasCutAnywhereLosesOnlyItsEnd() throws {
     let ledger = try Ledger(stateDirectory: directory.path)
     try ledger.database.execute("PRAGMA wal_autocheckpoint=0")
@@ -133,7 +133,7 @@ import Testing
     #expect(counts.count > 20)
   }
 
-  @Test func theIndexOfTheLogIsMadeAnew() throws {
+  @Test func theIndexOfTheLogIsBuiltAgain() throws {
     let ledger = try Ledger(stateDirectory: directory.path)
     try commit(1...3, to: ledger)
     let copy = try TemporaryDirectory()
@@ -145,20 +145,20 @@ import Testing
       try Ledger.openForFollowing(stateDirectory: copy.path).openRuns(owner: "follow", after: 0, limit: 9).count == 3)
   }
 
-  @Test func anEmptyFileThatNoLedgerEverWasInIsNoDamage() throws {
+  @Test func anEmptyFileThatNeverHeldALedgerIsNotDamage() throws {
     close(open(database, O_CREAT | O_WRONLY, 0o600))
     #expect(try Ledger.openForFollowing(stateDirectory: directory.path).damage == nil)
-    // Now there was one.
+    // Now the file has held a ledger.
     truncate(database, 0)
     #expect { _ = try Ledger(stateDirectory: directory.path) } throws: { ($0 as? LedgerError)?.kind == .damaged }
     unlink(database)
-    #expect(try Ledger.openForFollowing(stateDirectory: directory.path).damage == nil, "somebody began anew")
+    #expect(try Ledger.openForFollowing(stateDirectory: directory.path).damage == nil, "no ledger before")
   }
 
-  @Test func followingGoesOnWhereADamagedLedgerHadCome() throws {
+  @Test func followingContinuesAtTheCursorOfADamagedLedger() throws {
     do { try commit(1...300, to: try Ledger(stateDirectory: directory.path)) }
     let cursor = try #require(JournalCursor(cursor))
-    // The pages of the runs, and not those of the cursors.
+    // The pages of the runs, but not those of the cursors.
     let pages = try SQLiteDatabase(path: database).query(
       "SELECT pageno FROM dbstat WHERE name = 'sqlite_autoindex_runs_1' OR name = 'runs'"
     ).compactMap { $0.first?.integer }
@@ -174,11 +174,11 @@ import Testing
     do { try SQLiteDatabase(path: database).execute("PRAGMA user_version=\(version)") }
     #expect { _ = try Ledger.openForFollowing(stateDirectory: directory.path) } throws: {
       let error = $0 as? LedgerError
-      return error?.kind == .unusable && error?.description.contains("without the tables") == true
+      return error?.kind == .unusable && error?.description.contains("but not the tables") == true
     }
   }
 
-  @Test func aLockOfSomebodyElseIsNotWaitedForLong() throws {
+  @Test func theWaitForAnotherLockIsShort() throws {
     let ledger = try Ledger(stateDirectory: directory.path)
     let other = try SQLiteDatabase(path: database)
     ledger.database.busyTimeout = Ledger.busyTimeout
@@ -186,26 +186,26 @@ import Testing
     #expect { try commit(1...1, to: ledger) } throws: { ($0 as? SQLiteError)?.isBusy == true }
     try other.execute("ROLLBACK")
     try commit(1...1, to: ledger)
-    // A connection that is made anew does the same.
+    // A new connection does the same.
     try ledger.database.reopen()
     try commit(2...2, to: ledger)
     #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 9).count == 2)
   }
 
-  @Test func whatIsNoDamageIsNotSetAside() throws {
-    // A directory in its place, and a file system that cannot be written, are for people to put right.
+  @Test func otherErrorsSetNothingAside() throws {
+    // A directory in its place, or a read-only file system, has to be corrected by an administrator.
     mkdir(database, 0o755)
     #expect { _ = try Ledger.openForFollowing(stateDirectory: directory.path) } throws: {
       ($0 as? LedgerError)?.kind == .unusable
     }
     #expect(access("\(database)-damaged", F_OK) != 0)
     rmdir(database)
-    // As a start leaves it that was cut off before there were tables.
+    // The state after a start that was interrupted before it had created the tables.
     do { try SQLiteDatabase(path: database).execute("PRAGMA journal_mode=WAL") }
     #expect(try Ledger.openForFollowing(stateDirectory: directory.path).damage == nil)
   }
 
-  @Test(.enabled(if: isRoot)) func aReadOnlyFileSystemIsSaid() throws {
+  @Test(.enabled(if: isRoot)) func aReadOnlyFileSystemIsReported() throws {
     do { try commit(1...3, to: try Ledger(stateDirectory: directory.path)) }
     guard run("mount --bind \(directory.path) \(directory.path) && mount -o remount,bind,ro \(directory.path)") == 0
     else {

@@ -9,7 +9,7 @@ import Testing
 @testable import Runs
 
 @Suite struct LedgerLockTests {
-  /// Locks the file as somebody else would, who has written a text into it.
+  /// Locks the file as another process does that has written a text into it.
   private func lock(in directory: TemporaryDirectory, _ text: String) throws -> Int32 {
     let path = try directory.file("follow.lock", text, mode: 0o600)
     let descriptor = open(path, O_RDWR | O_CLOEXEC)
@@ -19,9 +19,9 @@ import Testing
 
   @Test func theLockOfADeadFollowerIsWaitedFor() throws {
     let directory = try TemporaryDirectory()
-    // No process has ever begun at that time.
+    // No process has this start time.
     let held = try lock(in: directory, "\(getpid())-1\n")
-    // Given back when the sleep ends, as by a process that ends.
+    // The lock is released when the sleep ends, as at the end of a process.
     let inherited = dup(held)
     run("sleep 0.2 &")
     close(inherited)
@@ -39,12 +39,12 @@ import Testing
     _ = consume first
   }
 
-  @Test func whatADeadFollowerHasLeftBehindIsTold() throws {
+  @Test func aProcessThatADeadFollowerHasLeftIsReported() throws {
     let directory = try TemporaryDirectory()
     let held = try lock(in: directory, "\(getpid())-1\n")
     defer { close(held) }
     let error = try #require(throws: LedgerError.self) { _ = try LedgerLock(stateDirectory: directory.path) }
-    #expect(error.description.contains("has left behind"))
+    #expect(error.description.contains("was left behind when a journalhook follow was killed"))
     #expect(error.description.contains("fuser -v \(directory.path)/follow.lock"))
   }
 }

@@ -7,7 +7,7 @@ import Testing
 @testable import RunLedger
 @testable import Runs
 
-/// Runs that several have to do with: follow, and replays beside it. On a real SQLite file.
+/// Runs of several owners: follow, and replays at the same time. On a real SQLite file.
 @Suite struct LedgerOwnersTests {
   private let directory: TemporaryDirectory
   private let ledger: Ledger
@@ -33,7 +33,7 @@ import Testing
     }
   }
 
-  @Test func whatFollowHasPassedOverIsItsOwnWhenTheReplayGoes() throws {
+  @Test func followGetsTheRunsThatItHasPassedOverWhenTheReplayEnds() throws {
     let replayed = try plan("abcd", "replay-1-1").runs
     #expect(replayed.count == 4)
     let outcome = RunMachine.Outcome(state: .succeeded, exit: .exited(0))
@@ -41,16 +41,17 @@ import Testing
     #expect(try !ledger.hasWantedRunsOfOthers())
     let passed = try plan("abc", "follow")
     #expect(passed.runs.isEmpty)
-    #expect(passed.others == [2, 3], "what is done is nobody's any more")
+    #expect(passed.others == [2, 3], "a finished run has no other owner")
     #expect(try ledger.hasWantedRunsOfOthers())
-    // One will be tried again: it has run once.
+    // One waits for a retry: it has run once.
     var failed = RunMachine.Outcome(state: .failed, exit: .exited(1))
     failed.reason = "exit status 1"
     _ = try ledger.record(
       failed, of: replayed[1], .retry(after: 10, due: DueTime(monotonic: 100, realtime: 100)), owner: "replay-1-1",
       now: 3)
     try ledger.dropPending(owner: "replay-1-1")
-    #expect(try runs() == ["a replay-1-1 succeeded", "b follow pending", "c follow pending"], "d was never follow's")
+    #expect(
+      try runs() == ["a replay-1-1 succeeded", "b follow pending", "c follow pending"], "follow has not planned d")
     #expect(try ledger.waitingRetries(owner: "follow").map(\.id) == [2])
     #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 9).map(\.id) == [3])
     #expect(try !ledger.hasWantedRunsOfOthers())
@@ -61,12 +62,12 @@ import Testing
     #expect(try ledger.begin(replayed[0], container: nil, now: 2))
     #expect(try plan("ab", "follow").others == [1, 2])
     #expect(try ledger.interruptRunning(owner: "replay-1-1", now: 3).map(\.run) == [1])
-    // Whoever finds it dead, it may be another replay.
+    // Another replay can be the one that finds it dead.
     try ledger.changeOwner(from: "replay-1-1", to: "replay-2-2")
     #expect(try runs() == ["a follow interrupted", "b follow pending"])
   }
 
-  @Test func aSecondReplayIsToldWhoseRunsThereAre() throws {
+  @Test func aSecondReplayGetsTheRunsOfOthers() throws {
     let first = try plan("ab", "replay-1-1").runs
     let second = try plan("abc", "replay-2-2")
     #expect(second.runs.map(\.event.id) == ["c"])
@@ -74,7 +75,7 @@ import Testing
     #expect(try ledger.openRuns(among: second.others) == ["replay-1-1": 2])
     try ledger.dropPending(owner: "replay-1-1")
     #expect(try ledger.openRuns(among: second.others).isEmpty)
-    #expect(try ledger.states(of: second.others) == [nil, nil], "they are missing again")
+    #expect(try ledger.states(of: second.others) == [nil, nil], "the ledger no longer has them")
     #expect(try runs() == ["c replay-2-2 pending"])
   }
 }

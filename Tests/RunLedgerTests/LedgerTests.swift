@@ -16,7 +16,7 @@ import Testing
       var template = Array("/tmp/journalhook-ledger-XXXXXX".utf8CString)
       path = mkdtemp(&template).map { String(cString: $0) } ?? ""
     }
-    /// Without a process: other tests collect every child that there is.
+    /// It starts no process, because other tests wait for every child.
     deinit {
       for name in ["journalhook.db", "journalhook.db-wal", "journalhook.db-shm", "follow.lock"] {
         unlink("\(path)/\(name)")
@@ -53,7 +53,7 @@ import Testing
     return try ledger.commit(step, owner: "follow", now: 1).runs
   }
 
-  @Test func aRunIsThereOnce() throws {
+  @Test func aRunIsAddedOnce() throws {
     let directory = Directory()
     let ledger = try Ledger(stateDirectory: directory.path)
     let planned = PlannedRun(event: event("1"), hook: "x", mode: .live)
@@ -62,7 +62,7 @@ import Testing
     #expect(try commit(ledger, [planned]).isEmpty)
     #expect(try commit(ledger, [planned], again: true).count == 1)
     #expect(try commit(ledger, [PlannedRun(event: event("1"), hook: "y", mode: .live)]).count == 1)
-    #expect(try ledger.position(of: "local") == JournalCursor(cursor).map(Ledger.Position.behind))
+    #expect(try ledger.position(of: "local") == JournalCursor(cursor).map(Ledger.Position.after))
     try ledger.begin([.init(reader: "local", at: .from(17), forgetting: "m")])
     #expect(try ledger.position(of: "local") == .from(17))
     #expect(try ledger.position(of: "files") == nil)
@@ -116,7 +116,7 @@ import Testing
     }
   }
 
-  @Test func onlyTheLastTurnCountsWhereTheHookSaysSo() throws {
+  @Test func onlyTheLastEventCountsWithCatchUpLatest() throws {
     let directory = Directory()
     let ledger = try Ledger(stateDirectory: directory.path)
     func held(_ id: String, _ kind: LifecycleEvent.Kind, _ hook: String, unit: String = "a.service") -> PlannedRun {
@@ -132,7 +132,7 @@ import Testing
     let left = try ledger.openRuns(owner: "follow", after: 0, limit: 10).map(\.event.id)
     #expect(left == ["3", "4", "5", "7"])
     #expect(try ledger.state(ofEvent: "1", hook: "down") == .superseded)
-    // Those that were superseded are reported together.
+    // The superseded runs are reported together.
     let dropped = try ledger.takeDropped(now: 0)
     #expect(dropped.map(\.hook) == ["down", "other", "up"])
     #expect(dropped.allSatisfy { $0.state == .superseded && $0.count == 1 })
@@ -167,13 +167,13 @@ import Testing
     state[.succeededWhileStarting] = true
     state[.skipEmitted] = true
     for (field, initial) in zip(Mirror(reflecting: state).children, Mirror(reflecting: UnitState()).children) {
-      #expect("\(field.value)" != "\(initial.value)", "\(field.label ?? "") has to be tried, too")
+      #expect("\(field.value)" != "\(initial.value)", "\(field.label ?? "") has to be tested, too")
     }
     let key = LifecycleTracker.Key(machine: "m", manager: .user(1000), unit: "odd name\n;.service")
     let tracker = LifecycleTracker(units: [key: state], boots: ["m": "b"])
     _ = try commit(ledger, [], tracker: tracker, changes: [key])
     let restored = try ledger.tracker(of: "m")
-    // Events of a unit belong to its manager; the ledger does not keep that twice.
+    // The events of a unit have its manager, which the ledger stores once.
     #expect(restored.units == tracker.units)
     #expect(restored.boots == tracker.boots)
     #expect(try ledger.tracker(of: "another").units.isEmpty)
@@ -181,7 +181,7 @@ import Testing
     #expect(try ledger.tracker(of: "m").units.isEmpty)
   }
 
-  @Test func aSecondFollowerIsRefusedAndToldOfTheFirst() throws {
+  @Test func aSecondFollowerIsRefusedWithTheNameOfTheFirst() throws {
     let directory = Directory()
     _ = try Ledger(stateDirectory: directory.path)
     let first = try LedgerLock(stateDirectory: directory.path)
@@ -194,7 +194,7 @@ import Testing
     _ = try LedgerLock(stateDirectory: directory.path)
   }
 
-  @Test func aLedgerOfAnEarlierVersionBecomesTodays() throws {
+  @Test func aLedgerOfAnEarlierVersionIsMigrated() throws {
     let directory = Directory()
     do {
       let database = try SQLiteDatabase(path: "\(directory.path)/journalhook.db")
@@ -223,10 +223,10 @@ import Testing
     _ = try Ledger(stateDirectory: directory.path, readOnly: true)
   }
 
-  @Test func finishedRunsAreForgottenByAgeAndByNumber() throws {
+  @Test func finishedRunsAreRemovedByAgeAndByNumber() throws {
     let directory = Directory()
     let ledger = try Ledger(stateDirectory: directory.path)
-    // Thirty runs, ended in the order 1, 2, … s; the 1st is open, the 2nd may have left something behind.
+    // Thirty runs that have ended in the order 1, 2, … s. The first is open, the second may have left processes behind.
     for number in 1...30 {
       var event = event("\(number)")
       event.realtime = UInt64(number) * 1000
@@ -237,14 +237,14 @@ import Testing
       _ = try ledger.record(outcome, of: run, owner: "follow", now: UInt64(number) * 1_000_000)
     }
     #expect(try ledger.horizon() == nil)
-    try ledger.requireMemory(since: 0)
+    try ledger.requireRuns(since: 0)
     func forget(_ time: TimeSpan, _ runs: UInt32?) throws -> [Int64] {
       var keep = HistoryKeep()
       keep.time = time
       keep.runs = runs
       var position: Int64? = 0
       while let last = position {
-        position = try ledger.forget(beyond: keep, after: last, limit: 4, now: 30_000_000)
+        position = try ledger.removeRuns(beyond: keep, after: last, limit: 4, now: 30_000_000)
       }
       return try ledger.database.query("SELECT id FROM runs ORDER BY id").compactMap { $0[0].integer }
     }
@@ -255,14 +255,14 @@ import Testing
     #expect(try forget(.seconds(20), 10) == [1, 2] + Array(23...30))
     #expect(try ledger.horizon() == 22000)
     #expect(try ledger.database.query("SELECT count(*) FROM attempts") == [[.integer(9)]])
-    try ledger.requireMemory(since: 22001)
-    #expect { try ledger.requireMemory(since: 22000) } throws: { ($0 as? LedgerError)?.kind == .beforeHorizon }
+    try ledger.requireRuns(since: 22001)
+    #expect { try ledger.requireRuns(since: 22000) } throws: { ($0 as? LedgerError)?.kind == .beforeHorizon }
   }
 
-  @Test func whatIsNoLedgerIsRefused() throws {
+  @Test func aFileThatIsNotALedgerIsRefused() throws {
     let directory = Directory()
     let file = try #require(fopen("\(directory.path)/journalhook.db", "w"))
-    fputs("this is not a database, and long enough to be looked at as one by SQLite itself", file)
+    fputs("this is not a database, but it is long enough for SQLite to read it as one, and then to refuse it", file)
     fclose(file)
     #expect(throws: LedgerError.self) { _ = try Ledger(stateDirectory: directory.path) }
     #expect(throws: LedgerError.self) { _ = try Ledger(stateDirectory: "/proc/nowhere") }

@@ -77,7 +77,7 @@ extension SystemTests {
         for options in [["-10min"], ["-10min", "--dry-run"]] {
           let output = try box.run(replay + options)
           #expect(output.status == 1)
-          #expect(output.errors.contains("no longer in the ledger"), "\(output)")
+          #expect(output.errors.contains("The ledger no longer has all runs"), "\(output)")
         }
         #expect(try follow.logged().count == 5)
         #expect(try box.run(replay + ["-10min", "--again"]).status == 0)

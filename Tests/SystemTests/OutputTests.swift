@@ -59,7 +59,7 @@ extension SystemTests {
         for (name, message) in [("gigabyte", " more lines, "), ("long-line", " more lines, ")] {
           let told = try lines(name)
           #expect(told.count <= 10_010, "\(name): \(told.count)")
-          #expect(told.filter { $0.contains("what follows is not kept") }.count == 1, "\(name)")
+          #expect(told.filter { $0.contains("further output is not kept") }.count == 1, "\(name)")
           #expect(told.filter { $0.contains(message) }.count == 1, "\(name)")
         }
         let bytes = try box.sh("journalctl -q -o json --output-fields=MESSAGE JOURNALHOOK_HOOK=50-long-line | wc -c")

@@ -110,7 +110,8 @@ extension SystemTests {
         }
         #expect(try told("40-slow").contains("; it will be run again"))
         #expect(
-          try told("60-stale").contains("; the system goes down, and it is not run again, as the hook does not say"))
+          try told("60-stale").contains(
+            "; the system shuts down, and it is not run again, because the hook does not say"))
         try box.sh("systemctl disable -q cut journalhook")
       }
     }

@@ -226,11 +226,14 @@ extension SystemTests {
         )
         .lines
         for (answer, reason) in answers {
-          let pattern = try Regex("status 1; its failure is not answered: .*\(reason)")
+          let pattern = try Regex("status 1; no hook is run for this failure: .*\(reason)")
           #expect(journal.filter { $0.contains(pattern) }.count == 1, "\(answer): \(journal)")
         }
         #expect(try follow.logged() == ["60-a ", "70-b 60-a", "71-c 70-b"])
-        #expect(journal.contains { $0.hasPrefix("Hook 70-b failed, status 1; hook 71-c answers: ") })
+        #expect(
+          journal.contains {
+            $0.hasPrefix("Hook 70-b failed, status 1; hook 71-c is run for this failure (OnHookFailure=): ")
+          })
         #expect(journal.contains { $0.contains("its OnHookFailure= closes the cycle 60-a → 70-b → 71-c → 60-a") })
         #expect(!journal.contains { $0.contains("no longer there") })
       }

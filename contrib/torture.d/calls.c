@@ -1,5 +1,5 @@
-// Runs a program and stops it at its system calls: to count them, to kill it at one, or to make one fail. contrib/torture.d/calls
-// uses it.
+// Runs a program and stops it at its system calls, to count them, to kill it at one, or to make one fail. Used by
+// contrib/torture.d/calls.
 //
 //   calls [OPTION]... -- PROGRAM [ARGUMENT]...
 //
@@ -7,16 +7,16 @@
 //   -h MS            if the Nth stop is a new process's before it executes its program: hold that process for so long
 //   -e CALL:N:ERRNO  make the Nth CALL fail with this number, without doing it
 //   -c               count: print each kind of call with its number
-//   -o FILE          where the program's output goes
-//   -g CGROUP        a cgroup's directory, which is made if it is missing; the program is born in it
-//   -d               mark the cgroup as systemd marks those that it has delegated
+//   -o FILE          write the output of the program to this file
+//   -g CGROUP        start the program in this cgroup, a directory which is created if it is missing
+//   -d               mark the cgroup as delegated, as systemd does
 //   -t MS            kill the program after this time
 //   -u FILE          send SIGTERM to the program as soon as this file exists
 //
-// It stops at the program's calls, and at those of its children until they execute a program of their own. At the end it prints
-// one line, `WHAT VALUE STOPS CPU CALL FIRST`: WHAT is killed (-k), late (-t), exited or signaled (VALUE: the exit status or the signal);
-// then the stops, the milliseconds of processor time, and the call that was the one (`-`: it was not reached);
-// FIRST is the stop after which the first new process was made.
+// It stops at the calls of the program, and at those of its children until they execute a program. At the end it prints one line,
+// `WHAT VALUE STOPS CPU CALL FIRST`. WHAT: killed (-k), late (-t), exited or signaled. VALUE: the exit status or the signal. STOPS: their
+// number. CPU: milliseconds of processor time. CALL: the call of -k or -e; `-`: it was not reached. FIRST: the stop after which the first
+// new process was created.
 //
 // Exit status: 0, or 2 if the program could not be started or traced.
 #define _GNU_SOURCE
@@ -47,7 +47,7 @@
 #include <elf.h>
 #endif
 
-// The calls that can be made to fail, by name. `setlk` is fcntl with a lock, which fails for other reasons than other fcntls do.
+// The calls that can be made to fail, by name. `setlk` is fcntl with a lock: it has other errors than other fcntls.
 static const struct {
   const char *name;
   long number;
@@ -90,7 +90,7 @@ static int kind_of(const struct ptrace_syscall_info *info) {
   return -1;
 }
 
-// Before the call: the kernel does none. After it: what the program gets.
+// The first is for use before a call: the kernel skips it. The second is for use after it: the program gets this result.
 static void skip_call(pid_t pid) {
 #if defined(__x86_64__)
   if (ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, regs.orig_rax), -1L) < 0) fail("calls: POKEUSER");
@@ -99,7 +99,7 @@ static void skip_call(pid_t pid) {
   struct iovec value = {&number, sizeof number};
   if (ptrace(PTRACE_SETREGSET, pid, NT_ARM_SYSTEM_CALL, &value) < 0) fail("calls: SETREGSET");
 #else
-#error "calls: this processor's registers are not known here"
+#error "calls: the registers of this processor are not supported"
 #endif
 }
 static void set_result(pid_t pid, long result) {
@@ -114,7 +114,8 @@ static void set_result(pid_t pid, long result) {
 #endif
 }
 
-// Like fork (but the C library does not know: no raise), into a cgroup if there is one: to move there would take some 10 ms.
+// Like fork, but into a cgroup if there is one: to move there would take about 10 ms. The C library does not know this fork, so the
+// child cannot use raise().
 static pid_t fork_into(const char *cgroup, bool delegated) {
   if (!cgroup) return fork();
   if (mkdir(cgroup, 0755) < 0 && errno != EEXIST) fail(cgroup);
@@ -124,7 +125,7 @@ static pid_t fork_into(const char *cgroup, bool delegated) {
   return directory < 0 ? -1 : (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
 }
 
-// Lets a stopped process go on without us, at once or after some milliseconds.
+// Detaches from a stopped process and lets it continue, at once or after some milliseconds.
 static void release(pid_t pid, int milliseconds) {
   if (milliseconds) kill(pid, SIGSTOP);
   ptrace(PTRACE_DETACH, pid, 0, 0);
@@ -187,7 +188,7 @@ int main(int argc, char **argv) {
 
   bool begun = false, late = false;
   int reached = -1, last = -1;
-  pid_t failed = 0;  // whose call is skipped, and has not returned yet
+  pid_t failed = 0;  // the process whose call is skipped and has not returned yet
   struct rusage usage;
   for (;;) {
     pid_t pid = wait4(-1, &status, __WALL, &usage);
@@ -226,7 +227,7 @@ int main(int argc, char **argv) {
         const bool entry = info.op == PTRACE_SYSCALL_INFO_ENTRY;
         const int kind = entry ? kind_of(&info) : -1;
         if (entry) last = kind;
-        // To take a descriptor out cannot fail for want of memory.
+        // EPOLL_CTL_DEL needs no memory, so it cannot fail with ENOMEM.
         const bool can_fail = kind < 0 || calls[kind].number != SYS_epoll_ctl || info.entry.args[1] != EPOLL_CTL_DEL;
         if (kind >= 0 && can_fail && ++counts[kind] == fail_at && kind == failing) {
           skip_call(pid);
@@ -237,14 +238,14 @@ int main(int argc, char **argv) {
           reached = last < 0 ? CALLS : last;
           kill(program, SIGKILL);
           if (pid == program) continue;
-          // Until it is dead: a tick may interrupt the wait.
+          // Waits until it is dead; a tick can interrupt the wait.
           while (waitpid(program, &status, __WALL) < 0 ? errno == EINTR : WIFSTOPPED(status)) continue;
           release(pid, hold);
           break;
         }
       }
     } else if (status >> 16 || signal == SIGSTOP) {
-      // The news of a new process, or its first stop.
+      // The event of a new process, or its first stop.
       signal = 0;
       if (!first) first = stops;
     }

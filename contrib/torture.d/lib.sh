@@ -1,26 +1,27 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034  # for whoever sources this
-# What the scenarios of contrib/torture have in common. They run inside a box, as root, with these folders:
+# shellcheck disable=SC2034  # used by the scripts that source this
+# Common functions of the scenarios of contrib/torture. They run inside a box, as root, with these directories and files:
 #
-#   $stage/hooks    the hooks: one, which writes down what it was run for
-#   $stage/state    the ledger of a follow that is started by hand; that of the service is in /var/lib/journalhook
-#   $stage/real     what the units have written: `started|stopped INVOCATION UNIT MILLISECONDS`
-#   $stage/record   what the hook has written: `begin|end EVENT-ID RUN ATTEMPT UNIT EVENT INVOCATION`
+#   $stage/hooks    the hooks: one, which records the events that it was run for, and the fence
+#   $stage/state    the ledger of a follow that is started by hand; the ledger of the service is in /var/lib/journalhook
+#   $stage/real     the lines that the units have written: `started|stopped INVOCATION UNIT MILLISECONDS`
+#   $stage/record   the lines that the hook has written: `begin|end EVENT-ID RUN ATTEMPT UNIT EVENT INVOCATION`
 set -euo pipefail
 export LC_ALL=C
 stage=/root/torture
 readonly UNITS=20
 say() { echo "   $*" >&2; }
 
-# Random numbers below $1, in $random: several processes must not draw the same.
+# Sets $random to a random number below $1.
 draw() { random=$(((RANDOM << 15 | RANDOM) % $1)); }
 
-# Writes the hook and the units, and begins with nothing. $1: seconds that a run takes, or nothing. $2: Unit= of the hook. $3: another line of [Match].
+# Starts with empty files, and writes the hook and the units. $1: the seconds that a run takes, or empty. $2: Unit= of the hook.
+# $3: another line of [Match].
 set_stage() {
   rm -rf "$stage"
   mkdir -p "$stage/hooks" "$stage/state"
   : >"$stage/record"
-  # One write(2) a line, to the end of the file: nothing is torn, whoever is killed.
+  # Each line is one write(2) to the end of the file: a kill leaves no partial line.
   cat >"$stage/hooks/50-record" <<END
 #!/bin/sh
 # [Match]
@@ -56,8 +57,8 @@ END
   since=$(date +%s.%6N)
 }
 
-# Starts and stops units in random order: $1 jobs, with $2 seconds between two. Several loads side by side have units of their
-# own: this one those whose number leaves $3 when divided by $4.
+# Starts and stops units in random order: $1 jobs, with $2 seconds between two. Several loads at the same time have different units:
+# this one has the units whose number modulo $4 is $3.
 load() {
   local i unit random up=()
   for ((i = 0; i < $1; i++)); do
@@ -74,7 +75,7 @@ load() {
   done >>"$stage/asked"
 }
 
-# The same from several processes at once, in the background: $1 jobs in all, $2 seconds between two of one process.
+# The same with several processes in the background: $1 jobs in all, with $2 seconds between two jobs of one process.
 begin_load() {
   local k
   : >"$stage/asked"
@@ -90,7 +91,7 @@ is_loading() {
   return 1
 }
 
-# Starts follow in the background with the ledger in $1 and further options, and sets $follow to its pid.
+# Starts follow in the background with the ledger in $1 and other options, and sets $follow to its pid.
 start_follow() {
   local state=$1
   shift
@@ -98,10 +99,10 @@ start_follow() {
   follow=$!
 }
 
-# What the ledger in $1 answers to the question $2; nothing while there is none.
+# Prints the result of the query $2 on the ledger in $1; nothing if there is no ledger.
 ask() { sqlite3 -readonly -cmd '.timeout 10000' "$1/journalhook.db" "$2" 2>/dev/null || true; }
 
-# Waits until all that has happened is answered and nothing is under way, by the ledger in $1, for $2 seconds at most.
+# Waits until the ledger in $1 has a run for every event so far and all runs have ended, for at most $2 seconds.
 settle() {
   local end=$((SECONDS + ${2:-120})) fences
   fences=$(ask "$1" "SELECT coalesce(max(id), 0) FROM runs WHERE hook = '99-fence'")
@@ -114,17 +115,17 @@ settle() {
   done
 }
 
-# The events that the journal tells, as `EVENT-ID UNIT EVENT`. The options are those of `journalhook events`.
+# Prints the events in the journal as `EVENT-ID UNIT EVENT`. The options are those of `journalhook events`.
 truth() {
   journalctl --sync || true
   journalhook events -q -o json "$@" |
     sed -E 's/^\{"id":"([^"]*)","event":"([^"]*)","unit":"([^"]*)".*/\1 \3 \2/'
 }
 
-# `judge TRUTH RECORD LEDGER`: compares events with what the hook has written, and prints `EVENTS LOST DOUBLED REPEATED`.
-# Lost: an event without a run that came to its end, unless the third interruption has ended it. Doubled: an attempt that began
-# twice, or one that began though the attempt before was not cut off, or overlaps it, or is of no event, or is out of order.
-# Repeated: attempts after one that was cut off, as it must be.
+# `judge TRUTH RECORD LEDGER`: compares the events with the lines of the hook, and prints `EVENTS LOST DOUBLED REPEATED`.
+# Lost: an event without a run that has ended, unless it was interrupted three times. Doubled: an attempt that started twice, that
+# started although the attempt before was not interrupted, that overlaps with it, that has no event, or that is out of order.
+# Repeated: attempts after one that was interrupted, which is correct.
 judge() {
   ask "$3" "SELECT run, attempts.attempt, attempts.state FROM attempts JOIN runs ON runs.id = run" | tr '|' ' ' >"$stage/attempts"
   awk -v details="$stage/judged" '
@@ -134,12 +135,12 @@ judge() {
     $1 == "begin" {
       key = $2 SUBSEP $4
       if (!($2 in event)) { doubled++; complain("no such event: " $0) }
-      if (key in begun) { doubled++; complain("begun twice: " $0) }
+      if (key in begun) { doubled++; complain("started twice: " $0) }
       begun[key] = 1
       if ($2 in last && last[$2] >= $4) { doubled++; complain("an earlier attempt again: " $0) }
       if ($4 > 1) {
         repeated++
-        if (state[$3, $4 - 1] != "interrupted") { doubled++; complain("the attempt before was not cut off: " $0) }
+        if (state[$3, $4 - 1] != "interrupted") { doubled++; complain("the attempt before was not interrupted: " $0) }
       } else if (order[$2] < newest[$5]) { doubled++; complain("out of order: " $0) }
       if (order[$2] > newest[$5]) newest[$5] = order[$2]
       last[$2] = $4
@@ -159,5 +160,5 @@ judge() {
     }' "$1" "$stage/attempts" "$2"
 }
 
-# The answer of a scenario: `FAULTS EVENTS LOST DOUBLED REPEATED WHAT IS COMPARED`.
+# Prints the result of a scenario: `FAULTS EVENTS LOST DOUBLED REPEATED WHAT-IS-COMPARED`.
 answer() { echo "$*"; }

@@ -1,14 +1,18 @@
 package import Lifecycle
 package import Systemd
 
-/// Gives the events of a journal as they happen, to somebody who only looks at them.
+/// Reports the events of a journal as they happen, without running hooks.
 package final class EventTail: JournalFeedClient {
   private let report: (LifecycleEvent) -> Void
   private let warn: (String) -> Void
   private let feed: JournalFeed
   private var said: Set<String> = []
 
-  /// Continues where the readers are.
+  /// Continues at the position of the readers.
+  ///
+  /// - Parameters:
+  ///   - warn: called with problems of the journal.
+  ///   - report: called with each event.
   package init(
     loop: EventLoop, readers: EventReaders, warn: @escaping (String) -> Void, report: @escaping (LifecycleEvent) -> Void
   ) throws(SystemError) {
@@ -18,7 +22,7 @@ package final class EventTail: JournalFeedClient {
     feed.client = self
   }
 
-  /// Begins; the events come while the loop runs.
+  /// Starts to read. The events are reported while the loop runs.
   package func start() throws(SystemError) {
     try feed.start()
     feed.look()
@@ -30,7 +34,7 @@ package final class EventTail: JournalFeedClient {
   }
 
   package func say(_ message: String, priority: JournalWriter.Priority) {
-    // An error at one place of a damaged file comes again and again.
+    // An error at one place of a damaged file is repeated each time.
     if said.insert(message).inserted { warn(message) }
   }
 }

@@ -2,38 +2,38 @@ internal import Glibc
 internal import Lifecycle
 package import Systemd
 
-/// Reads the events of a journal as they come: watches it, reads on, waits for last messages, and opens it anew when it must.
+/// Follows a journal: watches it, reads new entries, waits for the last messages of events, and opens it again after an error.
 package final class JournalFeed {
-  /// The journal's last entry at some time, of whatever service.
+  /// The cursor of the last entry of the journal at some time, of any service.
   package typealias End = (reader: EventReader, cursor: JournalCursor)
 
   package let readers: EventReaders
-  /// Says when to look, and has the connection to the service manager.
+  /// Watches the journal, and has the connection to the service manager.
   package let watch: JournalWatch
   private let timers: any Timers
-  /// Takes the events; to be set before `start()`.
+  /// Receives the events; to be set before `start()`.
   package weak var client: (any JournalFeedClient)?
-  /// Whether the last look has read all there was.
+  /// Whether the last `look()` has read everything.
   package private(set) var isAtEnd = false
   private var isEnded = false
   private var flushTimer: Timer?
   private var witnessTimer: Timer?
   private var turn: Timer?
   private var reopenTimer: Timer?
-  /// While the journal cannot be watched.
+  /// Runs while the journal cannot be watched.
   private var pollTimer: Timer?
   private var isPolling = false
-  /// Errors in a row at one place of the journal, and the reader that met them.
+  /// The number of successive errors at one place of the journal, and the reader that had them.
   private var failures: (count: Int, reader: EventReader?) = (0, nil)
   private var directories: DirectoryWatcher?
 
-  /// Entries read in one turn, so that processes and timers are answered in between.
+  /// How many entries to read in one turn of the loop, so that processes and timers are handled in between.
   private static let batchSize = 256
-  /// How often an entry is tried.
+  /// How often to try to read an entry.
   private static let failureLimit = 5
-  /// How soon what has failed is tried again, in microseconds.
+  /// How long to wait after a failure, in microseconds.
   private static let retryInterval: UInt64 = 1_000_000
-  /// What the journal has not explained in time is not asked for sooner than this, in microseconds: what is in the way may last.
+  /// The shortest time between two calls of `takeUnexplained()`, in microseconds: the reason why it has to wait may last.
   private static let shortestWitnessDelay: UInt64 = 50_000
 
   package init(_ readers: EventReaders, loop: EventLoop, timers: any Timers) {
@@ -52,7 +52,7 @@ package final class JournalFeed {
 
   // MARK: Beginning and ending
 
-  /// Watches the journal, and listens to the service manager; nothing is read before `look()`.
+  /// Watches the journal, and listens to the service manager. Nothing is read before the first `look()`.
   package func start() throws(SystemError) {
     try watchJournal()
     guard let local = readers.local else { return }
@@ -65,7 +65,7 @@ package final class JournalFeed {
       if $2 != nil { scheduleWitness() }
     }
     watch.onReturn = { [unowned self] in
-      local.managerHasReturned(with: $0)
+      local.managerIsBack(with: $0)
       scheduleWitness()
     }
     local.listen()
@@ -73,7 +73,7 @@ package final class JournalFeed {
     watchDirectories()
   }
 
-  /// Reads no more.
+  /// Stops reading.
   package func end() {
     isEnded = true
     watch.pause()
@@ -81,7 +81,7 @@ package final class JournalFeed {
 
   // MARK: Reading
 
-  /// Reads what there is.
+  /// Reads everything that the journal has.
   package func look() {
     guard !isEnded, let client else { return watch.pause() }
     guard reopenTimer == nil, client.mayLook else {
@@ -89,7 +89,7 @@ package final class JournalFeed {
       return watch.pause()
     }
     do {
-      // Files are let go of only when all that they hold was read: deleted ones can be read as long as they are open.
+      // A file is closed only after it was read completely: a deleted file can be read as long as it is open.
       var isChanged = true
       var ends: [End] = []
       while isChanged {
@@ -116,7 +116,7 @@ package final class JournalFeed {
     }
   }
 
-  /// Reads on in the next turn of the loop.
+  /// Calls `look()` in the next turn of the loop.
   package func lookSoon() {
     guard turn == nil else { return }
     turn = timers.callSoon { [unowned self] in
@@ -125,7 +125,7 @@ package final class JournalFeed {
     }
   }
 
-  /// Reads a machine's journal to its end; false when that has to wait, for room or for a turn of the others.
+  /// Reads the journal of a machine to its end; returns false if it has to stop before, for lack of room or for another turn.
   private func read(_ reader: EventReader, for client: any JournalFeedClient) throws -> Bool {
     failures.reader = reader
     guard client.hasRoom else { return false }
@@ -148,21 +148,21 @@ package final class JournalFeed {
     return false
   }
 
-  /// The local journal's end now: once all before it was read, it can be kept as the place to go on from.
+  /// The current end of the journal of this machine. When everything before it was read, it can be kept as the cursor.
   package func ends() -> [End] {
     guard let local = readers.local, let end = try? local.end() else { return [] }
     return [(local, end)]
   }
 
-  // MARK: What comes with time
+  // MARK: Timers
 
-  /// An event that waits for its job's last message is given without it when that has not come in time.
+  /// Reports an event without the last message of its job, when that message has not come in time.
   package func scheduleFlush() {
     guard flushTimer == nil, !isEnded, readers.isWaiting else { return }
     flushTimer = timers.call(in: LifecycleTracker.patience) { [unowned self] in
       flushTimer = nil
       look()
-      // Behind the journal's end the clock tells nothing about entries that are there and were not read yet.
+      // Only at the end of the journal it is known that the message has not come.
       guard isAtEnd, let client, client.mayLook else { return }
       let now = readers.local == nil ? nil : timers.monotonic
       for reader in readers.all where reader.isWaiting { _ = client.take(reader.flush(until: now), from: reader) }
@@ -170,7 +170,8 @@ package final class JournalFeed {
     }
   }
 
-  /// What the manager has said on the bus is left to the journal to explain; what it has not in time becomes an event.
+  /// Waits for the journal to explain the changes that the manager has sent on the bus. Those that it does not explain in time lead
+  /// to events of their own.
   private func scheduleWitness() {
     guard witnessTimer == nil, !isEnded, let local = readers.local, let due = local.nextUnexplained else { return }
     let time = max(due, timers.monotonic + JournalFeed.shortestWitnessDelay)
@@ -199,13 +200,13 @@ package final class JournalFeed {
     isPolling = false
   }
 
-  /// What the journal has must not be lost for want of something to watch it with. Without that libsystemd does not notice new
-  /// files: what there is to read is read, then the journal is opened anew, which tries to watch it, too.
+  /// Reads the journal at intervals, as long as it cannot be watched. Without watches libsystemd does not notice new files. So each
+  /// time everything is read, and then the journal is opened again, which also tries to watch it.
   private func poll(_ error: SystemError) {
-    readers.becomeBlind()
+    readers.setUnwatched()
     if !isPolling {
       client?.say(
-        "The journal cannot be watched, and is read every second instead: \(error). \(error.watchRemedy)",
+        "The journal cannot be watched, so it is read every second: \(error). \(error.watchRemedy)",
         priority: .warning)
     }
     isPolling = true
@@ -216,27 +217,27 @@ package final class JournalFeed {
     }
   }
 
-  /// A new machine may have a directory of its own, for which there is no watch.
+  /// Checks the watches again: a new machine may have a directory of its own, without a watch.
   private func checkWatches() {
     guard !isPolling else { return }
     do throws(SystemError) { try readers.checkWatches() } catch { poll(error) }
   }
 
-  /// libsystemd notices new files, but not directories of files that come or go after it has opened the journal, as when
-  /// /var/log/journal is made for a persistent journal.
+  /// libsystemd notices new files. But it does not notice directories of journal files that are created or removed after it has
+  /// opened the journal, for example /var/log/journal when the journal becomes persistent.
   private func watchDirectories() {
     guard let machine = readers.local?.machine else { return }
     let paths = ["/run/log/journal/\(machine)", "/var/log/journal/\(machine)"]
     if let error = directories?.watch(existenceOf: paths) {
       client?.say(
-        "Journal directories cannot be watched, and are looked for every second instead: \(error). \(error.watchRemedy)",
+        "The journal directories cannot be watched, so they are checked every second: \(error). \(error.watchRemedy)",
         priority: .warning)
     }
   }
 
-  // MARK: Opening anew
+  // MARK: Opening again
 
-  /// A journal that cannot be read further is opened anew: after a vacuum, a file may be gone under the reader.
+  /// Opens the journal again after an error: a vacuum can remove a file that is being read.
   private func reopen(after error: any Error) {
     isAtEnd = false
     failures.count += 1
@@ -250,7 +251,7 @@ package final class JournalFeed {
       reopenTimer = nil
       do {
         for (reader, place) in try readers.reopen() { try client?.lost(place, of: reader) }
-        if failures.count >= JournalFeed.failureLimit, let reader = failures.reader { passOver(reader) }
+        if failures.count >= JournalFeed.failureLimit, let reader = failures.reader { skipEntry(of: reader) }
         client?.reopened()
         try watchJournal()
         look()
@@ -260,7 +261,7 @@ package final class JournalFeed {
     }
   }
 
-  private func passOver(_ reader: EventReader) {
+  private func skipEntry(of reader: EventReader) {
     let before = reader.cursor
     reader.skipEntry()
     failures.count = 0

@@ -1,31 +1,31 @@
 package import Lifecycle
 package import Systemd
 
-/// Whoever takes the events of a `JournalFeed`.
+/// Receives the events of a `JournalFeed`.
 package protocol JournalFeedClient: AnyObject {
-  /// Whether anything may be read now. Who says no calls `look()` when that has changed.
+  /// Whether the feed may read now. After false, the client calls `look()` when that has changed.
   var mayLook: Bool { get }
-  /// Whether there is room for more of a journal. Who says no calls `look()` when that has changed.
+  /// Whether the client has room for more events. After false, the client calls `look()` when that has changed.
   var hasRoom: Bool { get }
-  /// Whether others get their turn after each batch, as long as there is a backlog.
+  /// Whether there is a backlog: then the event loop gets a turn after each batch.
   var isCatchingUp: Bool { get }
-  /// Takes what was read; false if nothing more can be taken now.
+  /// Takes a batch; returns false if the client cannot take more now.
   func take(_ batch: EventReader.Batch, from reader: EventReader) -> Bool
-  /// The reader of a new machine is at the beginning of its entries, and may be taken to where it was left.
+  /// There is a reader of a new machine, at the start of its entries. The client can move it to an earlier position.
   func found(_ reader: EventReader) throws
   /// The entry that was read last is gone.
   func lost(_ place: LostPlace, of reader: EventReader) throws
-  /// An entry between two places could not be read, again and again, and is passed over.
+  /// An entry between two places could not be read after several attempts, and was skipped.
   func passedOver(from: JournalCursor?, to: JournalCursor?, of reader: EventReader)
-  /// Files of the journal have come or gone.
+  /// Files of the journal were added or removed.
   func filesChanged()
-  /// The files that are read were opened anew.
+  /// The journal was opened again.
   func reopened()
-  /// All was read that was there when these ends were asked for.
+  /// Everything was read that the journal had when these ends were determined.
   func passed(_ ends: [JournalFeed.End])
-  /// All that was there was read.
+  /// The end of the journal was reached.
   func reachedEnd()
-  /// Tells people about the journal.
+  /// Reports a problem of the journal.
   func say(_ message: String, priority: JournalWriter.Priority)
 }
 

@@ -2,11 +2,11 @@ internal import Glibc
 package import Lifecycle
 package import Systemd
 
-/// Says when to look at the journal.
+/// Decides when to read the journal.
 ///
-/// journald's own notification comes up to 250 ms after an entry is readable. A signal of the service manager on the bus comes
-/// within a millisecond of the same change, but before journald has stored what the manager wrote; so it is answered by
-/// looking at once, and again after 1, 2, 4 … 64 ms. Without a bus everything works as well, only slower.
+/// The notification of journald comes up to 250 ms after an entry is readable. The signal of the service manager on the bus comes
+/// within a millisecond of the change, but before journald has stored the message. So after a signal the journal is read at once,
+/// and again after 1, 2, 4 … 64 ms. Without a bus everything works, too, but more slowly.
 package final class JournalWatch {
   private let loop: EventLoop
   private let timers: any Timers
@@ -14,41 +14,45 @@ package final class JournalWatch {
   private let manager: Manager
   private var journalSource: EventSource?
   private var journalDescriptor: CInt?
-  /// Whether the descriptor tells every change.
+  /// Whether the descriptor reports every change.
   private var isReliable = true
   private var timer: Timer?
   private var pollTimer: Timer?
   private var delay: UInt64 = 0
-  /// The manager, while there is a connection to it.
+  /// The connection to the manager; nil while there is none.
   package private(set) var bus: Bus?
   private var reconnectTimer: Timer?
-  /// Called with what the manager says of a unit's state.
+  /// Called when the manager sends a change of a unit's state.
   package var onUnitChange: ((UnitChange) -> Void)?
-  /// Called when a job of the manager is queued or gone: its number, its unit, and its result if it is gone.
+  /// Called when a job of the manager was queued or removed: its id, its unit, and its result if it was removed.
   package var onJob: ((UInt32, String, String?) -> Void)?
-  /// Called when the manager was away for a moment (`systemctl daemon-reexec`), with the names of all units that it has now.
-  /// The states of those that changed meanwhile follow by `onUnitChange`.
+  /// Called when the connection to the manager is back (for example after `systemctl daemon-reexec`), with the names of all units
+  /// that it has now. The states of units that have changed in between follow by `onUnitChange`.
   package var onReturn: ((Set<String>) -> Void)?
-  /// When the connection was lost, in microseconds since boot.
+  /// When the connection was lost, in microseconds since boot; nil while there is one.
   private var lostSince: UInt64?
-  /// Called when the system begins to go down (true), and when that was called off.
+  /// Called with true when the shutdown of the system starts, and with false when it was cancelled.
   package var onShutdown: ((Bool) -> Void)?
-  /// Called with each connection to the manager, and when it is lost.
+  /// Called with each new connection to the manager.
   package var onConnect: ((Bus) -> Void)?
+  /// Called when the connection to the manager is lost.
   package var onDisconnect: (() -> Void)?
-  /// Called when the manager has read the unit files anew.
+  /// Called when the manager has read the unit files again.
   package var onReload: (() -> Void)?
   private var reconnectDelay = firstReconnect
 
   private static let firstDelay: UInt64 = 1000
   private static let lastDelay: UInt64 = 64_000
-  /// How often to look where the journal's descriptor does not tell every change (network file systems).
+  /// The interval of reads where the descriptor does not report every change (network file systems).
   private static let pollInterval: UInt64 = 1_000_000
+  /// Changes up to this time before a lost connection may not have been received, in microseconds.
   private static let lastReading: UInt64 = 1_000_000
   private static let firstReconnect: UInt64 = 100_000
   private static let lastReconnect: UInt64 = 10_000_000
 
-  /// - Parameter manager: whose signals `listenToManager` listens to.
+  /// - Parameters:
+  ///   - manager: the service manager that `listenToManager` connects to.
+  ///   - look: reads the journal.
   package init(loop: EventLoop, timers: any Timers, manager: Manager = .system, look: @escaping () -> Void) {
     self.loop = loop
     self.timers = timers
@@ -56,7 +60,7 @@ package final class JournalWatch {
     self.look = look
   }
 
-  /// Watches the journal's descriptor from now on, instead of an earlier one.
+  /// Watches a descriptor of the journal from now on, instead of an earlier one.
   package func watch(journal descriptor: CInt, isReliable: Bool) throws(SystemError) {
     journalDescriptor = descriptor
     self.isReliable = isReliable
@@ -65,25 +69,25 @@ package final class JournalWatch {
     if !isReliable { poll() }
   }
 
-  /// Does not call back for the journal for now: its descriptor stays readable until somebody reads.
+  /// Stops calling `look` for the journal: its descriptor stays readable until the journal is read.
   package func pause() {
     journalSource?.cancel()
     journalSource = nil
   }
 
-  /// Calls back again, at once if something has happened meanwhile.
+  /// Calls `look` again for the journal, at once if it has changed in the meantime.
   package func resume() {
     guard journalSource == nil, let journalDescriptor else { return }
     do {
       journalSource = try loop.watch(journalDescriptor, for: .input) { [unowned self] _ in look() }
       if isReliable { pollTimer = nil }
     } catch {
-      // There was no memory for it (ENOMEM, ENOSPC): looking regularly leads here again.
+      // No memory or no watch left (ENOMEM, ENOSPC). The regular reads call this function again.
       if pollTimer == nil { poll() }
     }
   }
 
-  /// Stops watching a journal that is about to be closed.
+  /// Stops watching the journal, before it is closed.
   package func forgetJournal() {
     pause()
     journalDescriptor = nil
@@ -104,7 +108,7 @@ package final class JournalWatch {
     }
   }
 
-  /// Listens to this machine's service manager; again after a pause whenever the connection is lost or refused.
+  /// Connects to the service manager of this machine. When the connection is lost or refused, it tries again after a pause.
   package func listenToManager() {
     do {
       let bus = try connect()
@@ -116,7 +120,7 @@ package final class JournalWatch {
       self.bus = bus
       let lostSince = lostSince
       bus.onUnitState = { [unowned self] state in
-        // What was told before it was lost may have come too late to be read.
+        // Changes shortly before the connection was lost may not have been received: they count, too.
         guard max(state.activeEnter, state.inactiveEnter) &+ JournalWatch.lastReading >= lostSince ?? 0 else { return }
         onUnitChange?(state)
       }
@@ -139,7 +143,7 @@ package final class JournalWatch {
     if lostSince == nil { lostSince = timers.monotonic }
     reconnectTimer = timers.call(in: reconnectDelay) { [unowned self] in
       listenToManager()
-      // What was told in between was told to nobody.
+      // Signals that were sent in between are lost.
       look()
     }
     reconnectDelay = min(reconnectDelay * 2, JournalWatch.lastReconnect)

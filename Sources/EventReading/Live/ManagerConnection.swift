@@ -2,12 +2,12 @@ internal import Glibc
 package import Lifecycle
 package import Systemd
 
-/// Connections to this machine's service managers, for questions whose answers are waited for.
+/// Connections to the service managers of this machine, for calls that wait for their answer.
 package enum ManagerConnection {
-  /// A connection of its own; nil where there is none to be had, or a question could hang.
+  /// Opens a new connection; nil if there is no manager to connect to.
   ///
-  /// Root asks the private socket of PID 1, which answers at any time. Others ask on the bus: early at boot that would hang,
-  /// but they are not there then.
+  /// Root uses the private socket of PID 1, which answers at any time. Other users use the bus. Early at boot a call on the bus
+  /// would hang, but no other user runs journalhook then.
   package static func open(to manager: Manager) -> Bus? {
     switch manager {
     case .system: geteuid() == 0 ? try? Bus.privateSystemManager() : try? Bus.systemBus()
@@ -15,13 +15,13 @@ package enum ManagerConnection {
     }
   }
 
-  /// The boot that this machine is in. Without an answer of PID 1 soft reboots are not known.
+  /// The current boot of this machine. Without an answer of PID 1 its soft reboots are not known.
   package static func currentBoot() throws(SystemError) -> CurrentBoot {
     let id: String
     do throws(SystemError) { id = try Id128.boot() } catch {
       throw SystemError(
-        "cannot read this boot's id, /proc/sys/kernel/random/boot_id: \(error.reason). journalhook needs all of /proc: leave out "
-          + "ProcSubset=pid, and see that /proc is mounted", code: 0)
+        "cannot read the id of this boot, /proc/sys/kernel/random/boot_id: \(error.reason). journalhook needs all of /proc: remove "
+          + "ProcSubset=pid, and check that /proc is mounted", code: 0)
     }
     var boot = CurrentBoot(id: id)
     guard let answer = try? open(to: .system)?.managerProperties() else { return boot }

@@ -1,18 +1,18 @@
 internal import Lifecycle
 package import Systemd
 
-/// Asks the live manager where units are, once the system is up, whenever something may have been missed.
+/// Asks the running manager for the state of units, whenever events may have been missed and the system is up.
 ///
-/// It waits for no answer: they come from the loop, some at a time.
+/// It does not block: the answers come from the event loop, several at a time.
 package final class Reconciler {
   private let timers: any Timers
-  /// Which units to ask about, when it comes to it.
+  /// Returns the units to ask about.
   private let units: () -> [String]
-  /// Takes an answer: when it was asked for, and since when the manager's signals are listened to.
+  /// Takes an answer, with the time of the question, and the time since which the signals of the manager are received.
   private let take: (UnitStatus, _ asked: UnitStatus.Moment, _ listening: UnitStatus.Moment) -> Void
   private var bus: Bus?
   private var listening = UnitStatus.Moment()
-  /// Whether all units are to be asked about.
+  /// Whether the states of all units are still to be requested.
   private var isWanted = false
   private var isAskingManager = false
   private var toAsk: [String] = []
@@ -23,9 +23,10 @@ package final class Reconciler {
   private var toAskAgain: Set<String> = []
   private var againDelay = firstDelay
 
-  /// Answers that are waited for at once.
+  /// How many answers may be outstanding at the same time.
   private static let mostAsked = 32
-  /// How soon it is asked again whether the system is up, and about units on their way, in microseconds: ever more seldom.
+  /// The first interval until it asks again whether the system is up, or about units that are changing, in microseconds. The
+  /// interval doubles each time.
   private static let firstDelay: UInt64 = 1_000_000
   private static let lastDelay: UInt64 = 10_000_000
 
@@ -40,16 +41,16 @@ package final class Reconciler {
 
   // MARK: The connection
 
-  /// There is a manager to ask.
+  /// There is a connection to the manager.
   ///
-  /// - Parameter listening: since when its signals are heard, on both clocks.
+  /// - Parameter listening: since when its signals are received, on both clocks.
   package func connected(to bus: Bus, listening: UnitStatus.Moment) {
     self.bus = bus
     self.listening = listening
     start()
   }
 
-  /// The manager is gone; what it was asked is asked again when there is one.
+  /// The connection to the manager is lost. Questions without an answer are repeated when there is a new one.
   package func disconnected() {
     bus = nil
     if isAskingManager || asked > 0 || !toAsk.isEmpty { isWanted = true }
@@ -61,7 +62,7 @@ package final class Reconciler {
 
   // MARK: Asking
 
-  /// Something may have been missed: asks about all units.
+  /// Requests the states of all units, because events may have been missed.
   package func request() {
     isWanted = true
     delay = Reconciler.firstDelay
@@ -69,7 +70,7 @@ package final class Reconciler {
     start()
   }
 
-  /// Asks again about some units in a while.
+  /// Requests the states of some units again, after an interval.
   package func askAgain(about units: [String]) {
     toAskAgain.formUnion(units)
     guard !toAskAgain.isEmpty, againTimer == nil else { return }
@@ -94,11 +95,11 @@ package final class Reconciler {
     }
   }
 
-  /// The state that the manager says the system is in (`systemctl is-system-running`).
+  /// Takes the state of the system (`systemctl is-system-running`).
   private func answered(_ answer: Result<BusProperties, SystemError>) {
     isAskingManager = false
     let state = (try? answer.get())?.text("SystemState")
-    // While it boots, units come up as they are told to; while it goes down, nobody's help is wanted.
+    // While the system boots, units come up by their jobs. While it shuts down, no hook is to interfere.
     guard let state, ["running", "degraded", "maintenance"].contains(state) else { return startLater() }
     isWanted = false
     toAsk = units()
@@ -130,7 +131,7 @@ package final class Reconciler {
 
   private func answered(_ answer: Result<UnitStatus, SystemError>, _ moment: UnitStatus.Moment) {
     guard case .success(let status) = answer else { return done() }
-    // It has failed, or may wait for its restart after a failure.
+    // For a unit that has failed, or may wait for an automatic restart, its result is needed, too.
     guard ["failed", "activating"].contains(status.activeState), let bus else {
       take(status, moment, listening)
       return done()
@@ -155,6 +156,6 @@ package final class Reconciler {
 }
 
 extension Timers {
-  /// Now, on both clocks.
+  /// The current time, on both clocks.
   package var moment: UnitStatus.Moment { UnitStatus.Moment(monotonic: monotonic, realtime: realtime) }
 }

@@ -1,38 +1,41 @@
 package import Lifecycle
 internal import Systemd
 
-/// The events of the past that a person asks for, in the order of time or the reverse.
+/// The past events of a time span, in the order of time or in reverse.
 ///
-/// What a unit's entry means depends on those before it, back to the boot; nothing reaches beyond that. So the last events are
-/// found by reading boots from the newest on, until there are enough.
+/// The meaning of an entry depends on the earlier entries of the unit in the same boot, and on nothing before that boot. So to find
+/// the last events it reads whole boots, the newest first, until it has enough events.
 package struct EventHistory {
-  /// Which boot is meant: `journalctl --boot=`.
+  /// The choice of one boot, as with `journalctl --boot=`.
   package enum BootChoice: Sendable, Equatable {
-    /// 0 is the newest, -1 the one before; 1 the oldest, 2 the one after.
+    /// 0 is the newest boot, -1 the one before it; 1 is the oldest, 2 the one after it.
     case offset(Int)
-    /// The boot of this id, or one so many before or after it.
+    /// The boot with this id, or the boot at an offset from it.
     case id(String, offset: Int)
   }
 
-  /// The journal does not have the boot.
+  /// The journal does not have the boot that was chosen.
   package struct NoSuchBoot: Error, CustomStringConvertible {
-    package let description = "The journal has no such boot; journalctl --list-boots shows those that it has."
+    package let description =
+      "The journal does not have this boot. journalctl --list-boots shows the boots that it has."
   }
 
-  /// The span, in microseconds since 1970.
+  /// The start of the time span, in microseconds since 1970.
   package var since: UInt64 = 0
+  /// The end of the time span, in microseconds since 1970.
   package var until: UInt64 = .max
+  /// The boot to read; nil for all boots.
   package var boot: BootChoice?
-  /// What waits for its last message is left to be told by whoever follows.
+  /// Whether an `EventTail` continues afterwards. Events that still wait for their last message are then left to it.
   package var isFollowed = false
-  /// Whether a person wants to see an event.
+  /// Whether to show an event.
   package var accepts: (LifecycleEvent) -> Bool = { _ in true }
 
   private let readers: EventReaders
 
   package init(_ readers: EventReaders) { self.readers = readers }
 
-  /// Gives the events, the oldest first. The readers are at the journal's end then.
+  /// Shows the events, the oldest first. Afterwards the readers are at the end of the journal.
   package func forward(_ show: (LifecycleEvent) -> Void) throws {
     let sources = try boot == nil ? readers.all.map(stream) : bootSources()
     try merge(sources, isBefore: <) {
@@ -41,13 +44,13 @@ package struct EventHistory {
     }
   }
 
-  /// Gives the events, the newest first, until `show` says that it is enough. The readers are at the journal's end then.
+  /// Shows the events, the newest first, until `show` returns false. Afterwards the readers are at the end of the journal.
   package func backward(_ show: (LifecycleEvent) -> Bool) throws {
     let sources = try bootSources().map { source in { try source().map { $0.reversed() } } as Source }
     try merge(sources, isBefore: >, show)
   }
 
-  /// The last so many events, the oldest first.
+  /// The last `count` events, the oldest first.
   package func last(_ count: Int) throws -> [LifecycleEvent] {
     var found: [LifecycleEvent] = []
     try backward { event in
@@ -63,17 +66,17 @@ package struct EventHistory {
 
   // MARK: One machine
 
-  /// Gives the next of one machine's events; nil at the end.
+  /// Returns the next events of one machine; nil at the end.
   private typealias Source = () throws -> [LifecycleEvent]?
 
-  /// All events of the span as they are read.
+  /// The events of the span, in the order in which they are read.
   private func stream(_ reader: EventReader) throws -> Source {
     if since > 0 { try reader.seek(realtime: since) }
     var isAtEnd = false
     var order = EventOrder()
     return {
       if isAtEnd { return nil }
-      // Few at a time: what was just read is still at hand, for the processor and for malloc(3), when it is shown.
+      // Few at a time: they are then still in the caches of the processor and of malloc(3) when they are shown.
       var batch = try reader.read(limit: 16, until: until)
       isAtEnd = batch.isAtEnd
       if isAtEnd { batch.events += rest(of: reader) }
@@ -81,7 +84,7 @@ package struct EventHistory {
     }
   }
 
-  /// The events of each machine, boot by boot, from the newest on; or those of the boot that was chosen.
+  /// The events of each machine, boot by boot, the newest boot first; or only those of the chosen boot.
   private func bootSources() throws -> [Source] {
     let boots = try readers.all.map { try BootList($0.source) }
     guard let choice = boot else { return zip(readers.all, boots).map(boots(of:in:)) }
@@ -108,7 +111,7 @@ package struct EventHistory {
   }
 
   private func events(of boot: BootList.Boot, _ reader: EventReader) throws -> [LifecycleEvent] {
-    // From the newest boot on the reader itself goes on to follow.
+    // The newest boot is read by the reader itself, so that it can follow from there on.
     let reader = boot.isNewest ? reader : try EventReader(reader.source, clocks: readers.clocks)
     try reader.seek(boot)
     var events: [LifecycleEvent] = []
@@ -116,7 +119,7 @@ package struct EventHistory {
     while true {
       var batch = try reader.read(limit: 1024, until: until)
       if batch.isAtEnd { batch.events += rest(of: reader) }
-      // The next boot's first entry tells what the end of this one has left open.
+      // Events that were still open at the end of this boot come with the first entry of the next boot.
       let isComplete = batch.isAtEnd || reader.boot != boot.id
       events += order.take(
         batch.events.filter { $0.boot == boot.id }, waitingSince: isComplete ? nil : reader.tracker.waitingSince)
@@ -130,7 +133,7 @@ package struct EventHistory {
     _ sources: [Source], isBefore: (UInt64, UInt64) -> Bool, _ show: (LifecycleEvent) -> Bool
   ) throws {
     if sources.count == 1 {
-      // In order already: nothing need be moved.
+      // They are already in order: no copies are needed.
       while let events = try sources[0]() {
         for event in events where isWanted(event) {
           if !show(event) { return }
@@ -152,10 +155,10 @@ package struct EventHistory {
     }
   }
 
-  /// What waits for a last message at the end: who follows goes on waiting, but not for what is overdue.
+  /// The events that still wait for their last message at the end of the journal. When they are followed, only the overdue ones.
   private func rest(of reader: EventReader) -> [LifecycleEvent] {
     if isFollowed, readers.selection.isLocal { return reader.flush(until: readers.clocks.monotonic).events }
-    // Another machine's time since its boot is not known here.
+    // The monotonic clock of another machine is not known here.
     if isFollowed, let last = reader.cursor, last.realtime + LifecycleTracker.patience > readers.clocks.realtime {
       return []
     }

@@ -2,28 +2,29 @@ internal import Glibc
 package import Lifecycle
 package import Systemd
 
-/// Reads the lifecycle events of one machine out of a journal: a position, a decoder, and the tracker that knows what was
-/// before.
+/// Reads the lifecycle events of one machine from a journal. It has a position, a decoder, and a tracker that knows the state of
+/// the units at that position.
 package final class EventReader {
   private(set) var source: MachineJournal
   var journal: Journal
   private let decoder: EntryDecoder
-  /// The fields that are read of an entry.
+  /// The fields to read from an entry.
   var fields: FieldSet
+  /// The state of the units at the position of this reader.
   package var tracker: LifecycleTracker
-  /// The cursor of the last entry that was read, as text: it is taken apart only when it is asked for.
+  /// The cursor of the last entry that was read, as text: it is parsed only when it is needed.
   private var lastCursor: String?
-  /// The entry that was read last; the next one is read into the same memory.
+  /// The entry that was read last. The next one is read into the same memory.
   private var entry = JournalEntry()
-  /// What came between the entries of the last batch and the next, to be thrown instead of that.
+  /// An error that came after the entries of the last batch. The next read throws it.
   private var failure: SystemError?
-  /// The boot that the machine is in, and the time that tells it.
+  /// The current boot of the machine, and the time of the entry that shows it.
   private var newest: (boot: String, time: UInt64)?
-  /// Where reading begins, as long as no entry has been read.
+  /// Where reading starts, as long as no entry was read.
   private var start: Start = .head
-  /// Events before this time only lead up to those that are asked for.
+  /// Earlier events are read for the tracker only, and not returned. Microseconds since 1970.
   private var firstTime: UInt64 = 0
-  /// What the live manager has told, while it is listened to.
+  /// The changes that the running manager has sent on the bus; nil as long as the reader does not listen.
   var witness: BusWitness?
   private let oneshots: OneshotLookup?
   let clocks: any Clocks
@@ -33,9 +34,9 @@ package final class EventReader {
     case cursor(String)
   }
 
-  /// A reader before the first entry.
+  /// Makes a reader at the start of the journal.
   ///
-  /// - Throws: with `EACCES` when the caller may not read the journal.
+  /// - Throws: an error with `EACCES` when the caller may not read the journal.
   init(
     _ source: MachineJournal, clocks: any Clocks, tracker: LifecycleTracker = LifecycleTracker()
   ) throws(SystemError) {
@@ -51,9 +52,9 @@ package final class EventReader {
     try journal.seekHead()
   }
 
-  /// The machine whose events these are.
+  /// The id of the machine whose events it reads.
   package var machine: String { source.machine }
-  /// The boot that the machine is in: of its newest entry, or this machine's own.
+  /// The id of the current boot of the machine: this boot, or for another machine the boot of its newest entry.
   func newestBoot() -> String? {
     if newest == nil {
       if source.selection.isLocal {
@@ -65,19 +66,21 @@ package final class EventReader {
     return newest?.boot
   }
 
-  /// The boot of what was read last.
+  /// The boot of the entry that was read last.
   var boot: String? { tracker.boots[machine] }
   /// The cursor of the last entry that was read.
   package internal(set) var cursor: JournalCursor? {
     get { lastCursor.flatMap(JournalCursor.init) }
     set { lastCursor = newValue?.description }
   }
-  /// Its name among the ledger's cursors.
+  /// Its name in the table of cursors of the ledger.
   package var name: String { source.name }
 
   // MARK: Position
 
-  /// Goes behind the last entry, and returns its cursor; nil when there is none.
+  /// Moves to the end of the journal.
+  ///
+  /// - Returns: the cursor of the last entry; nil if there is none.
   package func seekEnd() throws(SystemError) -> JournalCursor? {
     try journal.seekTail()
     guard try journal.previous() else {
@@ -88,12 +91,12 @@ package final class EventReader {
     return cursor
   }
 
-  /// Gives the events from a time on, in microseconds since 1970.
+  /// Moves to a time, in microseconds since 1970. Earlier events are not returned.
   ///
-  /// What a unit does then depends on what it did before; so reading begins where nothing was before: at the boot.
+  /// The meaning of entries depends on earlier entries of the same boot. So reading starts at the beginning of the boot.
   package func seek(realtime: UInt64) throws(SystemError) {
     firstTime = realtime
-    // What was known belongs to another place.
+    // The tracked state belongs to another position.
     let boot = tracker.currentBoot
     tracker = LifecycleTracker()
     tracker.currentBoot = boot
@@ -106,29 +109,32 @@ package final class EventReader {
     }
   }
 
-  /// Goes to the beginning of a boot.
+  /// Moves to the beginning of a boot.
   func seek(_ boot: BootList.Boot) throws(SystemError) {
     start = .cursor(boot.cursor)
     try journal.seek(cursor: boot.cursor)
   }
 
-  /// Goes behind the cursor's entry, or to where it was, with what the tracker knew there.
+  /// Moves to the position after the entry of a cursor, or to the place where the entry was.
   ///
-  /// - Returns: what there is instead, if the entry is gone.
+  /// - Parameter tracker: the state of the units at the cursor.
+  /// - Returns: a description of the place, if the entry is gone.
   package func resume(after cursor: JournalCursor, tracker: LifecycleTracker) throws(SystemError) -> LostPlace? {
     let boot = self.tracker.currentBoot
     self.tracker = tracker
     self.tracker.currentBoot = boot
     self.cursor = cursor
-    return try goBehind(cursor)
+    return try goAfter(cursor)
   }
 
-  /// Opens the journal anew, or other files of it, and stays where it is.
+  /// Opens the journal again, or other files of it, and keeps the position.
+  ///
+  /// - Returns: a description of the place, if the last entry that was read is gone.
   func reopen(_ source: MachineJournal) throws(SystemError) -> LostPlace? {
     journal = try source.open()
     self.source = source
     failure = nil
-    if let cursor { return try goBehind(cursor) }
+    if let cursor { return try goAfter(cursor) }
     switch start {
     case .head: try journal.seekHead()
     case .cursor(let cursor): try journal.seek(cursor: cursor)
@@ -138,24 +144,28 @@ package final class EventReader {
 
   // MARK: Reading
 
-  /// What a look at the journal gave.
+  /// The result of one read.
   package struct Batch {
     package var events: [LifecycleEvent] = []
-    /// The cursor behind the last entry that was read; nil when none was.
+    /// The cursor of the last entry that was read; nil if none was read.
     package var cursor: String?
-    /// Units whose tracked state has changed.
+    /// The units whose tracked state has changed.
     package var changes: Set<LifecycleTracker.Key> { Set(allChanges) }
-    /// The same, once for each time: who only shows events need not know each once.
+    /// The same, with duplicates: to remove them takes time, and only the ledger needs it.
     var allChanges: [LifecycleTracker.Key] = []
-    /// What journald has told of itself, and when: the entry's place and that of the one before.
+    /// Messages of journald about itself, each with the cursor of its entry and the cursor before it.
     package var notices: [(message: JournaldMessage, at: JournalCursor, before: JournalCursor?)] = []
-    /// Whether everything that was there has been read.
+    /// Whether the end of the journal, or of the time span, was reached.
     package var isAtEnd = false
 
     package var isEmpty: Bool { cursor == nil && events.isEmpty && allChanges.isEmpty }
   }
 
-  /// Reads on, up to a number of entries, and gives the events up to a time in microseconds since 1970.
+  /// Reads the next entries.
+  ///
+  /// - Parameters:
+  ///   - limit: at most this many entries.
+  ///   - end: later events are not returned, in microseconds since 1970.
   package func read(limit: Int, until end: UInt64 = .max) throws(SystemError) -> Batch {
     if let failure {
       self.failure = nil
@@ -163,7 +173,7 @@ package final class EventReader {
     }
     var batch = Batch()
     batch.events.reserveCapacity(min(limit, 16))
-    // Taken out of here for as long as it is read into, so that nobody else can change it and it need not be copied.
+    // The entry is moved to a local variable while it is used: this way it has only one owner and is not copied.
     var entry = JournalEntry()
     swap(&entry, &self.entry)
     defer { swap(&entry, &self.entry) }
@@ -173,21 +183,21 @@ package final class EventReader {
           batch.isAtEnd = true
           break
         }
-        // What still waits for its last message has that message's time.
+        // An event that waits for its last message gets the time of that message. So it is not known yet whether it is in the span.
         if end != .max, !tracker.isWaiting, try journal.realtime() > end {
           batch.isAtEnd = true
           break
         }
         try readEntry(into: &entry)
-        if source.selection.hearsJournald { hear(entry, before: batch.cursor, &batch) }
+        if source.selection.hearsJournald { noteJournaldMessage(entry, before: batch.cursor, &batch) }
         batch.cursor = entry.cursor
         if let known = newest, entry.realtime > known.time { newest = (entry.boot, entry.realtime) }
-        if let said = decoder.decode(entry) {
-          process(said, saidAt: witness == nil ? nil : timeOfSaying(entry), into: &batch.events)
+        if let message = decoder.decode(entry) {
+          process(message, sentAt: witness == nil ? nil : sendingTime(of: entry), into: &batch.events)
         }
       }
     } catch {
-      // What was read before is dealt with first: the reader is behind it already.
+      // The entries before the error are returned first: the reader is already after them.
       if batch.cursor == nil { throw error }
       failure = error
     }
@@ -202,20 +212,21 @@ package final class EventReader {
 
   /// Reads the current entry with all its fields.
   ///
-  /// libsystemd leaves out a field that it cannot read at this moment, seen once in 50,000 entries that were read while
-  /// journald wrote and rotated. Every entry of a manager has these fields: without one it is read again, after a moment.
+  /// libsystemd omits a field that it cannot read at this moment. This was seen once in 50,000 entries that were read while journald
+  /// wrote and rotated its files. Every entry of a manager has the fields below: if one is missing, the entry is read again after a
+  /// millisecond.
   private func readEntry(into entry: inout JournalEntry) throws(SystemError) {
     try journal.read(into: &entry, keeping: fields)
     for _ in 0..<5 where source.selection.isLocal {
-      let ofAll: [StaticString] = ["MESSAGE", "_PID", "_UID", "_TRANSPORT", "_MACHINE_ID"]
-      let isWhole = ofAll.allSatisfy { entry.has($0) }
-      if isWhole { break }
+      let required: [StaticString] = ["MESSAGE", "_PID", "_UID", "_TRANSPORT", "_MACHINE_ID"]
+      let isComplete = required.allSatisfy { entry.has($0) }
+      if isComplete { break }
       _ = poll(nil, 0, 1)
       try journal.read(into: &entry, keeping: fields)
     }
   }
 
-  /// Passes over an entry that cannot be read.
+  /// Skips an entry that cannot be read.
   package func skipEntry() {
     _ = try? journal.next()
     if let here = try? journal.cursor() { lastCursor = here }
@@ -224,7 +235,9 @@ package final class EventReader {
   /// Whether an event waits for a time that may pass without another entry.
   package var isWaiting: Bool { tracker.isWaiting }
 
-  /// The events that waited until now (this machine's CLOCK_MONOTONIC in microseconds; nil: all of them).
+  /// The events that have waited for their last message for too long.
+  ///
+  /// - Parameter now: CLOCK_MONOTONIC of this machine in microseconds; nil: returns all events that wait.
   package func flush(until now: UInt64?) -> Batch {
     var batch = Batch()
     batch.events = failedStarts()
@@ -235,22 +248,22 @@ package final class EventReader {
   }
 
   /// When the manager has sent an entry, in microseconds since boot: journald may have received it much later.
-  private func timeOfSaying(_ entry: JournalEntry) -> UInt64? {
+  private func sendingTime(of entry: JournalEntry) -> UInt64? {
     guard let sent = entry["_SOURCE_REALTIME_TIMESTAMP"].flatMap({ UInt64($0) }), sent <= entry.realtime else {
       return nil
     }
     return entry.monotonic &- min(entry.realtime - sent, entry.monotonic)
   }
 
-  private func process(_ said: consuming ManagerEntry, saidAt: UInt64?, into events: inout [LifecycleEvent]) {
-    if said.mayHaveFinished { said.remainsAfterExit = oneshots?.remainsAfterExit(said.unit) }
+  private func process(_ message: consuming ManagerEntry, sentAt: UInt64?, into events: inout [LifecycleEvent]) {
+    if message.mayHaveFinished { message.remainsAfterExit = oneshots?.remainsAfterExit(message.unit) }
     if witness != nil {
       events += failedStarts()
-      while let missed = witness?.unexplained(by: tracker, before: said, saidAt: saidAt), !missed.isEmpty {
+      while let missed = witness?.unexplained(by: tracker, before: message, saidAt: sentAt), !missed.isEmpty {
         events += missed.flatMap { tracker.process($0) }
       }
     }
-    tracker.process(said, into: &events)
+    tracker.process(message, into: &events)
   }
 
   // MARK: Following
@@ -258,20 +271,20 @@ package final class EventReader {
   /// The descriptor that becomes readable when the journal changes.
   func fileDescriptor() throws(SystemError) -> CInt { try journal.fileDescriptor() }
 
-  /// Whether the descriptor tells every change.
+  /// Whether the descriptor reports every change.
   var isReliable: Bool { journal.isReliable }
 
-  /// Takes note of new entries in the files that are open; to be called before reading on.
+  /// Makes new entries in the open files visible. To be called before reading on.
   package func refresh() throws(SystemError) {
-    // journald first counts an entry and then lists it among those of each field. Who looks in between by a match does not
-    // find it, and libsystemd remembers that this file had nothing more at that count: the entry would not be seen
-    // before the next one is written. New matches make it forget that.
+    // journald first counts an entry, and then adds it to the lists of its fields. A reader with matches that looks in between
+    // does not find the entry, and libsystemd remembers that the file had nothing more at that count: the entry would not be
+    // found until the next one is written. New matches reset that.
     journal.flushMatches()
     try source.addMatches(to: journal)
   }
 
-  /// Takes note of new and removed files. Removed ones can be read no longer after it: what they hold has to be read before.
+  /// Opens new files and closes removed ones. The content of removed files has to be read before.
   ///
-  /// - Returns: whether there were any, so that there may be more to read.
+  /// - Returns: whether there were any. Then there may be more to read.
   package func process() throws(SystemError) -> Bool { try journal.process() == .invalidated }
 }

@@ -1,13 +1,13 @@
 package import Lifecycle
 package import Systemd
 
-/// Where a reader goes on, and what it may have missed.
+/// The place where a reader continues, and what it may have missed.
 extension EventReader {
-  /// Goes behind an entry, of whatever service, or to where it was.
+  /// Moves to the position after an entry of any service, or to the place where the entry was.
   ///
-  /// - Returns: what there is instead, if the entry is gone.
-  func goBehind(_ cursor: JournalCursor) throws(SystemError) -> LostPlace? {
-    // By matches the entry of another service would not be found, and what follows not be the next one.
+  /// - Returns: a description of the place, if the entry is gone.
+  func goAfter(_ cursor: JournalCursor) throws(SystemError) -> LostPlace? {
+    // With matches the entry of another service would not be found, and the entry after it would not be the next one.
     journal.flushMatches()
     try source.addMachine(to: journal)
     var lost: LostPlace?
@@ -17,11 +17,11 @@ extension EventReader {
         place.next = JournalCursor(try journal.cursor())
         if try !journal.previous() { try journal.seekHead() }
       } else {
-        // What is written from now on may be earlier than the cursor.
+        // Entries that are written from now on may have earlier times than the cursor.
         try journal.seekTail()
         if try !journal.previous() { try journal.seekHead() }
       }
-      try look(around: &place)
+      try describe(&place)
       lost = place
     }
     journal.flushMatches()
@@ -29,7 +29,8 @@ extension EventReader {
     return lost
   }
 
-  private func look(around place: inout LostPlace) throws(SystemError) {
+  /// Adds what the journal has around a place.
+  private func describe(_ place: inout LostPlace) throws(SystemError) {
     let all = try Journal(source.selection.journal)
     place.isVolatile = source.selection.isLocal && !all.hasPersistentFiles
     try source.addMachine(to: all)
@@ -42,17 +43,17 @@ extension EventReader {
     place.hasBoot = try all.next()
   }
 
-  /// The journal's last entry, of whatever service but those that are read; nil if there is none or it is one of those.
+  /// The last entry of the journal, if it is of a service that this reader does not read; nil otherwise.
   ///
-  /// Once all was read that was there before it was asked for, it can stand for the entry that was read last. It outlives that
-  /// one when the journal is vacuumed, so that nothing seems to be missing while the manager had nothing to say.
+  /// When everything before it was read, its cursor can replace that of the entry that was read last. When the journal is vacuumed it
+  /// stays longer. So nothing seems to be missing after a time without messages of the manager.
   package func end() throws(SystemError) -> JournalCursor? {
     let all = try Journal(source.selection.journal)
     try source.addMachine(to: all)
     try all.seekTail()
     guard try all.previous() else { return nil }
     let entry = try all.entry(keeping: FieldSet(["_PID", "_TRANSPORT", "_UID"]))
-    // An entry of the manager may be there and not be found by matches yet.
+    // An entry of the manager may exist that matches do not find yet.
     if entry["_TRANSPORT"] == "driver" { return nil }
     switch source.selection.manager {
     case .system: if entry["_PID"] == "1" { return nil }
@@ -61,9 +62,9 @@ extension EventReader {
     return JournalCursor(entry.cursor)
   }
 
-  /// Takes an entry that is behind all that was read for the one that was read last.
+  /// Sets the cursor to an entry of `end()`, if that is after the entry that was read last.
   ///
-  /// - Returns: whether it is behind.
+  /// - Returns: whether it is.
   package func moveOn(to end: JournalCursor) -> Bool {
     if let cursor, end.boot == cursor.boot ? end.monotonic <= cursor.monotonic : end.realtime <= cursor.realtime {
       return false
@@ -74,8 +75,8 @@ extension EventReader {
 
   // MARK: journald
 
-  /// Takes note of what journald tells or shows of itself.
-  func hear(_ entry: JournalEntry, before last: String?, _ batch: inout Batch) {
+  /// Adds a message of journald about itself to the batch, if the entry is one.
+  func noteJournaldMessage(_ entry: JournalEntry, before last: String?, _ batch: inout Batch) {
     let scope =
       switch source.selection.manager {
       case .system: "init.scope"
@@ -88,7 +89,9 @@ extension EventReader {
 
   // MARK: Reconciliation
 
-  /// The events of what was found by comparing, as if it had been read here.
+  /// Processes what a comparison with the manager has found, as if it had been read at this position.
+  ///
+  /// - Parameter now: when it was found, in microseconds since boot.
   package func take(_ findings: Reconciliation.Findings, boot: CurrentBoot, now: UInt64) -> Batch {
     var batch = Batch()
     batch.events = tracker.enter(boot.id, of: machine, at: now)

@@ -2,26 +2,26 @@ internal import Glibc
 package import Lifecycle
 package import Systemd
 
-/// The readers of a selection: one for this machine's journal, or one for each machine in a directory or in files.
+/// The readers of a selection: one for the journal of this machine, or one for each machine in a directory or in files.
 ///
-/// Each has a position of its own, so that nothing is lost of a machine whose entries arrive an hour after those of another.
+/// Each has its own position. So nothing is lost when the entries of one machine arrive an hour after those of another.
 package final class EventReaders {
   package let selection: JournalSelection
   let clocks: any Clocks
   package private(set) var all: [EventReader] = []
   private var files: MachineFiles
-  /// Of a directory or files that are followed: tells when something has changed there.
-  private var scout: Journal?
-  private var hasLooked = false
-  /// Whether nothing tells of new files, so that they have to be looked for.
-  private var isBlind = false
+  /// Watches a directory or files that are followed; nil for the journal of this machine.
+  private var watchJournal: Journal?
+  private var hasScanned = false
+  /// Whether there are no watches, so that new files have to be searched for.
+  private var isUnwatched = false
   private var descriptor: CInt = -1
-  /// Whether there were fewer watches than expected once, though there is no want of them.
-  private var hasDoubted = false
-  /// The directories for which it is known that the kernel tells of changes in them.
+  /// Whether there were once fewer watches than expected, although more were available.
+  private var hasMissedWatch = false
+  /// The directories that are known to have a watch.
   private var watchedDirectories: Set<String> = []
 
-  /// Opens the journal, with all readers at its beginning.
+  /// Opens the journal, with all readers at its start.
   package init(_ selection: JournalSelection, clocks: any Clocks = SystemClocks()) throws(SystemError) {
     self.clocks = clocks
     self.selection = selection
@@ -29,20 +29,20 @@ package final class EventReaders {
     if selection.isLocal {
       all = [try EventReader(MachineJournal(selection: selection, machine: try Id128.machine()), clocks: clocks)]
     } else {
-      _ = try takeNote()
+      _ = try scan()
     }
   }
 
-  /// The reader of this machine's journal; nil where journals of other machines, or files, are read.
+  /// The reader of the journal of this machine; nil if a directory or files are read.
   package var local: EventReader? { selection.isLocal ? all[0] : nil }
 
-  /// By what the ledger knows whether it was ever followed.
+  /// The name in the ledger that shows whether this selection was followed before.
   package var name: String { selection.isLocal ? all[0].name : "files" }
 
-  /// The boot that a machine is in.
+  /// The id of the current boot of a machine; nil if it is not known.
   package func newestBoot(of machine: String) -> String? { all.first { $0.machine == machine }?.newestBoot() }
 
-  /// Whether the event's unit has taken the opposite turn since, as far as was read.
+  /// Whether the unit of an event has had an event of the opposite direction since, as far as the journal was read.
   package func hasTurnedBack(since event: LifecycleEvent) -> Bool {
     guard let reader = all.first(where: { $0.machine == event.machine }) else { return false }
     return reader.tracker.hasTurnedBack(since: event, newestBoot: reader.newestBoot())
@@ -53,75 +53,80 @@ package final class EventReaders {
 
   // MARK: Following
 
-  /// The descriptor that becomes readable when something has changed. From now on changes are told by `process()`.
+  /// The descriptor that becomes readable when something has changed. From now on `process()` returns the changes.
   package func fileDescriptor() throws(SystemError) -> CInt {
     watchedDirectories = []
     let descriptor: CInt
     if selection.isLocal {
       descriptor = try all[0].fileDescriptor()
-      scout = nil
+      watchJournal = nil
     } else {
       let opened = try Journal(selection.journal)
       descriptor = try opened.fileDescriptor()
-      scout = consume opened
+      watchJournal = consume opened
     }
-    hasLooked = false
+    hasScanned = false
     self.descriptor = descriptor
     return descriptor
   }
 
-  /// Makes sure that the kernel tells of changes in all directories with files that are read.
+  /// Checks that all directories with files that are read have a watch.
   ///
-  /// libsystemd says nothing if it gets no watch (sd-journal.c), so its watches are counted; a watch that is asked for in its stead
-  /// tells why there is none. To be called behind `fileDescriptor()`, and again when there may be new directories.
+  /// libsystemd reports no error if it gets no watch (sd-journal.c). So its watches are counted, and if one is missing a watch is
+  /// requested here, whose error gives the reason. To be called after `fileDescriptor()`, and again when there may be new
+  /// directories.
+  ///
+  /// - Throws: an error whose `isAboutWatching` is true, if a directory has no watch.
   package func checkWatches() throws(SystemError) {
     let directories = JournalDirectories.of(selection.journal, files: all.flatMap(\.source.paths))
-    if !isBlind, directories == watchedDirectories { return }
+    if !isUnwatched, directories == watchedDirectories { return }
     if !JournalDirectories.areWatched(directories, by: descriptor) {
       try JournalDirectories.probe(directories)
-      if !hasDoubted {
-        // There was none for a moment. Should libsystemd not watch what it is expected to, it is not doubted for ever.
-        hasDoubted = true
+      if !hasMissedWatch {
+        // Only for a moment there was none. This is an error only once, in case that libsystemd does not watch what is expected.
+        hasMissedWatch = true
         throw SystemError("watch the journal", code: ENOSPC)
       }
     }
-    isBlind = false
+    isUnwatched = false
     watchedDirectories = directories
   }
 
-  /// From now on changes are not told, and `process()` looks for them itself; with a local journal only `reopen()` does.
-  package func becomeBlind() { isBlind = true }
+  /// From now on `process()` searches for new files itself. For the journal of this machine only `reopen()` does.
+  package func setUnwatched() { isUnwatched = true }
 
-  /// Whether the descriptor tells every change.
-  package var isReliable: Bool { scout?.isReliable ?? all[0].isReliable }
+  /// Whether the descriptor reports every change.
+  package var isReliable: Bool { watchJournal?.isReliable ?? all[0].isReliable }
 
-  /// What `process()` has found.
+  /// The result of `process()`.
   package struct Change {
-    /// The readers of machines that are new, at the beginning of their entries.
+    /// The readers of new machines, at the start of their entries.
     package var new: [EventReader] = []
     /// Whether there may be more to read.
     package var isChanged = false
   }
 
-  /// Takes note of new and removed files; to be called when everything was read.
+  /// Opens new files and closes removed ones. To be called when everything was read.
   package func process() throws(SystemError) -> Change {
     var result = Change()
-    if isBlind, !selection.isLocal {
-      result.new = try takeNote()
+    if isUnwatched, !selection.isLocal {
+      result.new = try scan()
       result.isChanged = !result.new.isEmpty
-    } else if let change = try scout?.process() {
-      // What was there before the first look may have changed since it was found.
-      if change != .none || !hasLooked { result.new = try takeNote() }
+    } else if let change = try watchJournal?.process() {
+      // Before the first call, changes were not yet watched.
+      if change != .none || !hasScanned { result.new = try scan() }
       result.isChanged = !result.new.isEmpty
-      hasLooked = true
+      hasScanned = true
     }
     for reader in all where try reader.process() { result.isChanged = true }
     return result
   }
 
-  /// Opens everything anew where reading has failed, and tells which readers no longer found their place.
+  /// Opens the journal again after an error.
+  ///
+  /// - Returns: the readers that no longer found the entry that they had read last.
   package func reopen() throws(SystemError) -> [(reader: EventReader, place: LostPlace)] {
-    if !selection.isLocal { _ = try takeNote() }
+    if !selection.isLocal { _ = try scan() }
     var lost: [(reader: EventReader, place: LostPlace)] = []
     for reader in all {
       if let place = try reader.reopen(reader.source) { lost.append((reader, place)) }
@@ -129,7 +134,8 @@ package final class EventReaders {
     return lost
   }
 
-  private func takeNote() throws(SystemError) -> [EventReader] {
+  /// Searches for files of new machines, and for new files of known ones.
+  private func scan() throws(SystemError) -> [EventReader] {
     var new: [EventReader] = []
     for (machine, files) in try files.scan().sorted(by: { $0.key < $1.key }) {
       var selection = selection

@@ -1,24 +1,24 @@
 internal import Systemd
 
-/// Asks the calling user's manager whether oneshots stay up (`RemainAfterExit=`), which it does not log.
+/// Asks the manager of the calling user whether oneshot services stay active (`RemainAfterExit=`): it does not log that.
 final class OneshotLookup {
   private let clocks: any Clocks
   private var known: [String: Bool] = [:]
-  /// Until when nobody is asked, in microseconds since boot: there is no manager, or it hangs.
+  /// Until this time the manager is not asked again, because it does not run or hangs. In microseconds since boot.
   private var silentUntil: UInt64 = 0
 
   private static let pause: UInt64 = 10_000_000
-  /// Transient units have names of their own each time.
+  /// The number of units to remember: transient units have a new name each time.
   private static let capacity = 1000
 
   init(clocks: any Clocks) { self.clocks = clocks }
 
-  /// Nil if nobody can tell.
+  /// Whether a service stays active after its process has ended; nil if that is not known.
   func remainsAfterExit(_ unit: String) -> Bool? {
     if let known = known[unit] { return known }
     guard unit.hasSuffix(".service"), clocks.monotonic >= silentUntil else { return nil }
     do throws(SystemError) {
-      // A connection for this question: the manager waits for those that do not read its signals.
+      // One connection per question: a connection that is kept would have to read the signals of the manager, which waits for it.
       let answer = try Bus.privateUserManager().remainsAfterExit(unit)
       if known.count >= OneshotLookup.capacity { known = [:] }
       known[unit] = answer

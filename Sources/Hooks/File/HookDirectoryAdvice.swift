@@ -12,6 +12,11 @@ package enum HookDirectoryAdvice {
     warning(path, "ignored: the name of a drop-in ends with .conf")
   }
 
+  /// A directory beside the hooks that holds hooks.
+  package static func nestedHooks(_ path: String) -> Diagnostic {
+    warning(path, "ignored: hooks in a directory below a hook directory are not read")
+  }
+
   /// A directory `NAME.hook.d`.
   package static func misnamedDropIns(_ path: String, of file: String) -> Diagnostic {
     let right = HookFileNames.dropInDirectory(ofHook: HookFileNames.hookName(ofFile: file))

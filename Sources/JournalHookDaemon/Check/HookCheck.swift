@@ -5,16 +5,18 @@ package import Lifecycle
 internal import Processes
 internal import Systemd
 
-/// Checks of hook files beyond those that every load makes.
+/// Checks hook files more thoroughly than loading them does.
 package struct HookCheck {
+  /// The problems that were found.
   package private(set) var diagnostics: [Diagnostic] = []
+  /// The hooks that can be used.
   package private(set) var hooks: [LoadedHook] = []
-  /// The number of files that are hooks or ought to be.
+  /// The number of files that are hooks or should be.
   package private(set) var count = 0
 
   /// Checks one file or one directory.
   ///
-  /// - Parameter otherDirectories: where programs of `Exec=` are looked up besides.
+  /// - Parameter otherDirectories: more directories in which to look up the programs of `Exec=`.
   package init(path: String, otherDirectories: [String]) throws {
     var status = stat()
     guard unsafe stat(path, &status) == 0 else {
@@ -38,7 +40,7 @@ package struct HookCheck {
     if HookFileNames.isIgnored(name) {
       diagnostics.append(
         Diagnostic(
-          file: path, line: 1, severity: .warning, message: "a file of this name is ignored in a hook directory"))
+          file: path, line: 1, severity: .warning, message: "a file with such a name is ignored in a hook directory"))
       return
     }
     let store = HookStore(directories: [directory] + otherDirectories.filter { $0 != directory })
@@ -49,7 +51,7 @@ package struct HookCheck {
         diagnostics.append(
           Diagnostic(
             file: path, line: 1, severity: .warning,
-            message: "no hook: its leading comment has no [Match] section (a program for Exec= needs none)"))
+            message: "not a hook: its leading comment has no [Match] section (a program for Exec= needs none)"))
       }
       return
     }
@@ -58,7 +60,7 @@ package struct HookCheck {
     count = entry.status == .masked ? 0 : 1
   }
 
-  /// Warns of users and groups that are not there. To look them up may take long (LDAP), so that only who checks does it.
+  /// Warns of users and groups that do not exist. Only `check` does this, because looking them up can take long (LDAP).
   package static func unknownAccounts(of hooks: [LoadedHook]) -> [Diagnostic] {
     hooks.compactMap { hook -> Diagnostic? in
       let (user, group) = (hook.definition.user, hook.definition.group)
@@ -72,29 +74,29 @@ package struct HookCheck {
     }
   }
 
-  /// Warns of hooks that drive each other in a circle, where their definitions show it.
-  package static func circles(of hooks: [LoadedHook]) -> [Diagnostic] {
-    HookCircles(hooks.map { .init(hook: $0.hook, effects: $0.effects) }).find().compactMap { circle in
-      guard let first = hooks.first(where: { $0.name == circle[0] }) else { return nil }
-      let names = (circle + [circle[0]]).joined(separator: " → ")
+  /// Warns of hooks that run each other in a cycle, as far as their definitions show it.
+  package static func cycles(of hooks: [LoadedHook]) -> [Diagnostic] {
+    HookCircles(hooks.map { .init(hook: $0.hook, effects: $0.effects) }).find().compactMap { cycle in
+      guard let first = hooks.first(where: { $0.name == cycle[0] }) else { return nil }
+      let names = (cycle + [cycle[0]]).joined(separator: " → ")
       return Diagnostic(
         file: first.hook.path, line: 1, severity: .warning,
-        message: "what this hook does leads back to itself: \(names); such circles are suspended while they run")
+        message: "this hook is part of a cycle: \(names); a cycle is suspended when it runs")
     }
   }
 
-  /// Warns of hooks for many units that start units which they are for themselves.
+  /// Warns of hooks for many units that start units which they match themselves.
   package static func cascades(of hooks: [LoadedHook]) -> [Diagnostic] {
     hooks.compactMap { hook in
       guard let found = HookCascade.find(in: hook.definition.match, hook.effects) else { return nil }
       return hook.hook.warning(
         about: "Unit",
-        "this hook starts \(found.units), and '\(found.event)' of that runs it again, perhaps without end; "
-          + "to leave it out: Unit=!\(found.units)")
+        "this hook starts \(found.units), and their event '\(found.event)' runs it again, perhaps endlessly; "
+          + "to exclude them: Unit=!\(found.units)")
     }
   }
 
-  /// Warns of units that hooks name and the service manager does not know. Without a manager there is nothing to say.
+  /// Warns of units that hooks name and the service manager does not know. Without a connection to a manager it returns nothing.
   package static func unknownUnits(of hooks: [LoadedHook], known manager: Manager) -> [Diagnostic] {
     let connection: Bus? =
       switch manager {

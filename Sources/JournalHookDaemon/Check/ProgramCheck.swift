@@ -6,17 +6,17 @@ internal import Processes
 internal import Systemd
 internal import TrustedFiles
 
-/// Whether the programs of hooks can be run at all, as far as that can be told without running them.
+/// Checks whether the programs of hooks can be run, as far as that is possible without running them.
 ///
-/// Only programs that were loaded, and so are trusted, are looked at.
+/// It examines only programs that were loaded, and so are trusted.
 package struct ProgramCheck {
-  /// Longer scripts are not tried.
+  /// Scripts of at least this size are not checked for syntax errors, in bytes.
   private static let limit = 1 << 20
 
   private var diagnostics: [Diagnostic] = []
   private var triedScripts: Set<String> = []
 
-  /// What is wrong with the programs of hooks.
+  /// The problems of the programs of hooks.
   package static func problems(of hooks: [LoadedHook]) -> [Diagnostic] {
     var check = ProgramCheck()
     for hook in hooks {
@@ -28,9 +28,9 @@ package struct ProgramCheck {
   private mutating func check(_ path: String, of hook: LoadedHook) {
     guard let contents = read(path) else { return checkUser(of: hook, canExecute: path, in: path, byPath: false) }
     guard let shebang = Shebang(contents) else {
-      // What is no text may be a program for the machine, or of a kind that the kernel was taught (binfmt_misc).
+      // A file that is not text can be a binary for this machine, or of a format that is registered in binfmt_misc.
       if !contents.prefix(512).contains(0), !contents.starts(with: [0x7F] + "ELF".utf8) {
-        report(hook, path, "it is a text without a #! line, such as #!/bin/sh, to say what runs it")
+        report(hook, path, "it is a text file without a #! line, such as #!/bin/sh, that names its interpreter")
       }
       return checkUser(of: hook, canExecute: path, in: path, byPath: false)
     }
@@ -51,7 +51,7 @@ package struct ProgramCheck {
     }
   }
 
-  /// The text of a script; nil of what cannot be read.
+  /// The start of a program; nil if it cannot be read.
   private func read(_ path: String) -> [UInt8]? {
     guard let file = try? TrustedFile.open(path) else { return nil }
     return try? file.contents(limit: ProgramCheck.limit, isDefinition: false)
@@ -63,10 +63,10 @@ package struct ProgramCheck {
 
   // MARK: Users
 
-  /// Whether the hook's user may execute a program. A script itself needs no more than that for its interpreter.
+  /// Checks whether the user of the hook may execute a program. A script itself does not have to be readable for that user.
   ///
-  /// - Parameter byPath: whether the user has to get to where it is, too: the kernel looks for an interpreter by its path,
-  ///   whereas the program of a hook is executed by a descriptor.
+  /// - Parameter byPath: whether the user also needs access to the directories on the way: the kernel opens an interpreter by
+  ///   its path, but the program of a hook is executed by a descriptor.
   private mutating func checkUser(
     of hook: LoadedHook, canExecute path: String, in program: String, byPath: Bool = true
   ) {
@@ -89,11 +89,11 @@ package struct ProgramCheck {
 
   // MARK: Syntax
 
-  /// Lets a shell read a script without running anything, as `nobody`.
+  /// Lets a shell check the syntax of a script (`sh -n`), as the user `nobody`.
   private mutating func checkSyntax(of path: String, _ contents: [UInt8], by interpreter: String) {
     let script = "/dev/fd/0"
     guard let arguments = Shebang.syntaxCheck(by: interpreter, of: script), contents.count < ProgramCheck.limit,
-      // What follows the text, as in archives that unpack themselves, is no part of the script.
+      // A text with a NUL is not checked: data that follows the script, as in self-extracting archives, would look like an error.
       !contents.contains(0), triedScripts.insert(path).inserted,
       let shell = try? TrustedFile.open(interpreter, for: .executing),
       let result = read(contents, by: shell, arguments)
@@ -102,10 +102,10 @@ package struct ProgramCheck {
       return diagnostics.append(
         Diagnostic(
           file: path, line: 1, severity: .warning,
-          message: "\(interpreter) -n did not end by itself, so that the syntax is not known"))
+          message: "\(interpreter) -n did not end in time, so the syntax was not checked"))
     }
     guard let found = Shebang.syntaxError(in: result.output, of: script) else { return }
-    // What stands behind an `exit` is never read.
+    // The shell that runs the script never reads what follows an `exit`.
     if let end = Shebang.end(of: contents, before: found.line),
       let shorter = read(Array(contents[..<end]), by: shell, arguments), shorter.status == 0
     {
@@ -125,7 +125,7 @@ package struct ProgramCheck {
       shell, arguments, as: BoundedCommand.nobody, input: input.rawValue, searchPath: ExecCommand.searchPath)
   }
 
-  /// A file without a name that holds a text, and that others may read.
+  /// A file in memory with this content, which every user can read.
   private func copy(of contents: [UInt8]) -> OwnedDescriptor? {
     let number = unsafe cspawn_memory_file("script")
     guard number >= 0 else { return nil }
@@ -138,7 +138,7 @@ package struct ProgramCheck {
 
   // MARK: Reports
 
-  /// No run of the hook can succeed, because of one of its programs.
+  /// Adds the error that no run of the hook can succeed, because of one of its programs.
   private mutating func report(_ hook: LoadedHook, _ program: String, _ reason: String, about key: String? = nil) {
     let subject = program == hook.hook.path || reason.contains(program) ? "" : "\(program): "
     let exec = hook.definition.execConditions.contains { $0.program == program } ? "ExecCondition" : "Exec"

@@ -84,7 +84,7 @@ final class RunEngine {
   }
 
   /// From here on nothing waits for a lock that somebody else holds: what is refused is tried again.
-  func waitForNobody() { ledger.waitForNobody() }
+  func limitWaits() { ledger.limitWaits() }
 }
 
 /// What `follow` and `replay` are both asked.

@@ -18,7 +18,7 @@ struct FollowPlace {
   func take(_ committed: inout [String: UInt64]) throws {
     if let damage = ledger.damage { return try begin(after: damage) }
     if let since = options.since {
-      if !options.again { try ledger.requireMemory(since: since) }
+      if !options.again { try ledger.requireRuns(since: since) }
       // Written down at once: a restart before the first entry must not go back to where an earlier one was.
       try begin(at: since)
       say("Following the journal from \(Timestamp(microseconds: since)) on.")
@@ -28,7 +28,7 @@ struct FollowPlace {
       // Written down even where there is nothing yet: what comes then is not to be skipped by a later start.
       var beginnings = [Ledger.Beginning(reader: readers.name, at: .from(engine.timers.realtime))]
       for reader in readers.all {
-        if let end = try reader.seekEnd() { beginnings.append(.init(reader: reader.name, at: .behind(end))) }
+        if let end = try reader.seekEnd() { beginnings.append(.init(reader: reader.name, at: .after(end))) }
       }
       try ledger.begin(beginnings)
       try ledger.makeDurable()
@@ -39,7 +39,7 @@ struct FollowPlace {
   /// Goes on where a reader was left; a machine that is new is read from its first entry on.
   func resume(_ reader: EventReader, _ committed: inout [String: UInt64]) throws {
     switch try ledger.position(of: reader.name) {
-    case .behind(let cursor):
+    case .after(let cursor):
       committed[reader.name] = cursor.realtime + 1
       let tracker = try ledger.tracker(of: reader.machine)
       let machine = readers.local == nil ? " of machine \(reader.machine)" : ""
@@ -69,7 +69,7 @@ struct FollowPlace {
   /// Begins with a new ledger where the old one is known to have been.
   private func begin(after damage: LedgerDamage) throws {
     let time = options.since ?? damage.since
-    try ledger.settle(damage)
+    try ledger.recordLoss(damage)
     try begin(at: time)
     ledger.removeDamageMark()
     let place = damage.setAside.map { "It is set aside as \($0)." } ?? "There was nothing in it to set aside."

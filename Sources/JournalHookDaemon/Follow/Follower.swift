@@ -139,7 +139,7 @@ package final class Follower: JournalFeedClient {
       engine.planner.loopGuard = LoopGuard(engine, reader, manager: options.selection.manager)
     }
     try feed.start()
-    engine.waitForNobody()
+    engine.limitWaits()
     ServiceNotifier.ready(status: status.text)
     // In the loop's first turn, after READY.
     timer = engine.timers.callSoon { [unowned self] in
@@ -196,7 +196,7 @@ package final class Follower: JournalFeedClient {
     // Where the manager had nothing to say since its last entry, that one may be gone soon.
     guard intake.isDone else { return }
     for (reader, end) in ends where reader.moveOn(to: end) {
-      try? engine.ledger.begin([.init(reader: reader.name, at: .behind(end))])
+      try? engine.ledger.begin([.init(reader: reader.name, at: .after(end))])
     }
   }
 

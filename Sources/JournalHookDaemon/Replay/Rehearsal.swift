@@ -35,15 +35,15 @@ package final class Rehearsal {
   }
 
   /// Refuses, as the real thing would, a time of which the ledger does not know any more what was done.
-  package func requireMemory(since time: UInt64) throws {
-    if !again { try ledger?.requireMemory(since: time) }
+  package func requireRuns(since time: UInt64) throws {
+    if !again { try ledger?.requireRuns(since: time) }
   }
 
   /// Goes where a follow would go on.
   package func place(_ readers: EventReaders) throws {
     for reader in readers.all {
       switch try ledger?.position(of: reader.name) {
-      case .behind(let cursor):
+      case .after(let cursor):
         let tracker = try ledger?.tracker(of: reader.machine) ?? LifecycleTracker()
         _ = try reader.resume(after: cursor, tracker: tracker)
       case .from(let time): try reader.seek(realtime: time)

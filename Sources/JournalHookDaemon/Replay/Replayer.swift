@@ -79,7 +79,7 @@ package final class Replayer {
     let (hooks, configuration) = (engine.hooks, engine.configuration)
     for reader in engine.readers.all { try reader.seek(realtime: options.since) }
     unread = engine.readers.all[...]
-    if !options.again { try engine.ledger.requireMemory(since: options.since) }
+    if !options.again { try engine.ledger.requireRuns(since: options.since) }
     try Replayer.load { () throws(TrustError) in try configuration.load() }
     hooks.defaultTimeout = configuration.configuration.defaultTimeout
     engine.executor.jobs = options.jobs ?? configuration.configuration.jobs
@@ -113,7 +113,7 @@ package final class Replayer {
     engine.executor.callbacks.onProgress = { [unowned self] in goOn() }
     try engine.recover()
     try takeLeft()
-    engine.waitForNobody()
+    engine.limitWaits()
     goOn()
   }
 
@@ -235,14 +235,14 @@ package final class Replayer {
       } else {
         "\(runs) to follow, which has not done them yet."
       }
-    engine.reporter.alsoWarn(what)
+    engine.reporter.showWarning(what)
   }
 
   private func ended(_ run: Run, _ outcome: RunMachine.Outcome) {
     progress.done += 1
     if outcome.state != .succeeded {
       progress.failed += 1
-      engine.reporter.alsoWarn(
+      engine.reporter.showWarning(
         "Run \(run.id) of hook \(run.hook) for \(run.event.unit) \(run.event.kind.rawValue): \(outcome.state.rawValue)."
       )
     }

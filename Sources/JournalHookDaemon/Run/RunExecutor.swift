@@ -204,7 +204,7 @@ package final class RunExecutor {
       if let answer { add([answer]) }
     }
     reporter.ended(
-      run, outcome, consequence, isLeftBehind: scheduler.isShutdown && definition?.previousBoots == false)
+      run, outcome, consequence, endsWithBoot: scheduler.isShutdown && definition?.previousBoots == false)
     if case .retry = consequence {
       _ = scheduler.ended(run, isRetried: true)
       due.schedule()

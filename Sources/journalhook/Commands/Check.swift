@@ -7,19 +7,19 @@ internal import JournalHookDaemon
 internal import Lifecycle
 internal import Systemd
 
-/// `journalhook check`: all that is wrong with hooks.
+/// `journalhook check`: everything that is wrong with the hooks.
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "check",
     abstract: "Checks hook files, and exits with 1 if one cannot be used.",
     discussion:
-      "Without a path all hook directories and journalhook.conf are checked. A unit that the service manager does not know is a warning."
+      "Without a path it checks all hook directories and journalhook.conf. A unit that the service manager does not know is a warning."
   )
 
   @Argument(help: "Hook files or directories to check instead.")
   var path: [String] = []
 
-  @Option(name: [.customShort("o"), .long], help: "short or json (one object a line).")
+  @Option(name: [.customShort("o"), .long], help: "short, or json (one object per line).")
   var output = List.Format.short
 
   @OptionGroup var hookOptions: HookOptions
@@ -30,7 +30,7 @@ struct Check: ParsableCommand {
     var diagnostics: [Diagnostic] = []
     var hooks: [LoadedHook] = []
     var count = 0
-    let places = path.map { place(of: $0, in: directories) }
+    let paths = path.map { resolved($0, in: directories) }
     if path.isEmpty {
       let configuration = ConfigurationStore(paths: configurationPaths(of: managerOptions.manager))
       try configuration.load()
@@ -40,15 +40,15 @@ struct Check: ParsableCommand {
       hooks = store.hooks
       count = store.entries.count { $0.status != .masked }
     }
-    for place in places {
-      let checked = try HookCheck(path: place, otherDirectories: directories + Check.directories(of: places))
+    for path in paths {
+      let checked = try HookCheck(path: path, otherDirectories: directories + Check.directories(of: paths))
       diagnostics += checked.diagnostics
       hooks += checked.hooks
       count += checked.count
     }
     diagnostics += ProgramCheck.problems(of: hooks)
     diagnostics += HookCheck.unknownAccounts(of: hooks)
-    diagnostics += HookCheck.circles(of: hooks)
+    diagnostics += HookCheck.cycles(of: hooks)
     diagnostics += HookCheck.cascades(of: hooks)
     diagnostics += HookCheck.unknownUnits(of: hooks, known: managerOptions.manager)
     for diagnostic in diagnostics {
@@ -61,37 +61,38 @@ struct Check: ParsableCommand {
     let errors = diagnostics.count { $0.severity == .error }
     if output == .short {
       if errors == 0 { reportAliases(of: hooks) }
-      // On standard error, so that every line of standard output is one problem.
+      // On standard error: every line of standard output is then one problem.
       let found = "\(Check.text(errors, "error")), \(Check.text(diagnostics.count - errors, "warning"))"
-      let places = (path.isEmpty ? directories : places).joined(separator: ", ")
+      let places = (path.isEmpty ? directories : paths).joined(separator: ", ")
       Console.progress("\(Check.text(count, "hook")) in \(places): \(found)".printable + "\n")
     }
     if errors > 0 { throw ExitCode(1) }
   }
 
-  /// The directories among some places, and those of the files: hooks that are checked together may name each other.
-  private static func directories(of places: [String]) -> [String] {
-    places.map { place in
+  /// The directories among some paths, and the directories of the files: hooks that are checked together may name each other.
+  private static func directories(of paths: [String]) -> [String] {
+    paths.map { path in
       var status = stat()
-      if unsafe stat(place, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { return place }
-      let slash = place.lastIndex(of: "/") ?? place.startIndex
-      return slash == place.startIndex ? "/" : String(place[..<slash])
+      if unsafe stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { return path }
+      let slash = path.lastIndex(of: "/") ?? path.startIndex
+      return slash == path.startIndex ? "/" : String(path[..<slash])
     }
   }
 
   private static func text(_ count: Int, _ what: String) -> String { "\(count) \(what)\(count == 1 ? "" : "s")" }
 
-  /// A path as it is; a mere name that is not here, in the hook directories.
-  private func place(of path: String, in directories: [String]) -> String {
+  /// The absolute path of an argument. A name without a slash that the working directory does not have is looked up in the hook
+  /// directories.
+  private func resolved(_ path: String, in directories: [String]) -> String {
     let here = absolutePath(path)
-    if path.contains("/") || isThere(here) { return here }
+    if path.contains("/") || exists(here) { return here }
     let names = [path, path + ".hook"]
-    return directories.lazy.flatMap { directory in names.map { "\(directory)/\($0)" } }.first(where: isThere) ?? here
+    return directories.lazy.flatMap { directory in names.map { "\(directory)/\($0)" } }.first(where: exists) ?? here
   }
 
-  private func isThere(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+  private func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
-  /// Which unit's events a hook is run for that names another.
+  /// Prints a note for each hook that names a unit by an alias: its events are those of the unit that the alias stands for.
   private func reportAliases(of hooks: [LoadedHook]) {
     let aliases = ManagerConnection.aliases(of: hooks.map(\.hook), manager: managerOptions.manager)
     for hook in hooks {

@@ -5,44 +5,44 @@ internal import JournalHookDaemon
 internal import Lifecycle
 internal import Systemd
 
-/// `journalhook events`: the lifecycle events themselves.
+/// `journalhook events`: shows the lifecycle events.
 struct Events: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "events",
-    abstract: "Shows what happened to units.",
-    discussion:
-      "The lifecycle events that hooks answer, out of the journal; no hook is run. The options are journalctl's.")
+    abstract: "Shows the lifecycle events in the journal. No hook is run.",
+    discussion: "These are the events that hooks match. The options mean the same as those of journalctl.")
 
   @Option(
     name: [.customShort("u", allowingJoined: true), .long],
-    help: "Only units that this name or glob matches. May be given more than once.")
+    help: "Only units that match this name or glob. Can be given more than once.")
   var unit: [String] = []
 
   @Option(
     name: [.customShort("e", allowingJoined: true), .long],
-    help: "Only events of this kind. May be given more than once.")
+    help: "Only events of this kind. Can be given more than once.")
   var event: [String] = []
 
   @Option(
     name: [.customShort("n", allowingJoined: true), .long], defaultAsFlag: "10", parsing: .next,
-    help: "Only the last so many events, or all.")
+    help: "Only the last N events, or all.")
   var lines: String?
 
-  @Flag(name: [.customShort("f"), .long], help: "Go on with new events as they happen.")
+  @Flag(name: [.customShort("f"), .long], help: "Continue with new events as they happen.")
   var follow = false
 
   @Option(
     name: [.customShort("b", allowingJoined: true), .long], defaultAsFlag: "0", parsing: .next,
     help: ArgumentHelp(
-      "Only one boot: the newest (0), the one before (-1), the oldest (1), or that of an id.", valueName: "id|offset"))
+      "Only one boot: the newest (0), the one before it (-1), the oldest (1), or the boot with an id.",
+      valueName: "id|offset"))
   var boot: String?
 
-  @Flag(name: [.customShort("r"), .long], help: "The newest event first.")
+  @Flag(name: [.customShort("r"), .long], help: "Show the newest event first.")
   var reverse = false
 
   @Option(
     name: [.customShort("S", allowingJoined: true), .long], parsing: .unconditional,
-    help: "Begin at this time, as in systemd.time(7): \"18:00\", \"-2h\", \"yesterday\".")
+    help: "Start at this time, as in systemd.time(7): \"18:00\", \"-2h\", \"yesterday\".")
   var since: String?
 
   @Option(
@@ -51,34 +51,34 @@ struct Events: ParsableCommand {
 
   @Option(
     name: [.customShort("o", allowingJoined: true), .long],
-    help: "short, short-iso, json (one object a line), json-pretty or cat (without time and host).")
+    help: "short, short-iso, json (one object per line), json-pretty, or cat (without time and host).")
   var output = EventFormat.short
 
   @Flag(name: .long, help: "Show times in UTC.")
   var utc = false
 
-  @Flag(name: [.customShort("q"), .long], help: "Nothing but the events: no marks of boots, no \"no events\".")
+  @Flag(name: [.customShort("q"), .long], help: "Do not show boot marks or \"no events\".")
   var quiet = false
 
-  @Flag(name: .long, help: "On a terminal, do not page.")
+  @Flag(name: .long, help: "Do not use a pager.")
   var noPager = false
 
   @OptionGroup var source: SourceOptions
 
   func validate() throws {
     try checkSpan(since: since, until: until)
-    if follow, until != nil { throw ValidationError("--follow and --until exclude each other.") }
-    if follow, reverse { throw ValidationError("--follow and --reverse exclude each other.") }
+    if follow, until != nil { throw ValidationError("--follow and --until cannot be used together.") }
+    if follow, reverse { throw ValidationError("--follow and --reverse cannot be used together.") }
     if let lines, lines != "all", Int(lines).map({ $0 < 0 }) ?? true {
       throw ValidationError("--lines: '\(lines)' is not a number of events.")
     }
     if let boot, let choice = try? bootChoice(boot), follow, choice != .offset(0) {
-      throw ValidationError("--follow needs the newest boot: it excludes --boot=\(boot).")
+      throw ValidationError("--follow shows the newest boot: --boot=\(boot) cannot be used with it.")
     }
     if let boot { _ = try bootChoice(boot) }
     for name in event where LifecycleEvent.Kind(rawValue: name) == nil {
       let known = LifecycleEvent.Kind.allCases.map(\.rawValue).joined(separator: ", ")
-      throw ValidationError("--event: '\(name)' is no event. There are: \(known).")
+      throw ValidationError("--event: there is no event '\(name)'. Events: \(known).")
     }
   }
 
@@ -112,7 +112,7 @@ struct Events: ParsableCommand {
   }
 
   private func show(_ history: EventHistory, _ printer: EventPrinter) throws {
-    // As with journalctl: who follows wants to see what comes, after a little of what was.
+    // journalctl --follow shows the last 10 entries first, too.
     let limit = lines.map { Int($0) } ?? (follow && since == nil ? 10 : nil)
     if reverse {
       var left = limit ?? .max
@@ -142,11 +142,11 @@ struct Events: ParsableCommand {
   }
 }
 
-/// Which events a person wants to see.
+/// Selects events by the options --unit and --event.
 struct EventFilter {
   private let units: [Glob]
   private let kinds: Set<LifecycleEvent.Kind>
-  /// The units by name, if all of them are names: then nothing else need be read.
+  /// The names of the units, if none of them is a glob: then only the entries of these units are read. Empty otherwise.
   let exactUnits: [String]
 
   init(units: [String], kinds: [String]) {

@@ -13,22 +13,24 @@ struct Follow: ParsableCommand {
     commandName: "follow",
     abstract: "Follows the journal and runs hooks, until it is stopped.",
     discussion: """
-      Goes on where it was left; the first time from the end of the journal on. SIGTERM lets the runs under way end, for \
-      two minutes at most. SIGHUP reads the hooks anew, which happens by itself within a second of a change, too.
+      Continues where it ended. The first time it starts at the end of the journal. On SIGTERM it waits for the runs under \
+      way, for 2 minutes at most. On SIGHUP it reads the hooks again. It also reads them by itself, within a second of a \
+      change.
       """)
 
   @Option(
     name: [.customShort("S"), .long], parsing: .unconditional,
-    help: "Start at this time (systemd.time(7)) instead. Runs that the ledger has as done are not repeated.")
+    help: "Start at this time instead (systemd.time(7)). Runs that the ledger has as done are not repeated.")
   var since: String?
 
-  @Flag(name: .long, help: "With --since: do runs again that the ledger has as done.")
+  @Flag(name: .long, help: "With --since: also repeat runs that the ledger has as done.")
   var again = false
 
-  @Flag(name: .long, help: "Show what would be run, and touch nothing.")
+  @Flag(name: .long, help: "Show what would run. Nothing is run or written.")
   var dryRun = false
 
-  @Option(name: .long, help: "How many runs may be under way at once; otherwise Jobs= of journalhook.conf, else 64.")
+  @Option(
+    name: .long, help: "How many runs may be under way at the same time. Default: Jobs= of journalhook.conf, or 64.")
   var jobs: Int?
 
   @OptionGroup var hookOptions: HookOptions
@@ -70,7 +72,7 @@ struct Follow: ParsableCommand {
       again: again, timers: LoopTimers(loop))
     let readers = try JournalAccess.open(source.selection)
     if let since {
-      try rehearsal.requireMemory(since: since.microseconds)
+      try rehearsal.requireRuns(since: since.microseconds)
       for reader in readers.all { try reader.seek(realtime: since.microseconds) }
     } else {
       try rehearsal.place(readers)
@@ -83,16 +85,18 @@ struct Follow: ParsableCommand {
   }
 }
 
-/// Refuses a number of jobs that makes no sense.
+/// Throws a usage error when a number of jobs is less than 1.
 func checkJobs(_ jobs: Int?) throws {
-  if let jobs, jobs < 1 { throw ValidationError("--jobs: '\(jobs)' is not a number of runs; at least 1 is needed.") }
+  if let jobs, jobs < 1 { throw ValidationError("--jobs: '\(jobs)' is not a number of runs. The smallest is 1.") }
 }
 
 extension Console {
-  /// Tells what journalhook does: to the person at a terminal, or on standard error what is wrong, unless that is the
-  /// journal, which is told anyway.
+  /// A reporter for a command that runs hooks.
+  ///
+  /// On a terminal it shows everything. Otherwise it writes problems to standard error, unless standard error is the journal:
+  /// the reporter always sends its messages to the journal itself.
   static func reporter(_ loop: EventLoop) -> Reporter {
-    // A reader that has gone away must not end runs.
+    // Runs must not end because the reader of a pipe has gone away.
     EventLoop.block([SIGPIPE])
     if isatty(STDOUT_FILENO) == 1 { return Reporter(loop: loop, show: { show($0) }) }
     let isJournal = unsafe getenv("JOURNAL_STREAM") != nil

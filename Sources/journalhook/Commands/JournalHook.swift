@@ -8,10 +8,10 @@ internal import Systemd
 struct JournalHook: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "journalhook",
-    abstract: "Makes things happen when systemd units start, stop, fail or restart.",
+    abstract: "Runs scripts when systemd units start, stop, fail or restart.",
     discussion: """
-      Drop a script into /etc/journalhook/hooks.d that says in its leading comment which units and events it answers, and \
-      run `journalhook follow`.
+      Put a script into /etc/journalhook/hooks.d whose leading comment says which units and events it is for, and run \
+      `journalhook follow`.
       """,
     version: "journalhook \(version)",
     subcommands: [Follow.self, Replay.self, Events.self, List.self, Check.self])
@@ -24,27 +24,29 @@ struct JournalHook: ParsableCommand {
     main(joiningValues(arguments))
   }
 
-  /// What stands behind the program's name.
+  /// The arguments of the command line, without the program's name.
   private static func commandLine() -> [String] {
     var count: CInt = 0
     guard let words = unsafe carguments(&count), count > 0 else {
-      Console.warn("The arguments of the command line cannot be read: this C library does not hand them on.")
+      Console.warn(
+        "The arguments of the command line cannot be read: this C library does not pass them to the program.")
       exit(withError: ExitCode.failure)
     }
     return (1..<Int(count)).compactMap { unsafe words[$0].map { unsafe String(cString: $0) } }
   }
 
-  /// Ends with what there is, as nobody can tell that from "Unexpected argument".
+  /// Ends the process with the list of commands, as the parser would only say "Unexpected argument".
   private static func refuseUnknownCommand(_ word: String?) {
     let names = configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
     guard let word, !word.hasPrefix("-"), !names.contains(word) else { return }
+    let end = suggestion(for: word, among: names)
     Console.warn(
-      "There is no command '\(word)'\(suggestion(for: word, among: names)) Commands: \(names.joined(separator: ", ")). "
-        + "See 'journalhook --help'.")
+      "There is no command '\(word)'\(end.isEmpty ? "." : end) Commands: \(names.joined(separator: ", ")).")
     exit(withError: ExitCode.validationFailure)
   }
 
-  /// Makes `--boot=-1` of `-b -1`, as journalctl understands it: a value that begins with a dash, and may be left out.
+  /// Replaces `-b -1` by `--boot=-1`. journalctl understands both, but the parser would take `-1` for an option: the value of
+  /// `--boot` can be left out.
   static func joiningValues(_ arguments: [String]) -> [String] {
     var result: [String] = []
     for argument in arguments {

@@ -15,7 +15,7 @@ struct List: ParsableCommand {
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case short, json }
 
-  @Option(name: [.customShort("o"), .long], help: "short or json (one object a line).")
+  @Option(name: [.customShort("o"), .long], help: "short, or json (one object per line).")
   var output = Format.short
 
   @OptionGroup var hookOptions: HookOptions
@@ -30,7 +30,7 @@ struct List: ParsableCommand {
     let ledger = try? Ledger(stateDirectory: stateDirectory, readOnly: true)
     let isUnreadable = ledger == nil && Ledger.isHidden(in: stateDirectory)
     if isUnreadable {
-      Console.warn("The ledger in \(stateDirectory) cannot be read: run as root to see the last runs.")
+      Console.warn("The ledger in \(stateDirectory) cannot be read. Run as root to see the last runs.")
     }
     for problem in hooks.directoryProblems { Console.warn("\(problem)") }
     let isFollowed = LedgerLock.isHeld(in: stateDirectory)
@@ -51,7 +51,7 @@ struct List: ParsableCommand {
     if isFollowed == false {
       let user = managerOptions.manager == .system ? "" : " --user"
       Console.warn(
-        "No journalhook follows with the state directory \(stateDirectory), so no hook runs: "
+        "journalhook follow is not running with the state directory \(stateDirectory), so no hook runs. Start it: "
           + "systemctl\(user) start journalhook.")
     }
     if rows.isEmpty {
@@ -69,7 +69,7 @@ struct List: ParsableCommand {
     }
     for hook in removed ?? [] {
       let state = Console.paint("removed".padding(to: stateWidth), .red)
-      let text = "still loaded, but no longer on disk: \(hook.path)"
+      let text = "it is still loaded, but no longer on disk: \(hook.path)"
       Console.print("\(hook.name.printable.padding(to: width))  \(state)  \(text.printable)")
     }
   }
@@ -86,15 +86,15 @@ struct List: ParsableCommand {
   private struct Row {
     let entry: HookStore.Entry
     let last: (state: Run.State, unit: String, time: UInt64)?
-    /// The ledger could not be asked.
+    /// Whether the ledger could not be read, so that the last run is not known.
     let isUnknown: Bool
     let aliases: UnitAliases
-    /// Whether the follower has what is on disk; nil where that cannot be told.
+    /// Whether follow has loaded what is on disk; nil if that is not known.
     let loaded: Loaded?
 
     enum Loaded: String {
       case yes, no
-      /// It has what was there before.
+      /// It has loaded an earlier definition.
       case changed
 
       init(_ entry: HookStore.Entry, _ item: HookInventory.Item?) {
@@ -117,14 +117,14 @@ struct List: ParsableCommand {
       return "\(last.state.rawValue) \(Timestamp(microseconds: last.time).shortLocal)"
     }
 
-    /// Whether the last run was to no good end.
+    /// Whether the last run has failed or was refused.
     var hasFailed: Bool { last.map { $0.state.isFailure || $0.state == .refused } ?? false }
 
-    /// What it is for; or, of a hook that cannot be used, why not.
+    /// What the hook is for, or the reason why it cannot be used.
     var purpose: String {
       let error = entry.diagnostics.first { $0.severity == .error }
       if let error, !isUsable || entry.status.name == "changed" {
-        return "\(error)" + (loaded == .changed ? "; what it said before still counts" : "")
+        return "\(error)" + (loaded == .changed ? "; its earlier definition is still in use" : "")
       }
       guard let definition = entry.loaded?.definition else { return entry.path }
       let units = definition.match[.unit].map { aliases.described($0.description) }.joined(separator: " ")
@@ -167,6 +167,6 @@ struct List: ParsableCommand {
 }
 
 extension String {
-  /// The text with blanks behind it, up to a width.
+  /// The text, filled up with spaces to a width.
   func padding(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
 }

@@ -6,32 +6,33 @@ internal import Hooks
 internal import JournalHookDaemon
 internal import Systemd
 
-/// `journalhook replay`: what is missing in a past span.
+/// `journalhook replay`: runs what is missing for a past time span.
 struct Replay: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "replay",
-    abstract: "Does the runs of a past span that the ledger does not have, and ends.",
+    abstract: "Runs what is missing for the events of a past time span, and exits.",
     discussion: """
-      Moves no cursor, and may be used beside follow. Every event of the span counts, whatever CatchUp= says: look with \
-      --dry-run first. Exits with 1 if a run failed. Events of an earlier boot count only \
-      for hooks with PreviousBoots=yes.
+      Does not move the cursor. Can run at the same time as follow. It runs hooks for every event of the span, whatever \
+      CatchUp= says: look with --dry-run first. Events of an earlier boot count only for hooks with PreviousBoots=yes. \
+      Exits with 1 if a run failed.
       """)
 
   @Option(
     name: [.customShort("S"), .long], parsing: .unconditional,
-    help: "Begin at this time, as in systemd.time(7): \"18:00\", \"-2h\", \"yesterday\".")
+    help: "Start at this time, as in systemd.time(7): \"18:00\", \"-2h\", \"yesterday\".")
   var since: String
 
   @Option(name: [.customShort("U"), .long], parsing: .unconditional, help: "End at this time.")
   var until: String?
 
-  @Flag(name: .long, help: "Do runs again that the ledger has as done.")
+  @Flag(name: .long, help: "Also repeat runs that the ledger has as done.")
   var again = false
 
-  @Flag(name: .long, help: "Show what would be run, and touch nothing.")
+  @Flag(name: .long, help: "Show what would run. Nothing is run or written.")
   var dryRun = false
 
-  @Option(name: .long, help: "How many runs may be under way at once; otherwise Jobs= of journalhook.conf, else 64.")
+  @Option(
+    name: .long, help: "How many runs may be under way at the same time. Default: Jobs= of journalhook.conf, or 64.")
   var jobs: Int?
 
   @OptionGroup var hookOptions: HookOptions
@@ -62,7 +63,7 @@ struct Replay: ParsableCommand {
     let status = try loop.run()
     if Console.showsProgress { Console.progress("\n") }
     let done = replayer.progress
-    let missing = done.isIncomplete ? " Not all events of the span were dealt with." : ""
+    let missing = done.isIncomplete ? " Not all events of the span were processed." : ""
     Console.warn("\(done.runs) runs: \(done.done - done.failed) succeeded, \(done.failed) failed.\(missing)")
     if status != 0 { throw ExitCode(status) }
   }
@@ -80,7 +81,7 @@ struct Replay: ParsableCommand {
     let rehearsal = try Rehearsal(
       hooks: hooks, selection: source.selection, stateDirectory: state.directory(of: source.manager), isReplay: true,
       again: again, timers: LoopTimers(EventLoop()))
-    try rehearsal.requireMemory(since: since.microseconds)
+    try rehearsal.requireRuns(since: since.microseconds)
     let readers = try JournalAccess.open(source.selection)
     var history = EventHistory(readers)
     history.since = since.microseconds

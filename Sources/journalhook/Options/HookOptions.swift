@@ -10,18 +10,18 @@ struct HookOptions: ParsableArguments {
   @Option(
     name: .long,
     help: ArgumentHelp(
-      "Read hooks from this directory instead of the default ones. May be given more than once; the first that has a "
-        + "file of a name wins.", valueName: "dir"))
+      "Read hooks from this directory instead of the default ones. Can be given more than once: of files with the same name "
+        + "the first one counts.", valueName: "dir"))
   var hooks: [String] = []
 
   /// The directories, as absolute paths.
   ///
-  /// - Throws: a message when one that was asked for does not exist: it would silently run nothing.
+  /// - Throws: `Failure` when a directory of `--hooks` does not exist: without that error no hook would run, and nobody would know.
   func directories(of manager: Manager, isLocal: Bool = true) throws -> [String] {
     if hooks.isEmpty {
       guard isLocal else {
         throw ValidationError(
-          "With --directory or --file, --hooks is required: hooks for this machine's units are not for others'.")
+          "--hooks is required with --directory or --file: the default hooks are for the units of this machine.")
       }
       return manager == .system ? HookStore.systemDirectories : UserDirectories.hooks
     }
@@ -31,7 +31,7 @@ struct HookOptions: ParsableArguments {
       guard unsafe stat(path, &status) == 0 else {
         let reason = unsafe String(cString: strerror(errno))
         throw Failure(
-          "The hooks directory \(directory) cannot be used: \(reason). Make it, or name another one by --hooks.")
+          "The hooks directory \(directory) cannot be used: \(reason). Create it, or name another one with --hooks.")
       }
       guard status.st_mode & S_IFMT == S_IFDIR else {
         throw Failure("--hooks \(directory) is not a directory.")
@@ -46,14 +46,14 @@ struct StateOptions: ParsableArguments {
   @Option(
     name: .long,
     help: ArgumentHelp(
-      "Keep the ledger (journalhook.db) in this directory; otherwise in $STATE_DIRECTORY, else in /var/lib/journalhook, "
-        + "or with --user in $XDG_STATE_HOME/journalhook.",
+      "Keep the ledger (journalhook.db) in this directory. Default: $STATE_DIRECTORY, or /var/lib/journalhook, or with "
+        + "--user $XDG_STATE_HOME/journalhook.",
       valueName: "dir"))
   var stateDir: String?
 
   func directory(of manager: Manager) -> String {
     if let stateDir { return absolutePath(stateDir) }
-    // systemd gives several, separated by colons (systemd.exec(5), StateDirectory=).
+    // systemd can set several, separated by colons (systemd.exec(5), StateDirectory=).
     if let given = unsafe getenv("STATE_DIRECTORY") {
       let text = unsafe String(cString: given)
       if let first = text.split(separator: ":").first { return String(first) }
@@ -62,19 +62,19 @@ struct StateOptions: ParsableArguments {
   }
 }
 
-/// Where `journalhook.conf` may be, or with `--user` what stands for it.
+/// Where `journalhook.conf` can be, or with `--user` the files that are used in its place.
 func configurationPaths(of manager: Manager) -> [String] {
   manager == .system ? ConfigurationStore.systemPaths : UserDirectories.configuration
 }
 
-/// Where a user's own hooks and ledger are (the XDG base directory specification).
+/// Where the hooks, settings and ledger of a user are (the XDG base directory specification).
 enum UserDirectories {
-  /// The first that has a file of a name wins.
+  /// Of files with the same name the one in the first directory counts.
   static var hooks: [String] {
     own("hooks.d") + ["/etc/journalhook/user-hooks.d", "/usr/lib/journalhook/user-hooks.d"]
   }
 
-  /// The first that is there counts.
+  /// The first one that exists counts.
   static var configuration: [String] {
     own("journalhook.conf") + ["/etc/journalhook/user.conf", "/usr/lib/journalhook/user.conf"]
   }
@@ -87,7 +87,7 @@ enum UserDirectories {
   static var state: String { "\(base("XDG_STATE_HOME", ".local/state"))/journalhook" }
 
   private static func base(_ variable: String, _ fallback: String) -> String {
-    // A path that is not absolute is to be ignored.
+    // The specification says to ignore a path that is not absolute.
     if let value = unsafe getenv(variable), unsafe value.pointee == CChar(UInt8(ascii: "/")) {
       return unsafe String(cString: value)
     }
@@ -97,7 +97,7 @@ enum UserDirectories {
   }
 }
 
-/// The path from the root on, without a trailing slash.
+/// The absolute path, without a trailing slash.
 func absolutePath(_ path: String) -> String {
   var path = path
   if !path.hasPrefix("/"), let current = unsafe getcwd(nil, 0) {

@@ -5,31 +5,34 @@ internal import JournalHookDaemon
 internal import Lifecycle
 internal import Systemd
 
-/// Whose units a command is about.
+/// The option for the service manager whose units a command is about.
 struct ManagerOptions: ParsableArguments {
-  @Flag(name: .long, help: "The units, hooks and ledger of the calling user instead of the system's.")
+  @Flag(name: .long, help: "Use the units, hooks and ledger of the calling user instead of those of the system.")
   var user = false
 
   var manager: Manager { user ? .user(geteuid()) : .system }
 }
 
-/// Which journal a command reads: journalctl's own flags.
+/// The options for the journal that a command reads. They are the options of journalctl.
 struct SourceOptions: ParsableArguments {
-  @Option(name: [.customShort("D"), .long], help: "Read the journal files in this directory, of all machines.")
+  @Option(name: [.customShort("D"), .long], help: "Read the journal files of all machines in this directory.")
   var directory: String?
 
-  @Option(name: .long, help: ArgumentHelp("Read these journal files. May be given more than once.", valueName: "glob"))
+  @Option(name: .long, help: ArgumentHelp("Read these journal files. Can be given more than once.", valueName: "glob"))
   var file: [String] = []
 
-  @Option(name: .long, help: "Read the journal of this namespace; \"*\": of all, \"+NAME\": of it and the default one.")
+  @Option(
+    name: .long,
+    help: "Read the journal of this namespace. \"*\": of all namespaces. \"+NAME\": of this one and the default one.")
   var namespace: String?
 
   @OptionGroup var managerOptions: ManagerOptions
 
   func validate() throws {
-    if directory != nil, !file.isEmpty { throw ValidationError("--directory and --file exclude each other.") }
+    if directory != nil, !file.isEmpty { throw ValidationError("--directory and --file cannot be used together.") }
     if namespace != nil, directory != nil || !file.isEmpty {
-      throw ValidationError("--namespace is for this machine's journal: it excludes --directory and --file.")
+      throw ValidationError(
+        "--namespace is for the journal of this machine: it cannot be used with --directory or --file.")
     }
   }
 
@@ -47,7 +50,7 @@ struct SourceOptions: ParsableArguments {
   }
 }
 
-/// Reads a time that was given on the command line; a bad one is wrong usage.
+/// Parses a time from the command line; throws a usage error when it is not one.
 func parseTime(_ text: String?, option: String) throws -> Timestamp? {
   guard let text else { return nil }
   do {
@@ -57,7 +60,7 @@ func parseTime(_ text: String?, option: String) throws -> Timestamp? {
   }
 }
 
-/// Refuses times that cannot be read, and spans that end before they begin.
+/// Throws a usage error for a time that cannot be parsed, and for a span that ends before it starts.
 func checkSpan(since: String?, until: String?) throws {
   let since = try parseTime(since, option: "--since")
   let until = try parseTime(until, option: "--until")

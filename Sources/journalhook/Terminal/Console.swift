@@ -6,7 +6,7 @@ enum Console {
   /// Whether standard output is a terminal that may be coloured (no-color.org).
   static let hasColor = isatty(STDOUT_FILENO) == 1 && !noColor && terminalName != "dumb"
 
-  /// Whether long work may show its progress on standard error.
+  /// Whether to show the progress of long work on standard error.
   static let showsProgress = isatty(STDERR_FILENO) == 1 && terminalName != "dumb"
 
   private static var noColor: Bool { unsafe getenv("NO_COLOR") != nil }
@@ -15,7 +15,7 @@ enum Console {
     unsafe getenv("TERM").map { unsafe String(cString: $0) } ?? "dumb"
   }
 
-  /// What a text means, as a colour.
+  /// The colours, by their SGR numbers.
   enum Color: String {
     case bold = "1"
     case dim = "2"
@@ -24,29 +24,29 @@ enum Console {
     case yellow = "33"
   }
 
-  /// The text in a colour, on terminals that have them.
+  /// The text in a colour, if standard output can show it.
   static func paint(_ text: String, _ color: Color?) -> String {
     guard hasColor, let color else { return text }
     return "\u{1B}[\(color.rawValue)m\(text)\u{1B}[0m"
   }
 
-  /// Writes a line to standard output. A reader that has gone away (`| head`) ends the process quietly.
+  /// Writes a line to standard output. When its reader has gone away (`| head`) the process exits without a message.
   static func print(_ line: String) { write(Array((line + "\n").utf8)[...], to: STDOUT_FILENO) }
 
-  /// Shows a line on standard output to whoever looks, while the process has something else to do.
+  /// Writes a line to standard output without waiting for its reader: for a process that has other work to do.
   static func show(_ line: String) { standardOutput.write(line + "\n") }
 
-  private static let standardOutput = PassingOutput(STDOUT_FILENO)
+  private static let standardOutput = LossyOutput(STDOUT_FILENO)
 
   /// Writes a message to standard error.
   static func warn(_ message: String) { standardError.write("journalhook: \(message.printable)\n") }
 
-  /// Writes text to standard error as it is.
+  /// Writes text to standard error, without a prefix or a line end.
   static func progress(_ text: String) { standardError.write(text) }
 
-  private static let standardError = PassingOutput(STDERR_FILENO)
+  private static let standardError = LossyOutput(STDERR_FILENO)
 
-  /// Writes all bytes. A reader that has gone away ends the process quietly.
+  /// Writes all bytes. When the reader has gone away the process exits without a message.
   static func write(_ bytes: ArraySlice<UInt8>, to descriptor: CInt) {
     var rest = bytes
     while !rest.isEmpty {

@@ -16,11 +16,11 @@ enum EventFormat: String, ExpressibleByArgument, CaseIterable {
 /// Writes events to standard output.
 final class EventPrinter {
   private let format: EventFormat
-  /// Whether what is said besides the events helps: to a person, as journalctl says it.
+  /// Whether to print boot marks and "no events", as journalctl does on a terminal.
   private let hasMarks: Bool
   private var buffer: [UInt8] = []
   private var isEmpty = true
-  /// The boot that was shown last, of each machine.
+  /// The boot of the last event that was shown, for each machine.
   private var boots: [String: String] = [:]
 
   private static let capacity = 1 << 16
@@ -56,13 +56,13 @@ final class EventPrinter {
     if buffer.count >= EventPrinter.capacity { flush() }
   }
 
-  /// Writes out what was printed.
+  /// Writes the buffer to standard output.
   func flush() {
     Console.write(buffer[...], to: STDOUT_FILENO)
     buffer.removeAll(keepingCapacity: true)
   }
 
-  /// The past is shown.
+  /// Call this when all past events were printed.
   func finish(isFollowed: Bool) {
     if isEmpty, hasMarks, !isFollowed { add("-- No events --") }
     flush()
@@ -70,10 +70,10 @@ final class EventPrinter {
 }
 
 extension LifecycleEvent {
-  /// When and where.
+  /// The time and the host name.
   fileprivate func place(at time: String) -> String { hostname.map { "\(time) \($0.printable)" } ?? time }
 
-  /// What, for people, with colours by meaning on a terminal.
+  /// The unit, the event and its details, with colours on a terminal.
   fileprivate var summary: String {
     let color: Console.Color? =
       switch kind {

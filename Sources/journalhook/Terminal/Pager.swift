@@ -1,13 +1,13 @@
 import Glibc
 
-/// Shows standard output page by page, as journalctl does: by $SYSTEMD_PAGER, $PAGER, or what there is.
+/// Shows standard output in a pager, as journalctl does: $SYSTEMD_PAGER, $PAGER, or the first of pager, less and more.
 struct Pager {
   private let pid: pid_t
 
-  /// Begins to page; nil where standard output is no terminal, or no pager is wanted or there.
+  /// Starts the pager; nil if standard output is not a terminal, or no pager is wanted or found.
   init?() {
     guard isatty(STDOUT_FILENO) == 1, Console.terminalName != "dumb", let command = Pager.command() else { return nil }
-    // Judged by the terminal, which standard output is not any more below.
+    // Evaluated now, because from below on standard output is a pipe and no longer the terminal.
     _ = Console.hasColor
     var ends: [CInt] = [-1, -1]
     guard unsafe pipe(&ends) == 0 else { return nil }
@@ -31,12 +31,12 @@ struct Pager {
     self.pid = pid
     dup2(ends[1], STDOUT_FILENO)
     close(ends[1])
-    // Ctrl-C is for the pager; without one, writing ends quietly by EPIPE.
+    // Ctrl-C is for the pager. When the pager has ended, writing fails with EPIPE, and the process exits.
     signal(SIGINT, SIG_IGN)
     signal(SIGPIPE, SIG_IGN)
   }
 
-  /// Waits until the person has seen enough.
+  /// Closes standard output, and waits until the pager has ended.
   func wait() {
     close(STDOUT_FILENO)
     var status: CInt = 0

@@ -1,23 +1,24 @@
 internal import Glibc
 internal import Synchronization
 
-/// Shows text to whoever looks, and never fails or waits for long: a daemon's work does not depend on its terminal.
+/// Writes text to a terminal or a pipe, and never fails or waits for long: the work of a daemon does not depend on its terminal.
 ///
-/// A terminal that is stopped (Ctrl-S) or a pipe that nobody reads misses lines; how many is told when it goes on.
-final class PassingOutput: Sendable {
+/// A terminal that is stopped (Ctrl-S), or a pipe that nobody reads, misses lines. Their number is printed when it takes text
+/// again.
+final class LossyOutput: Sendable {
   private struct State {
-    /// The end of a text of which a part was written.
+    /// The part of the last text that is still to be written.
     var rest: ArraySlice<UInt8> = []
     var missed = 0
   }
 
   private let descriptor: CInt
   private let state = Mutex(State())
-  /// How long a text may wait, in milliseconds; those behind it do not.
+  /// How long one text may wait, in milliseconds. The texts after it do not wait.
   private static let patience: CInt = 50
 
   init(_ descriptor: CInt) {
-    // A file description of our own, since the other programs of the terminal share that one and want it to block.
+    // An open file description of our own: other programs on the terminal share the inherited one, and expect it to block.
     var status = stat()
     let kind = unsafe fstat(descriptor, &status) == 0 ? status.st_mode & S_IFMT : 0
     var own: CInt = -1
@@ -42,13 +43,13 @@ final class PassingOutput: Sendable {
     }
   }
 
-  /// Writes the rest; false when it cannot be written now.
+  /// Writes the rest; returns false if it cannot be written now.
   private func push(_ state: inout State) -> Bool {
     var isPatient = state.missed == 0
     while !state.rest.isEmpty {
       var wanted = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-      if unsafe poll(&wanted, 1, isPatient ? PassingOutput.patience : 0) == 0 { return false }
-      // No more than a pipe surely has room for, where the description is not our own.
+      if unsafe poll(&wanted, 1, isPatient ? LossyOutput.patience : 0) == 0 { return false }
+      // At most PIPE_BUF: poll(2) promises room for that in a pipe, and the description may be a blocking one.
       let piece = state.rest.prefix(Int(PIPE_BUF))
       let count = unsafe piece.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
       if count > 0 {
@@ -58,7 +59,7 @@ final class PassingOutput: Sendable {
       } else if errno == EAGAIN {
         return false
       } else if errno != EINTR {
-        // Nobody is there any more, or there is no room: nothing is shown.
+        // The reader has gone away, or the disk is full: the text is dropped.
         state.rest = []
       }
     }
