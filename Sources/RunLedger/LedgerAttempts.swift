@@ -44,9 +44,10 @@ extension Ledger {
       try database.query(
         "DELETE FROM attempts WHERE run = ? AND attempt = ?", .integer(run.id), SQLiteValue(run.attempt))
       try database.query(
-        "UPDATE runs SET state = ?, attempt = ?, started = NULL WHERE id = ?",
-        .text((run.attempt > 1 ? Run.State.interrupted : .pending).rawValue), SQLiteValue(max(1, run.attempt - 1)),
-        .integer(run.id))
+        "UPDATE runs SET state = ?, attempt = ?, started = NULL, wait = ? WHERE id = ?",
+        .text((run.attempt > 1 && run.retries == 0 ? Run.State.interrupted : .pending).rawValue),
+        // A retry can still be superseded.
+        SQLiteValue(max(1, run.attempt - 1)), run.retries > 0 ? .text(Wait.retry) : .null, .integer(run.id))
     }
   }
 

@@ -11,12 +11,20 @@ package struct RunScheduler: Sendable {
     package var lane: RunQueue.Lane
   }
 
+  private struct UnderWay: Sendable {
+    var start: Start
+    /// It has its outcome.
+    var hasEnded = false
+    /// It is to be done again, when nothing is left of it.
+    var isAddedAgain = false
+  }
+
   private var queue: RunQueue
   private var waiting: [Int64: Start] = [:]
   /// Runs whose beginning is put off for a moment; their lanes wait with them.
   private var delayed: [Int64: Start] = [:]
   /// Runs that were taken and are not released.
-  private var underWay: [Int64: Start] = [:]
+  private var underWay: [Int64: UnderWay] = [:]
   private var holds = RetryHolds()
   /// Whether no more runs begin.
   package private(set) var isDraining = false
@@ -38,8 +46,11 @@ package struct RunScheduler: Sendable {
   /// Whether nothing waits for its turn, is put off, or is under way.
   package var isIdle: Bool { queue.waiting == 0 && delayed.isEmpty && underWay.isEmpty }
 
-  /// Whether the run is here already.
-  package func knows(_ id: Int64) -> Bool { waiting[id] != nil || delayed[id] != nil || underWay[id] != nil }
+  /// Whether the run is here already, and is not to be added again.
+  package func knows(_ id: Int64) -> Bool {
+    if let underWay = underWay[id] { return !underWay.hasEnded || underWay.isAddedAgain }
+    return waiting[id] != nil || delayed[id] != nil
+  }
 
   /// Adds a run, unless it is here already, or is left in the ledger as long as an earlier one of its series is to be tried again.
   ///
@@ -48,8 +59,18 @@ package struct RunScheduler: Sendable {
     if knows(run.id) || holds.keepBack(run) { return }
     let lane = RunQueue.Lane(
       machine: run.event.machine, unit: run.event.unit, hook: isParallel ? run.hook : nil)
-    waiting[run.id] = Start(run: run, lane: lane)
-    queue.enqueue(run.id, in: lane)
+    let start = Start(run: run, lane: lane)
+    if underWay[run.id] == nil {
+      wait(start)
+    } else {
+      // A retry whose time has come before the last process of the attempt is gone.
+      underWay[run.id] = UnderWay(start: start, hasEnded: true, isAddedAgain: true)
+    }
+  }
+
+  private mutating func wait(_ start: Start) {
+    waiting[start.run.id] = start
+    queue.enqueue(start.run.id, in: start.lane)
   }
 
   /// Takes the run that begins next, if there is one.
@@ -65,14 +86,14 @@ package struct RunScheduler: Sendable {
         queue.finished(lane)
         continue
       }
-      underWay[id] = start
+      underWay[id] = UnderWay(start: start)
       return start.run
     }
     return nil
   }
 
   /// A run that was taken cannot begin now. It keeps its lane, and is asked for again by `resume`.
-  package mutating func putOff(_ run: Run) { delayed[run.id] = underWay.removeValue(forKey: run.id) }
+  package mutating func putOff(_ run: Run) { delayed[run.id] = underWay.removeValue(forKey: run.id)?.start }
 
   /// The moment is over for which a run was put off.
   ///
@@ -81,11 +102,10 @@ package struct RunScheduler: Sendable {
     guard let start = delayed.removeValue(forKey: run.id), !isDraining else { return false }
     if isShutdown {
       queue.finished(start.lane)
-      waiting[run.id] = start
-      queue.enqueue(run.id, in: start.lane)
+      wait(start)
       return false
     }
-    underWay[run.id] = start
+    underWay[run.id] = UnderWay(start: start)
     return true
   }
 
@@ -93,20 +113,25 @@ package struct RunScheduler: Sendable {
   ///
   /// - Returns: a series of which runs were left in the ledger, to be read now.
   package mutating func ended(_ run: Run, isRetried: Bool) -> RunSeries? {
-    if let lane = underWay[run.id]?.lane { queue.finished(lane) }
+    if let lane = underWay[run.id]?.start.lane { queue.finished(lane) }
+    underWay[run.id]?.hasEnded = true
     guard isRetried else { return letGo(run) }
     hold(run)
     return nil
   }
 
   /// Nothing is left of the run.
-  package mutating func released(_ run: Run) { underWay[run.id] = nil }
+  package mutating func released(_ run: Run) {
+    if let over = underWay.removeValue(forKey: run.id), over.isAddedAgain { wait(over.start) }
+  }
 
   /// A run that waited was superseded.
   ///
   /// - Returns: a series of which runs were left in the ledger, to be read now.
   package mutating func superseded(_ run: Run) -> RunSeries? {
     if let start = waiting.removeValue(forKey: run.id) { queue.remove(from: start.lane) { $0 == run.id } }
+    if let start = delayed.removeValue(forKey: run.id) { queue.finished(start.lane) }
+    underWay[run.id]?.isAddedAgain = false
     return letGo(run)
   }
 
@@ -130,7 +155,7 @@ package struct RunScheduler: Sendable {
   private mutating func letGo(_ run: Run) -> RunSeries? {
     let series = RunSeries(run)
     guard holds.unblock(run) else { return nil }
-    let others = [waiting, underWay].joined().map(\.value.run)
+    let others = waiting.values.map(\.run) + underWay.values.map(\.start.run)
     return others.contains { $0.id != run.id && RunSeries($0) == series } ? nil : series
   }
 

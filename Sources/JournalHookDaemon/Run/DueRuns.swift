@@ -67,7 +67,8 @@ final class DueRuns {
   /// Lets those runs go whose time has come.
   private func release() {
     guard let executor else { return }
-    executor.write { [unowned self] in
+    // Kept by the executor's own writer until the ledger takes it.
+    executor.write { [unowned self, unowned executor] in
       var isMore = executor.callbacks.isUpToDate()
       while isMore {
         let runs = try ledger.takeDue(owner: owner, now: timers.monotonic, limit: RunExecutor.portion)

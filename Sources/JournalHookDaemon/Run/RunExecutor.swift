@@ -63,6 +63,7 @@ package final class RunExecutor {
     due.executor = self
     writer.onWritten = { [unowned self] in
       startNext()
+      due.scheduleNext()
       callbacks.onProgress?()
     }
   }
@@ -101,6 +102,7 @@ package final class RunExecutor {
           try ledger.record(outcome, of: run, owner: owner, now: timers.realtime)
         }
         reporter.ended(run, outcome)
+        takeUp(scheduler.superseded(run))
       } else {
         scheduler.add(run, isParallel: host.definition(of: run.hook)?.parallel ?? false)
       }
@@ -176,7 +178,8 @@ package final class RunExecutor {
     let result = starter.start(
       run,
       connect: { attempt in
-        attempt.onOutcome = { [unowned self, unowned attempt] in end(run, $0, attempt.definition) }
+        let definition = attempt.definition
+        attempt.onOutcome = { [unowned self] in end(run, $0, definition) }
         attempt.onRelease = { [unowned self] in released(run) }
         active[run.id] = attempt
       }, disconnect: { _ in active[run.id] = nil })
