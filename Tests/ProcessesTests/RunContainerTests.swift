@@ -160,7 +160,7 @@ extension ProcessTests {
       // Who joins this "cgroup" waits for a reader of the pipe.
       mkfifo(directory.path + "/cgroup.procs", 0o600)
       let id = "unborn-\(getpid())"
-      let name = ProcessTree(runID: id, stateDirectory: "/nonexistent").nameOfUnborn
+      let name = ProcessTree(runID: id, stateDirectory: "/nonexistent").nameBeforeExec
       let spawning = Task.detached {
         let cgroup = try OwnedDescriptor.open(directory.path, O_RDONLY | O_DIRECTORY)
         _ = try shell("sleep 600") { request in
