@@ -40,7 +40,7 @@ package final class EventReader {
     self.tracker = tracker
     decoder = EntryDecoder(trust: source.trust)
     fields =
-      source.selection.hearsJournald ? decoder.fields.union(FieldSet(JournaldMessage.fields)) : decoder.fields
+      source.selection.includesJournald ? decoder.fields.union(FieldSet(JournaldMessage.fields)) : decoder.fields
     let isOfUser = source.selection.manager != .system
     oneshots = source.selection.isLocal && isOfUser ? OneshotLookup() : nil
     journal = try source.open()
@@ -175,7 +175,7 @@ package final class EventReader {
           break
         }
         try readEntry(into: &entry)
-        if source.selection.hearsJournald { hear(entry, before: batch.cursor, &batch) }
+        if source.selection.includesJournald { hear(entry, before: batch.cursor, &batch) }
         batch.cursor = entry.cursor
         if let known = newest, entry.realtime > known.time { newest = (entry.boot, entry.realtime) }
         if let said = decoder.decode(entry) {

@@ -1,7 +1,7 @@
 internal import Glibc
 internal import Systemd
 
-/// A journal that cannot be read, in words that say what to do.
+/// Why a journal cannot be read, and what to do.
 package struct JournalAccessError: Error, CustomStringConvertible {
   package let description: String
 
@@ -11,8 +11,8 @@ package struct JournalAccessError: Error, CustomStringConvertible {
       case EACCES: "Run as root, or as a member of the group systemd-journal."
       case ENOENT: "Check the name."
       case EBADMSG, EPROTONOSUPPORT:
-        "It is no journal file, or one of a later systemd; journalctl --verify tells more."
-      default: "journalctl shows whether it can read it."
+        "It is not a journal file, or a later version of systemd has written it; check it with journalctl --verify."
+      default: "Check whether journalctl can read it."
       }
     description = "Cannot \(error). \(advice)"
   }

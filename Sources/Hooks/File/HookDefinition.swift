@@ -1,12 +1,12 @@
 package import Systemd
 
-/// All that a hook's sections say; what they do not say has its default.
+/// The values of all keys of a hook, with the defaults of those that are not set.
 package struct HookDefinition: Sendable, Hashable {
   package var match = HookMatch()
 
   package var description: String?
   package var documentation: [String] = []
-  /// `Exec=`, in definition files only; there always.
+  /// `Exec=`: always set in a definition file, never in an executable.
   package var exec: ExecCommand?
   package var timeout = TimeSpan.minutes(2)
   package var grace = TimeSpan.seconds(5)
@@ -16,11 +16,11 @@ package struct HookDefinition: Sendable, Hashable {
   package var catchUp = CatchUp.all
   package var previousBoots = false
   package var rerunInterrupted = true
-  /// 0 means no limit, as does a burst of 0.
+  /// 0 means no limit; so does a burst of 0.
   package var rateLimitInterval = TimeSpan.seconds(10)
   package var rateLimitBurst: UInt32 = 50
   package var parallel = false
-  /// What counts as success besides 0, which always does.
+  /// The exit statuses and signals that count as success besides the exit status 0.
   package var successExitStatus = ExitStatusSet()
   package var execConditions: [ExecCommand] = []
   package var conditions: [HookCondition] = []
@@ -36,33 +36,33 @@ package struct HookDefinition: Sendable, Hashable {
   package init() {}
 }
 
-/// A hook that can be used.
+/// A hook whose definition has no errors.
 package struct Hook: Sendable, Hashable {
-  /// Its file's name without `.hook`.
+  /// The name of the file without `.hook`.
   package var name: String
-  /// Where it was read from.
+  /// The path of the file.
   package var path: String
   package var kind: HookKind
   package var definition: HookDefinition
-  /// The drop-ins that were merged into it, in this order.
+  /// The paths of the drop-ins, in the order in which they were merged.
   package var dropIns: [String]
-  /// All that was assigned, in the order in which it counts.
+  /// The assignments of all files, in the order in which they were applied.
   package var assignments: [HookAssignment] = []
 
-  /// Where a key was assigned what contains a text; the begin of the hook's file if it was nowhere.
+  /// The place of the last assignment to a key whose value contains a text; line 1 of the hook's file if there is none.
   package func place(of key: String, containing text: String = "") -> (file: String, line: Int) {
     let found = assignments.last { $0.key == key && (text.isEmpty || $0.value.contains(text)) }
     return found.map { ($0.file, $0.line) } ?? (path, 1)
   }
 
-  /// A warning about a key, and there about what contains a text.
+  /// A warning at the last assignment to a key whose value contains a text.
   package func warning(about key: String, containing text: String = "", _ message: String) -> Diagnostic {
     let place = place(of: key, containing: text)
     return Diagnostic(file: place.file, line: place.line, severity: .warning, message: "\(key)=: \(message)")
   }
 }
 
-/// A line of a hook's file or of one of its drop-ins.
+/// An assignment in a hook's file or in one of its drop-ins.
 package struct HookAssignment: Sendable, Hashable {
   package var key: String
   package var value: String
@@ -74,8 +74,8 @@ package struct HookAssignment: Sendable, Hashable {
 package enum HookKind: Sendable, Hashable {
   /// `NAME.hook`.
   case definitionFile
-  /// A file that can be executed, whose definition is in its leading comment.
+  /// An executable file, with the definition in its leading comment.
   case executable
-  /// Another file, which cannot be executed; a definition in it is a mistake.
+  /// Any other file. A definition in it is a mistake.
   case plainFile
 }

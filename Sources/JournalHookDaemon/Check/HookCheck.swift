@@ -74,7 +74,7 @@ package struct HookCheck {
 
   /// Warns of hooks that drive each other in a circle, where their definitions show it.
   package static func circles(of hooks: [LoadedHook]) -> [Diagnostic] {
-    HookCircles(hooks.map { .init(hook: $0.hook, effects: $0.effects) }).find().compactMap { circle in
+    HookLoops(hooks.map { .init(hook: $0.hook, effects: $0.effects) }).find().compactMap { circle in
       guard let first = hooks.first(where: { $0.name == circle[0] }) else { return nil }
       let names = (circle + [circle[0]]).joined(separator: " → ")
       return Diagnostic(
