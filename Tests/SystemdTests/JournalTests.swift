@@ -136,7 +136,7 @@ import Testing
   }
 
   @Test func whatIsNotThereIsSaid() {
-    #expect(throws: SystemError("find journal files by", path: "/nonexistent/*.journal", code: ENOENT)) {
+    #expect(throws: SystemError("find journal files that match", path: "/nonexistent/*.journal", code: ENOENT)) {
       _ = try Journal(.files(["/nonexistent/*.journal"]))
     }
     #expect { _ = try Journal(.directory("/nonexistent")) } throws: { ($0 as? SystemError)?.code == ENOENT }

@@ -165,7 +165,7 @@ package final class Follower: JournalFeedClient {
     let files = UnitFiles(of: options.selection.manager)
     return LoopGuard(
       ledger: engine.ledger, effects: { [hooks = engine.hooks] in hooks.hooks.map { ($0.name, $0.effects) } },
-      units: reader.tracker.units.keys, hasUnitFile: files.contain
+      units: reader.tracker.units.keys, hasUnitFile: files.contains
     ) { [reporter = engine.reporter] in reporter.say($0, .cycle, priority: .error) }
   }
 

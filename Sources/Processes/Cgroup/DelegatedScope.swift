@@ -69,21 +69,21 @@ package enum DelegatedScope {
   init(message: OpaquePointer?) { unsafe self.message = unsafe message }
 
   mutating func append(_ text: String) {
-    note(unsafe text.withCString { unsafe sd_bus_message_append_basic(message, Self.type("s"), $0) })
+    note(unsafe text.withCString { unsafe sd_bus_message_append_basic(message, busType("s"), $0) })
   }
 
   mutating func append(_ flag: Bool) {
     var value: Int32 = flag ? 1 : 0
-    note(unsafe sd_bus_message_append_basic(message, Self.type("b"), &value))
+    note(unsafe sd_bus_message_append_basic(message, busType("b"), &value))
   }
 
   mutating func append(_ number: UInt32) {
     var value = number
-    note(unsafe sd_bus_message_append_basic(message, Self.type("u"), &value))
+    note(unsafe sd_bus_message_append_basic(message, busType("u"), &value))
   }
 
   mutating func container(_ type: Unicode.Scalar, _ contents: String, _ body: (inout Body) -> Void) {
-    note(unsafe sd_bus_message_open_container(message, Self.type(type), contents))
+    note(unsafe sd_bus_message_open_container(message, busType(type), contents))
     body(&self)
     note(unsafe sd_bus_message_close_container(message))
   }
@@ -98,6 +98,4 @@ package enum DelegatedScope {
   private mutating func note(_ next: Int32) {
     if result >= 0 && next < 0 { result = next }
   }
-
-  private static func type(_ letter: Unicode.Scalar) -> CChar { CChar(truncatingIfNeeded: letter.value) }
 }
