@@ -1,5 +1,5 @@
 internal import Glibc
-package import Hooks
+internal import Hooks
 internal import Lifecycle
 internal import Systemd
 package import TrustedFiles

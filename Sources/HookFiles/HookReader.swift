@@ -3,7 +3,7 @@ internal import Glibc
 internal import Hooks
 internal import Lifecycle
 internal import Systemd
-package import TrustedFiles
+internal import TrustedFiles
 
 /// Reads all hook directories once. `HookStore` has the meaning of the results.
 struct HookReader {

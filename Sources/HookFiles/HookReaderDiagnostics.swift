@@ -20,7 +20,8 @@ extension HookReader {
     for index in entries.indices {
       guard let hook = entries[index].loaded?.hook, let name = hook.definition.onHookFailure else { continue }
       let state = entries.first { $0.name == name }.map(\.status.name)
-      let problem = HookDirectoryAdvice.onHookFailure(name, isProgram: files.contains(name), state: state, hooks: usable)
+      let problem = HookDirectoryAdvice.onHookFailure(
+        name, isProgram: files.contains(name), state: state, hooks: usable)
       if let problem {
         entries[index].diagnostics.append(hook.warning(about: "OnHookFailure", containing: name, problem))
       }

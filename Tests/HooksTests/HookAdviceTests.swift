@@ -74,7 +74,7 @@ import Testing
     #expect(end.map { String(decoding: contents[..<$0], as: UTF8.self) } == expected)
   }
 
-  @Test func triesOnlyShells() {
+  @Test func checksTheSyntaxOfShellScriptsOnly() {
     #expect(Shebang.syntaxError(in: "", of: "/s") == nil)
     #expect(Shebang.syntaxCheck(by: "/bin/dash", of: "/s") == ["/bin/dash", "-n", "/s"])
     #expect(Shebang.syntaxCheck(by: "bash", of: "/s") == ["bash", "-n", "-O", "extglob", "/s"])

@@ -55,20 +55,20 @@ import Testing
     guard
       case .hook(let hook, _) = loadHook(
         name: name, path: name, kind: .definitionFile, contents: Array(text.utf8))
-    else { throw HookValueError("\(text) is no hook") }
+    else { throw HookValueError("\(text) is not a hook") }
     return HookLoops.Node(hook: hook, effects: HookEffects(exec: hook.definition.exec, script: nil))
   }
 
   @Test func loops() throws {
     let cases: [([HookLoops.Node], [[String]])] = [
-      // The main job is none: httpd follows MaxScale.
+      // The main use of hooks is not a loop: httpd is stopped and started with MaxScale.
       (
         [
           try node("down", "maxscale", "stopped", "stop-dependent httpd"),
           try node("up", "maxscale", "started", "start-dependent httpd"),
         ], []
       ),
-      // Each goes down with the other, and stays down.
+      // Each unit is stopped with the other, and nothing starts them again.
       (
         [
           try node("a", "a", "stopped", "systemctl stop b"), try node("b", "b", "stopped", "systemctl stop a"),

@@ -174,7 +174,10 @@ import Testing
       "f:7: error: ExitStatus=: 'SIGTRM' is neither an exit status from 0 to 255 nor a signal; did you mean SIGTERM?"
     ),
     ("[Match]\nRestartJob=x", "f:7: error: RestartJob=: 'x' is neither yes nor no"),
-    ("[Match]\nResult=signl", "f:7: warning: 'signl' is not a result of systemd that journalhook knows; did you mean signal?"),
+    (
+      "[Match]\nResult=signl",
+      "f:7: warning: 'signl' is not a result of systemd that journalhook knows; did you mean signal?"
+    ),
     ("[Match]\nResult=success", ""),
     ("[Match]\nunit=b", "f:7: error: unknown key unit= in [Match]; did you mean Unit=?"),
     ("[Match]\nRestart=no", "f:7: error: unknown key Restart= in [Match]; did you mean RestartJob=?"),
@@ -199,7 +202,7 @@ import Testing
     if case .hook = result { #expect(!expected.contains("error:")) } else { #expect(expected.contains("error:")) }
   }
 
-  @Test func namesAllThatIsMissing() {
+  @Test func reportsAllMissingKeys() {
     #expect(
       load("# nothing\n").diagnostics.map(\.description) == [
         "f:1: error: [Match] has no Unit=", "f:1: error: [Match] has no Event=", "f:1: error: [Hook] has no Exec=",
@@ -224,7 +227,9 @@ import Testing
     }
     let broken = load(Self.good, dropIns: ["[Hook]\n", "\n[Match]\nEvent=x\n"])
     #expect(broken.diagnostics.map(\.line) == [3])
-    #expect(broken.diagnostics[0].description.hasPrefix("d1:3: error: Event=: there is no event 'x'; the events are starting, "))
+    #expect(
+      broken.diagnostics[0].description.hasPrefix(
+        "d1:3: error: Event=: there is no event 'x'; the events are starting, "))
     if case .hook(let hook, _) = load(Self.good, dropIns: ["", ""]) { #expect(hook.dropIns == ["d0", "d1"]) }
   }
 
@@ -260,7 +265,7 @@ import Testing
     #expect(hook.place(of: "Group") == ("f", 1))
   }
 
-  @Test func takesNoTimeoutForInfinity() {
+  @Test func readsATimeoutOf0AsInfinity() {
     #expect(definition(Self.good + "TimeoutSec=0")?.timeout == .infinity)
   }
 

@@ -18,7 +18,7 @@ import Testing
         .changed(name: "b", path: "/h/b"), .removed(name: "c", path: "/h/c"), .loaded(name: "d", path: "/h/d"),
       ])
     #expect(now.changes(since: now) == [])
-    // The same text from elsewhere is a change.
+    // The same text at another path is a change.
     var moved = before
     moved.items["a"]?.path = "/i/a"
     #expect(moved.changes(since: before) == [.changed(name: "a", path: "/i/a")])

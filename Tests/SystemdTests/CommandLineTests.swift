@@ -53,7 +53,7 @@ import Testing
     #expect(throws: WordSyntaxError.self) { try Words.split(#"a\"#, escapes: .kept) }
   }
 
-  @Test func takesUnitNamesApart() {
+  @Test func splitsUnitNames() {
     for (name, suffix, without, prefix, instance) in [
       ("a.service", "service", "a", "a", nil),
       ("getty@tty1.service", "service", "getty@tty1", "getty", "tty1"),

@@ -158,7 +158,8 @@ struct HookParser {
       }
       if key == .unit, case .name(_, isPattern: true) = term.test, !term.text.contains("."), !term.text.hasSuffix("*") {
         report(
-          .warning, "\(term.text) matches no unit, as unit names end with a suffix: write \(term.text).service, for example",
+          .warning,
+          "\(term.text) matches no unit, as unit names end with a suffix: write \(term.text).service, for example",
           line: line)
       }
       if case .result(let result) = term.test, !Self.results.contains(result) {

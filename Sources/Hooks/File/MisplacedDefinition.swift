@@ -54,7 +54,8 @@ struct MisplacedDefinition {
       return "\(rule), and this is after the first line of code (line \(codeLine)): move it before that line"
     }
     if line.mark.isEmpty { return "\(rule), and this is not a comment: begin each of its lines with '# '" }
-    return "'\(line.mark) \(line.text)' does not begin a definition: each line of one begins with '#', '//', '--' or ';'"
+    return
+      "'\(line.mark) \(line.text)' does not begin a definition: each line of one begins with '#', '//', '--' or ';'"
   }
 
   /// Keys in the leading comment that are outside of its definition, where they have no effect.

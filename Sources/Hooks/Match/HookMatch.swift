@@ -83,7 +83,9 @@ extension HookMatch.Term {
   init(parsing word: String, for key: HookMatch.Key) throws(HookValueError) {
     let isNegated = word.hasPrefix("!")
     let value = isNegated ? String(word.dropFirst()) : word
-    guard !value.isEmpty else { throw HookValueError("there is no value after '!'; write '!' directly before the value") }
+    guard !value.isEmpty else {
+      throw HookValueError("there is no value after '!'; write '!' directly before the value")
+    }
     // No value contains a comma, except within the brackets of a pattern.
     if value.contains(","), !value.contains("[") {
       let reason =

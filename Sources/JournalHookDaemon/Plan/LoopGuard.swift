@@ -153,7 +153,9 @@ final class LoopGuard {
     var newest: Int64?
     for hook in effects() where hook.effects.mayAffect(event.unit) {
       let runs = try ledger.runsUnderWay(of: hook.hook, at: event.realtime, aftermath: LoopGuard.aftermath)
-      for run in runs where hook.effects.affects(event.unit, inRunFor: run.unit) { newest = max(newest ?? run.id, run.id) }
+      for run in runs where hook.effects.affects(event.unit, inRunFor: run.unit) {
+        newest = max(newest ?? run.id, run.id)
+      }
     }
     lastCause = (event.id, newest)
     return newest

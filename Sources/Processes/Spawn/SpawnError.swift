@@ -45,9 +45,11 @@ package struct SpawnError: Error, Hashable, Sendable {
     case (.workingDirectory, EACCES): "the user of the hook may not enter WorkingDirectory="
     case (.execute, ENOENT): "the interpreter in its first line does not exist, or /proc or /dev/fd is missing"
     case (.execute, EACCES): "the hook's user may not execute it (chmod a+rx), or its file system is mounted noexec"
-    case (.execute, ENOEXEC): "it is neither a program for this machine nor a script whose first line names an interpreter, such as #!/bin/sh"
+    case (.execute, ENOEXEC):
+      "it is neither a program for this machine nor a script whose first line names an interpreter, such as #!/bin/sh"
     case (.execute, ETXTBSY): "a program still has it open for writing"
-    case (.execute, E2BIG): "an argument or variable is longer than 128 KiB, or all together exceed what the stack limit allows"
+    case (.execute, E2BIG):
+      "an argument or variable is longer than 128 KiB, or all together exceed what the stack limit allows"
     case (.execute, ELOOP): "the interpreter in its first line is a script, and so are too many interpreters after it"
     default: "run journalhook doctor to look for the cause"
     }

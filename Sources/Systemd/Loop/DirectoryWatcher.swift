@@ -199,7 +199,8 @@ package final class DirectoryWatcher {
   ///
   /// - Returns: false if there is no such directory, or it cannot be read.
   private func addDirectory(_ directory: String, to inotify: borrowing OwnedDescriptor) throws(SystemError) -> Bool {
-    let watch = unsafe inotify_add_watch(inotify.rawValue, directory, DirectoryWatcher.contentEvents | UInt32(IN_ONLYDIR))
+    let watch = unsafe inotify_add_watch(
+      inotify.rawValue, directory, DirectoryWatcher.contentEvents | UInt32(IN_ONLYDIR))
     if watch >= 0 {
       watches.updateValue(nil, forKey: watch)
       directories.insert(directory)

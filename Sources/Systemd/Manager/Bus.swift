@@ -63,7 +63,8 @@ internal import Glibc
     try connect(to: UserRuntimeDirectory.path + "/systemd/private")
   }
 
-  private static func connect(to path: String) throws(SystemError) -> Bus {
+  /// Connects to a manager through the socket at a path.
+  static func connect(to path: String) throws(SystemError) -> Bus {
     let bus = try unsafe open("make a bus connection") { handle in unsafe sd_bus_new(&handle) }
     try SystemError.check(unsafe sd_bus_set_address(bus.handle, "unix:path=\(path)"), "connect to", path: path)
     try SystemError.check(unsafe sd_bus_start(bus.handle), "connect to", path: path)
