@@ -12,6 +12,7 @@ package final class ConfigurationStore {
   /// The paths of the main file. The first one that exists is read. The drop-ins of each are in a directory of its name and
   /// `.d`.
   package let paths: [String]
+  /// The settings that apply.
   package private(set) var configuration = Configuration()
   /// The errors and warnings about the files.
   package private(set) var diagnostics: [Diagnostic] = []

@@ -8,6 +8,7 @@ package import TrustedFiles
 package struct LoadedProgram: Sendable, Equatable {
   /// The path, which is opened again for each run.
   package var path: String
+  /// The identity of the file when the hook was loaded.
   package var identity: FileIdentity
 
   /// Opens the program.
@@ -26,7 +27,9 @@ package struct LoadedProgram: Sendable, Equatable {
 
 /// A hook, and the programs that it runs, all of which were checked.
 package struct LoadedHook: Sendable, Equatable {
+  /// The definition, and where it was read.
   package var hook: Hook
+  /// The program of `Exec=`, or the executable with the definition itself.
   package var program: LoadedProgram
   /// The programs of `ExecCondition=`, in order.
   package var conditionPrograms: [LoadedProgram] = []
@@ -37,8 +40,10 @@ package struct LoadedHook: Sendable, Equatable {
 
   /// All programs that a run may execute.
   package var programs: [LoadedProgram] { conditionPrograms + [program] }
+  /// The path of the program.
   package var programPath: String { program.path }
   package var name: String { hook.name }
+  /// The values of the hook's keys.
   package var definition: HookDefinition { hook.definition }
 
   /// The program's arguments for an event. The first is its path.
@@ -54,15 +59,18 @@ package struct LoadedHook: Sendable, Equatable {
 
 /// A hook with its program open, ready to be executed.
 package struct OpenedHook: ~Copyable {
+  /// The hook.
   package let hook: LoadedHook
+  /// Its program, open.
   package let program: TrustedFile
 
-  /// Returns the program, and gives up the hook.
+  /// Returns the program, and discards the rest.
   package consuming func takeProgram() -> TrustedFile { program }
 }
 
 /// Why a hook cannot be used, or why a run of it cannot start.
 package struct HookError: Error, CustomStringConvertible {
+  /// The kinds of reasons, which decide the state of the hook or its run.
   package enum Kind: Sendable {
     /// The hook is broken, or its program cannot be executed.
     case unusable
@@ -102,6 +110,7 @@ package struct HookError: Error, CustomStringConvertible {
 package final class HookStore {
   /// The result of reading one file in the hook directories.
   package struct Entry: Sendable, Equatable {
+    /// The state of the file.
     package enum Status: Sendable, Equatable {
       case active(LoadedHook)
       /// The file is now broken; the last definition without errors stays in use.
@@ -124,7 +133,9 @@ package final class HookStore {
 
     package var name: String
     package var path: String
+    /// The state of the file, with its hook if there is one.
     package var status: Status
+    /// The errors and warnings about the file.
     package var diagnostics: [Diagnostic]
 
     /// The hook that runs for events; nil if there is none.
@@ -136,6 +147,7 @@ package final class HookStore {
     }
   }
 
+  /// The hook directories, the one with the highest priority first.
   package let directories: [String]
   /// The files that are hooks or were meant to be, in the order of their names.
   package private(set) var entries: [Entry] = []
@@ -180,6 +192,7 @@ package final class HookStore {
   /// All errors and warnings, in the order of the files.
   package var diagnostics: [Diagnostic] { directoryProblems + entries.flatMap(\.diagnostics) }
 
+  /// The loaded hook of a name; nil if there is none.
   package func hook(named name: String) -> LoadedHook? { byName[name] }
 
   /// Reads the directories.
@@ -237,7 +250,7 @@ package final class HookStore {
     }
     guard let entry = entries.first(where: { $0.name == name }) else {
       let problem = directoryProblems.first.map { "; \($0)" } ?? ""
-      throw HookError(.refused, "the hook is no longer there\(problem)")
+      throw HookError(.refused, "the hook no longer exists\(problem)")
     }
     let reason = entry.diagnostics.first { $0.severity == .error }?.description
     throw HookError(.refused, reason ?? "the hook is masked or is being changed")

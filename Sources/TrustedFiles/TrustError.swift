@@ -3,6 +3,7 @@ package import Systemd
 
 /// Why a file is not trusted: the part of its path that is at fault, what is wrong with it, and what to do.
 package struct TrustError: Error, Hashable, Sendable {
+  /// What is wrong with a file or directory.
   package enum Problem: Hashable, Sendable {
     case notAbsolute
     case notFound
@@ -24,6 +25,7 @@ package struct TrustError: Error, Hashable, Sendable {
   package let path: String
   /// The file or directory that is at fault: a part of the path, or of a path to which its symbolic links lead.
   package let component: String
+  /// What is wrong with the component.
   package let problem: Problem
 
   package init(path: String, component: String, problem: Problem) {

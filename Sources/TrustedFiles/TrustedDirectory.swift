@@ -3,6 +3,7 @@ package import Systemd
 
 /// An open directory. Only root and our own user can change it and the directories above it.
 package struct TrustedDirectory: ~Copyable, Sendable {
+  /// The descriptor, which can be listed.
   package let descriptor: OwnedDescriptor
   /// The path without symbolic links.
   package let path: String

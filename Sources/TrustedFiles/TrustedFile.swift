@@ -6,6 +6,7 @@ package import Systemd
 /// The device number is not among them, because overlay file systems change it while the file stays the same. The change time
 /// in nanoseconds makes it unnecessary.
 package struct FileIdentity: Hashable, Sendable {
+  /// A time stamp of the file system.
   package struct Time: Hashable, Sendable {
     package let seconds: Int
     package let nanoseconds: Int
@@ -16,10 +17,15 @@ package struct FileIdentity: Hashable, Sendable {
     }
   }
 
+  /// The inode number.
   package let inode: UInt64
+  /// The time of the last change of content or attributes (ctime).
   package let changed: Time
+  /// The time of the last change of content (mtime).
   package let modified: Time
+  /// The size in bytes.
   package let size: Int64
+  /// The type and the mode bits.
   package let mode: UInt32
 
   /// All attributes as a text, for comparison with the identity that another process has read.
@@ -40,16 +46,20 @@ package struct FileIdentity: Hashable, Sendable {
 ///
 /// Executing its descriptor executes the file that was checked, even if the path has changed since.
 package struct TrustedFile: ~Copyable, Sendable {
+  /// What the file is opened for.
   package enum Purpose: Sendable {
     case reading
     /// The descriptor has O_PATH: the content cannot be read, but programs can be opened that we may execute and not read.
     case executing
   }
 
+  /// The descriptor: for reading, or with O_PATH for executing.
   package let descriptor: OwnedDescriptor
   /// The path without symbolic links.
   package let path: String
+  /// The attributes of the file when it was opened.
   package let identity: FileIdentity
+  /// Whether any of the execute bits is set.
   package var isExecutable: Bool { identity.mode & 0o111 != 0 }
 
   /// Opens a file, and checks every part of its path.

@@ -23,7 +23,7 @@ import Testing
 
   static let scripts: [(String, String)] = [
     ("#!/bin/sh\n\(good)exit 0\n", "a.service D"),
-    (good, "f:1: error: the file has no #! line, such as #!/bin/sh, to say what runs it: no run could begin"),
+    (good, "f:1: error: the file has no #! line that names an interpreter, such as #!/bin/sh: it cannot be executed"),
     ("#!/bin/sh\r\n#[Match]\r\n#Unit=a\r\n#Event=*\r\nx", "a.service "),
     ("#!/bin/sh\n\n# Prose: x=1 [Hook]\n#\n\n\(good)", "a.service D"),
     ("#!/bin/sh\n# -*- python -*-\n\(good)", "a.service D"),

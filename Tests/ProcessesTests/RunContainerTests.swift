@@ -143,7 +143,7 @@ extension ProcessTests {
       #expect(eventually { run.alive == 3 })
       if kind == .tree {
         var other = try RunContainer(restoring: run.container.path, stateDirectory: "/somewhere/else")
-        #expect(isEmpty(&other), "another ledger's run of the same number is none of ours")
+        #expect(isEmpty(&other), "a run of the same number in another ledger is not ours")
       }
       var restored = try RunContainer(restoring: run.container.path, stateDirectory: "/nonexistent")
       #expect(restored.path == run.container.path)
@@ -171,7 +171,7 @@ extension ProcessTests {
       var other = try RunContainer(restoring: "tree:\(id)", stateDirectory: "/somewhere/else")
       var restored = try RunContainer(restoring: "tree:\(id)", stateDirectory: "/nonexistent")
       #expect(eventually { !isEmpty(&restored) })
-      #expect(isEmpty(&other), "another ledger's run of the same number is none of ours")
+      #expect(isEmpty(&other), "a run of the same number in another ledger is not ours")
       let isGone = restored.endLeftovers()
       #expect(isGone)
       _ = try? await spawning.value
@@ -233,7 +233,9 @@ extension ProcessTests {
       #expect(again == root)
     }
 
-    @Test(.enabled(if: sd_booted() == 0, "needs a system without systemd")) func withoutSystemdThereAreProcessTrees() throws {
+    @Test(.enabled(if: sd_booted() == 0, "needs a system without systemd")) func withoutSystemdThereAreProcessTrees()
+      throws
+    {
       guard case .processTrees(let reason) = Containment.establish() else {
         Issue.record("a cgroup that nobody gave us")
         return

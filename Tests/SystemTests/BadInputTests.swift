@@ -177,7 +177,9 @@ extension SystemTests {
       ),
       (
         #"printf '%s' "$match" >31-none"#,
-        ["31-none:1: error: the file has no #! line, such as #!/bin/sh, to say what runs it: no run could"]
+        [
+          "31-none:1: error: the file has no #! line that names an interpreter, such as #!/bin/sh: it cannot be executed"
+        ]
       ),
       (
         #"echo echo >/usr/local/bin/text; chmod a+x /usr/local/bin/text; printf '%s' "$section" Exec=text >32.hook"#,

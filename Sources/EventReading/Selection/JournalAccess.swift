@@ -3,6 +3,7 @@ internal import Systemd
 
 /// Why a journal cannot be read, and what to do.
 package struct JournalAccessError: Error, CustomStringConvertible {
+  /// The whole message, with advice.
   package let description: String
 
   init(_ error: SystemError) {
@@ -18,6 +19,7 @@ package struct JournalAccessError: Error, CustomStringConvertible {
   }
 }
 
+/// Opens journals with errors that say what to do.
 package enum JournalAccess {
   /// Opens a journal for reading events.
   package static func open(_ selection: JournalSelection) throws(JournalAccessError) -> EventReaders {

@@ -4,6 +4,7 @@ package import Systemd
 
 /// The journal that is read, and the service manager whose messages are read in it.
 package struct JournalSelection: Sendable, Equatable {
+  /// The journal files that are read.
   package var journal: Journal.Source
   /// PID 1, or the manager of one user.
   package var manager: Manager

@@ -21,7 +21,9 @@ package struct HookEffects: Sendable, Hashable {
     }
   }
 
+  /// An action on one or more units.
   package struct Effect: Sendable, Hashable {
+    /// The action.
     package var verb: Verb
     /// The names of the units; nil for the unit for which the hook runs.
     package var units: Glob?
@@ -30,6 +32,7 @@ package struct HookEffects: Sendable, Hashable {
     package func affects(_ unit: String, inRunFor own: String) -> Bool { units?.matches(unit) ?? (unit == own) }
   }
 
+  /// The actions that were found.
   package private(set) var effects: Set<Effect> = []
   /// Whether the hook starts transient units, by systemd-run(1) or by the manager's method StartTransientUnit.
   package private(set) var makesUnits = false

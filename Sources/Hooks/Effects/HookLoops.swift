@@ -6,7 +6,9 @@ internal import Systemd
 package struct HookLoops {
   /// A hook and its known actions on units.
   package struct Node: Sendable {
+    /// The hook.
     package var hook: Hook
+    /// Its actions on units.
     package var effects: HookEffects
 
     package init(hook: Hook, effects: HookEffects) {

@@ -51,7 +51,9 @@ package struct ConfigurationParser {
 
   private static let section = "Follow"
 
+  /// The settings of the files that were added.
   package private(set) var configuration = Configuration()
+  /// The errors and warnings about these files.
   package private(set) var diagnostics: [Diagnostic] = []
 
   package init() {}

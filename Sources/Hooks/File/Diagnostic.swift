@@ -2,6 +2,7 @@ internal import Systemd
 
 /// An error or a warning about a file, and its place.
 package struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
+  /// Whether the hook can be used.
   package enum Severity: String, Sendable {
     /// The hook cannot be used.
     case error
@@ -12,6 +13,7 @@ package struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
   package var file: String
   /// The number of the line, from 1.
   package var line: Int
+  /// Whether this is an error or a warning.
   package var severity: Severity
   package var message: String
 

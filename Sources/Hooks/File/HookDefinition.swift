@@ -2,35 +2,58 @@ package import Systemd
 
 /// The values of all keys of a hook, with the defaults of those that are not set.
 package struct HookDefinition: Sendable, Hashable {
+  /// The section `[Match]`.
   package var match = HookMatch()
 
+  /// `Description=`: a text for people.
   package var description: String?
+  /// `Documentation=`: URIs.
   package var documentation: [String] = []
   /// `Exec=`: always set in a definition file, never in an executable.
   package var exec: ExecCommand?
+  /// `TimeoutSec=`: how long a run may take; infinite for no limit.
   package var timeout = TimeSpan.minutes(2)
+  /// `GraceSec=`: the time between SIGTERM and SIGKILL when a run is ended.
   package var grace = TimeSpan.seconds(5)
+  /// `RetryCount=`: how often a failed run is tried again.
   package var retryCount: UInt32 = 0
+  /// `RetryDelaySec=`: the time before a failed run is tried again.
   package var retryDelay = TimeSpan.seconds(1)
+  /// `SettleSec=`: the time between the event and the start of the run.
   package var settle = TimeSpan.zero
+  /// `CatchUp=`: the events from the time when journalhook was not running for which the hook runs.
   package var catchUp = CatchUp.all
+  /// `PreviousBoots=`: whether these include events of earlier boots.
   package var previousBoots = false
+  /// `RerunInterrupted=`: whether a run that was interrupted is started again.
   package var rerunInterrupted = true
-  /// 0 means no limit; so does a burst of 0.
+  /// `RateLimitIntervalSec=`. 0 means no limit; so does a burst of 0.
   package var rateLimitInterval = TimeSpan.seconds(10)
+  /// `RateLimitBurst=`: the largest number of runs for one unit within the interval.
   package var rateLimitBurst: UInt32 = 50
+  /// `Parallel=`: whether the hook and the other hooks of the same unit do not wait for each other.
   package var parallel = false
-  /// The exit statuses and signals that count as success besides the exit status 0.
+  /// `SuccessExitStatus=`: the exit statuses and signals that count as success besides the exit status 0.
   package var successExitStatus = ExitStatusSet()
+  /// `ExecCondition=`: commands that must succeed before the program is executed.
   package var execConditions: [ExecCommand] = []
+  /// `Condition…=`: conditions that must hold before a run.
   package var conditions: [HookCondition] = []
+  /// `Environment=`: variables of the run.
   package var environment: [EnvironmentVariable] = []
+  /// `WorkingDirectory=`; nil if it is not set.
   package var workingDirectory: WorkingDirectory?
+  /// `User=`: a name or a number; nil for the user that journalhook runs as.
   package var user: String?
+  /// `Group=`: a name or a number; nil for the primary group of the user.
   package var group: String?
+  /// `UMask=`; nil if it is not set.
   package var umask: UInt32?
+  /// `Nice=`; nil if it is not set.
   package var nice: Int32?
+  /// `OnHookFailure=`: the name of the hook that runs when this one fails.
   package var onHookFailure: String?
+  /// `DuringShutdown=`: whether runs may start while the system is shutting down.
   package var duringShutdown = false
 
   package init() {}
@@ -42,7 +65,9 @@ package struct Hook: Sendable, Hashable {
   package var name: String
   /// The path of the file.
   package var path: String
+  /// The form of the file.
   package var kind: HookKind
+  /// The values of all keys.
   package var definition: HookDefinition
   /// The paths of the drop-ins, in the order in which they were merged.
   package var dropIns: [String]

@@ -25,7 +25,9 @@ package enum HookLoadResult: Sendable, Hashable {
 
 /// A drop-in of a hook.
 package struct HookDropIn: Sendable, Hashable {
+  /// The path, for diagnostics.
   package var path: String
+  /// The content of the file.
   package var contents: [UInt8]
 
   package init(path: String, contents: [UInt8]) {
@@ -91,7 +93,7 @@ package func loadHook(
   parser.finish(content, file: path)
   diagnostics += parser.diagnostics
   if kind == .executable, !contents.starts(with: "#!".utf8) {
-    let message = "the file has no #! line, such as #!/bin/sh, to say what runs it: no run could begin"
+    let message = "the file has no #! line that names an interpreter, such as #!/bin/sh: it cannot be executed"
     diagnostics.append(Diagnostic(file: path, line: 1, severity: .error, message: message))
   }
   if diagnostics.contains(where: { $0.severity == .error }) { return .broken(diagnostics) }
@@ -101,7 +103,9 @@ package func loadHook(
   return .hook(hook, diagnostics)
 }
 
-/// The line at which a file without `.hook` in its name begins as a definition does, and a message about it; nil if it does not.
+/// Checks whether a file without `.hook` in its name is a definition: its first line is a section header or one of the usual keys.
+///
+/// - Returns: the number of that line, and a message about it; nil if the file is not a definition.
 private func firstSection(in contents: [UInt8]) -> (line: Int, message: String)? {
   var rest = contents[...]
   var number = 1

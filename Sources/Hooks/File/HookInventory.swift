@@ -3,7 +3,9 @@ internal import Systemd
 
 /// The names, paths and digests of loaded hooks, by which two processes or two moments can be compared.
 package struct HookInventory: Sendable, Equatable {
+  /// A loaded hook.
   package struct Item: Sendable, Equatable {
+    /// The path of the hook's file.
     package var path: String
     /// A digest of the definition, its drop-ins and the programs that it runs.
     package var digest: String

@@ -76,6 +76,7 @@ package enum CatchUp: String, Sendable, CaseIterable {
 
 /// A set of exit statuses and signals, as in `SuccessExitStatus=`.
 package struct ExitStatusSet: Sendable, Hashable {
+  /// An exit status or a signal.
   package enum Element: Sendable, Hashable {
     case status(UInt8)
     case signal(Int32)
@@ -95,10 +96,12 @@ package struct ExitStatusSet: Sendable, Hashable {
     }
   }
 
+  /// The exit statuses and signals in the set.
   package var elements: Set<Element> = []
 
   package init(_ elements: Set<Element> = []) { self.elements = elements }
 
+  /// Whether an exit status or a signal is in the set.
   package func contains(_ element: Element) -> Bool { elements.contains(element) }
 }
 
@@ -120,7 +123,9 @@ package struct WorkingDirectory: Sendable, Hashable {
 
 /// One variable of `Environment=`.
 package struct EnvironmentVariable: Sendable, Hashable {
+  /// The name of the variable.
   package var name: String
+  /// The value, with specifiers.
   package var value: SpecifierText
 
   init(parsing text: String) throws(HookValueError) {
@@ -138,6 +143,7 @@ package struct EnvironmentVariable: Sendable, Hashable {
 
 /// One `Condition…=`, as in systemd.unit(5).
 package struct HookCondition: Sendable, Hashable {
+  /// The conditions by their keys.
   package enum Kind: String, Sendable, CaseIterable {
     case pathExists = "ConditionPathExists"
     case pathIsDirectory = "ConditionPathIsDirectory"
@@ -147,11 +153,13 @@ package struct HookCondition: Sendable, Hashable {
     case unitActive = "ConditionUnitActive"
   }
 
+  /// The kind of the condition.
   package var kind: Kind
   /// Whether the condition is written with `|`: at least one of all such conditions must hold.
   package var isTriggering: Bool
   /// Whether the condition is written with `!`: it holds if the rest of it does not.
   package var isNegated: Bool
+  /// The path, host or unit of the condition.
   package var parameter: SpecifierText
 
   init(parsing text: String, kind: Kind) throws(HookValueError) {

@@ -1,5 +1,6 @@
 /// The first line of a script, `#!INTERPRETER [ARGUMENT]`, as the kernel reads it (execve(2)).
 package struct Shebang: Sendable, Hashable {
+  /// The interpreter: a path, as it is written.
   package let interpreter: String
   /// The rest of the line, which the kernel passes as one argument, with the spaces in it; empty if there is none.
   package let argument: String
@@ -24,6 +25,7 @@ package struct Shebang: Sendable, Hashable {
     case unknown
   }
 
+  /// The program that finally reads the script.
   package var reader: Reader {
     guard interpreter.split(separator: "/").last == "env" else { return .path(interpreter) }
     var program = argument[...]

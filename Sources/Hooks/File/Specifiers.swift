@@ -3,6 +3,7 @@ internal import Systemd
 
 /// A text with specifiers such as `%n` and `%e`, which stand for properties of the event.
 package struct SpecifierText: Sendable, Hashable {
+  /// The specifiers by their letters.
   package enum Specifier: Character, Sendable, CaseIterable {
     case unit = "n"
     case unitWithoutSuffix = "N"

@@ -3,6 +3,7 @@ package import Systemd
 
 /// The `[Match]` section: the events for which a hook runs. For such an event all clauses hold.
 package struct HookMatch: Sendable, Hashable {
+  /// The keys of `[Match]`.
   package enum Key: String, Sendable, CaseIterable {
     case unit = "Unit"
     case event = "Event"
@@ -15,6 +16,7 @@ package struct HookMatch: Sendable, Hashable {
 
   /// One value of a key.
   package struct Term: Sendable, Hashable {
+    /// The comparison with an event.
     package enum Test: Sendable, Hashable {
       /// A name or a pattern of names.
       case name(Glob, isPattern: Bool)
@@ -30,6 +32,7 @@ package struct HookMatch: Sendable, Hashable {
     package var text: String
     /// Whether the value has a leading `!`.
     package var isNegated: Bool
+    /// The comparison that the value stands for.
     package var test: Test
 
     /// The value with its `!`.
@@ -38,7 +41,9 @@ package struct HookMatch: Sendable, Hashable {
 
   /// One key with all its values.
   package struct Clause: Sendable, Hashable {
+    /// The key.
     package var key: Key
+    /// Its values.
     package var terms: [Term]
   }
 

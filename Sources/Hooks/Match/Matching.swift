@@ -4,11 +4,13 @@ internal import Systemd
 extension HookMatch {
   /// Whether one clause holds for an event, and why.
   package struct ClauseResult: Sendable, Hashable {
+    /// The key of the clause.
     package var key: Key
     /// The values of the clause.
     package var values: [String]
     /// The value that the event has for this key; nil if it has none.
     package var actual: String?
+    /// Whether the clause holds.
     package var holds: Bool
     /// The value that decided: the one that matched the event, or the one with `!` that excluded it; nil if none matched.
     package var decidedBy: String?

@@ -24,6 +24,7 @@ package struct CgroupMount: Hashable, Sendable {
     return nil
   }
 
+  /// The hierarchy that is mounted now; nil if there is none.
   package static func current() -> CgroupMount? {
     readText("/proc/self/mountinfo").flatMap(CgroupMount.init(mountInfo:))
   }
@@ -62,9 +63,11 @@ package struct CgroupMount: Hashable, Sendable {
 /// The daemon itself stays in this cgroup. A cgroup may have both processes and children as long as no controller is enabled
 /// for the children (cgroups(7)), and none is.
 package struct CgroupRoot: Hashable, Sendable {
+  /// The hierarchy that contains the cgroup.
   package let mount: CgroupMount
   /// The name as in /proc/self/cgroup: "/system.slice/journalhook.service".
   package let name: String
+  /// The directory of the cgroup.
   package let path: String
 
   /// The current cgroup of this process; nil if no mounted cgroup2 hierarchy contains it.

@@ -3,8 +3,11 @@ package import Systemd
 
 /// A user and a group of the system, as `User=` and `Group=` name them.
 package struct Account: Equatable {
+  /// The name of the user.
   package var name: String
+  /// The home directory of the user.
   package var home: String
+  /// The ids of the user and the groups.
   package var identity: SpawnRequest.Identity
 
   /// The account that journalhook itself runs as.

@@ -9,8 +9,11 @@ package typealias ProcessID = Int32
 package struct SpawnRequest: Sendable {
   /// The user and the groups of a process.
   package struct Identity: Hashable, Sendable {
+    /// The user id.
     package var user: UInt32
+    /// The group id.
     package var group: UInt32
+    /// The ids of the supplementary groups.
     package var supplementaryGroups: [UInt32]
 
     package init(user: UInt32, group: UInt32, supplementaryGroups: [UInt32]) {
@@ -28,20 +31,28 @@ package struct SpawnRequest: Sendable {
   package var name = ""
   /// The arguments, of which the first is the program's name. A script does not see that one: its `$0` is /dev/fd/3.
   package var arguments: [String]
+  /// The variables of the environment. All others are unset.
   package var environment: [(String, String)] = []
+  /// The descriptor that becomes standard input.
   package var standardInput: Int32
+  /// The descriptor that becomes standard output.
   package var standardOutput: Int32
+  /// The descriptor that becomes standard error.
   package var standardError: Int32
   /// The directory of the cgroup to join, open.
   package var cgroup: Int32?
   /// The directory in which the process starts, open; nil for the daemon's own.
   package var workingDirectory: Int32?
+  /// The file mode creation mask.
   package var umask: UInt32 = 0o022
+  /// The nice level; nil for the daemon's own.
   package var nice: Int32?
   /// The soft limit of open descriptors; nil for the daemon's own. That one may be higher than the 1024 descriptors with which
   /// select(2) works.
   package var descriptorLimit: UInt64? = 1024
+  /// The user and groups; nil for the daemon's own.
   package var identity: Identity?
+  /// Whether the process and its descendants can gain no privileges by execve(2), as with setuid programs.
   package var noNewPrivileges = false
 
   package init(
@@ -57,7 +68,9 @@ package struct SpawnRequest: Sendable {
 
 /// A process that we have created. The owner of this value has to wait for its end.
 package struct SpawnedProcess: ~Copyable, Sendable {
+  /// The process id.
   package let pid: ProcessID
+  /// A pidfd (pidfd_open(2)), which becomes readable when the process ends.
   package let pidfd: OwnedDescriptor
 }
 

@@ -16,7 +16,9 @@ package struct SpawnError: Error, Hashable, Sendable {
     }
   }
 
+  /// The step that failed.
   package let step: Step
+  /// Its `errno`.
   package let code: Int32
 
   package init(step: Step, code: Int32) {

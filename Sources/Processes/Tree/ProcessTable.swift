@@ -49,7 +49,7 @@ struct ProcessTable {
     /// The process that has this pid now; nil if there is none.
     init?(pid: ProcessID) {
       guard let file = try? OwnedDescriptor.open("/proc/\(pid)/stat", O_RDONLY) else { return nil }
-      // One call, because the kernel generates the text anew for each. The fields that matter are in its first 1024 bytes.
+      // One call, because each call makes the kernel generate the text again. The fields that matter are in its first 1024 bytes.
       let text = unsafe [UInt8](unsafeUninitializedCapacity: 1024) { buffer, count in
         count = max(0, unsafe pread(file.rawValue, buffer.baseAddress, 1024, 0))
       }

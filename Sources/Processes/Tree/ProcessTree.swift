@@ -8,6 +8,7 @@ internal import Systemd
 /// An orphan belongs to the run if it was seen below a main process before, or is in the session of a main process, or has the
 /// run's id in its environment. An orphan for which none of these holds cannot be assigned to a run: see `endStrays`.
 package struct ProcessTree: Sendable {
+  /// The variable with the run's id in the environment of its processes.
   package static let marker = "JOURNALHOOK_RUN_ID"
 
   /// How often the processes are listed and stopped before they are killed in any case.
@@ -23,6 +24,7 @@ package struct ProcessTree: Sendable {
     }
   }
 
+  /// The id of the run in the ledger.
   package let runID: String
   /// The processes that we created ourselves.
   private var mainProcesses: Set<Identity> = []

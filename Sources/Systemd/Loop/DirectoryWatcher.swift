@@ -49,7 +49,7 @@ package final class DirectoryWatcher {
   ///
   /// - Parameters:
   ///   - links: paths of symbolic links in the directories, to files or directories; their targets are watched.
-  ///   - files: single files to watch besides.
+  ///   - files: other single files to watch.
   /// - Returns: an error if the kernel cannot report changes; then `changed` is called every second.
   package func watch(contentsOf directories: [String], links: Set<String>, files: [String] = []) -> SystemError? {
     var text: [UInt8] = []
@@ -251,7 +251,7 @@ package final class DirectoryWatcher {
         let length = Int(word(3))
         let name = String(decoding: rest.dropFirst(16).prefix(length).prefix { $0 != 0 }, as: UTF8.self)
         rest = rest.dropFirst(16 + length)
-        // In a directory on the path, only changes of the next name matter: /run, say, changes all the time.
+        // In a directory on the path, only changes of the next name matter: a directory such as /run changes all the time.
         if let awaited = watches[watch], let awaited, !name.isEmpty, !awaited.contains(name) { continue }
         isRelevant = true
         let file = UnfinishedFile(watch: watch, name: name)

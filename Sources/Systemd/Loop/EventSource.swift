@@ -20,7 +20,7 @@ internal import CSystemd
     action = nil
   }
 
-  /// Sets the time of a timer anew (microseconds of CLOCK_MONOTONIC), and enables it for one call.
+  /// Sets a new time for a timer (microseconds of CLOCK_MONOTONIC), and enables it for one call.
   ///
   /// This needs neither memory nor a descriptor, so it does not fail when those run out. The corresponding C functions are
   /// `sd_event_source_set_time` and `sd_event_source_set_enabled`.

@@ -5,7 +5,9 @@ package struct Pipe: ~Copyable {
   /// The capacity of a new pipe in bytes (pipe(7)).
   package static let defaultCapacity = 65536
 
+  /// The end that is read.
   package let reading: OwnedDescriptor
+  /// The end that is written to.
   package let writing: OwnedDescriptor
 
   package init() throws(SystemError) {

@@ -6,8 +6,8 @@ enum TimeZoneRules: Equatable {
   case utc
   /// Seconds east of UTC.
   case offset(Int)
-  /// The time zone of this process (`TZ`, /etc/localtime). `isDST` tells whether a time is meant as daylight saving time; nil if
-  /// the text leaves that open.
+  /// The time zone of this process (`TZ`, /etc/localtime). `isDST` is whether the text names daylight saving time; nil if
+  /// it does not say.
   case local(isDST: Bool?)
   /// A time zone in the system's database, such as `Europe/Berlin`.
   case named(String)
