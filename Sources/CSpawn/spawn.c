@@ -53,7 +53,7 @@ struct child {
   const struct cspawn_request *request;
   struct cspawn_result *result;
   pid_t parent;
-  bool in_cgroup;  // from birth
+  bool in_cgroup;  // whether clone3 has created it in its cgroup
 };
 
 static _Noreturn void fail(struct child *child, enum cspawn_step step) {
@@ -62,14 +62,15 @@ static _Noreturn void fail(struct child *child, enum cspawn_step step) {
   _exit(127);
 }
 
-// Whoever creates a process may be killed before it executes its program: then it ends, too. It could not be found yet, has the
-// locks of its parent, and nobody would know of what it runs. The kernel forgets this at a change of ids.
+// Lets this process die with its parent. If the parent were killed before this process has executed its program, nobody could
+// find this process: it would keep the parent's locks, and its program would run unnoticed. A change of ids resets the setting
+// (PR_SET_PDEATHSIG in prctl(2)).
 static void end_with_parent(const struct child *child) {
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (getppid() != child->parent) _exit(127);
 }
 
-// Whether our ids allow to execute a file, and its file system does.
+// Whether our ids and the mount options of its file system allow executing a file.
 static bool may_execute(int fd) {
   char path[] = "/proc/self/fd/\0\0\0\0\0\0\0\0\0\0", digits[10];
   int count = 0;
@@ -80,20 +81,22 @@ static bool may_execute(int fd) {
   return syscall(SYS_faccessat, AT_FDCWD, path, X_OK) == 0;
 }
 
-// An ELF file is done with its descriptor once it runs. All else (a script, a format of binfmt_misc) is opened again
-// through /dev/fd/N by its interpreter, so that descriptor has to survive. So has one that we may not read.
+// An ELF program does not need its descriptor once it runs. The interpreter of any other file (a script, a format of
+// binfmt_misc) opens the file again through /dev/fd/N, so its descriptor has to stay open. A file that we may not read counts
+// as such a file.
 static bool is_elf(int fd) {
   char magic[4];
   return pread(fd, magic, sizeof magic, 0) == sizeof magic && memcmp(magic, "\177ELF", sizeof magic) == 0;
 }
 
-// Kernels before 5.9 have no close_range. No descriptor is above the soft limit that held when it was made.
+// close_range(2) exists since Linux 5.9. Without it, all numbers below the limit are closed: no descriptor is above the soft
+// limit at the time of its creation.
 static void close_from(unsigned first, rlim_t limit) {
   if (syscall(SYS_close_range, first, ~0U, 0) == 0) return;
   for (rlim_t fd = first; fd < limit; fd++) close((int)fd);
 }
 
-// Runs in the parent's memory while the parent's thread waits: it must not allocate, lock or return.
+// The child runs in the memory of the parent, whose thread waits. So it must not allocate, lock or return.
 static int run_child(void *argument) {
   struct child *child = argument;
   const struct cspawn_request *request = child->request;
@@ -101,24 +104,24 @@ static int run_child(void *argument) {
   end_with_parent(child);
   if (request->name[0]) prctl(PR_SET_NAME, request->name, 0, 0, 0);
 
-  // 1. The parent's handlers must never run here. All signals are still blocked; the mask is opened as the last thing.
-  //    Zeroes mean SIG_DFL whatever the layout of the kernel's struct is; the raw call also reaches the C library's own
-  //    two signals. Ignored ones have to be reset too, as they would stay ignored beyond exec.
+  // 1. The parent's signal handlers must never run here. All signals are still blocked; step 12 unblocks them. A struct of
+  //    zeroes means SIG_DFL in every layout of the kernel's struct. The raw system call also reaches the two signals that the
+  //    C library reserves. Ignored signals have to be reset, too, because they would stay ignored after exec.
   const uint64_t default_action[8] = {0};
   for (int number = 1; number <= KERNEL_SIGNALS; number++)
     syscall(SYS_rt_sigaction, number, default_action, NULL, KERNEL_SIGNALS / 8);
 
-  // 2. A session of its own: no terminal, and the terminal's Ctrl-C is for the daemon only.
+  // 2. A session of its own, without a terminal: Ctrl-C at the daemon's terminal does not reach the hook.
   if (setsid() < 0) fail(child, CSPAWN_SESSION);
 
-  // 3. Into the cgroup with the parent's rights, and before anything of the hook's could fork. "0" is the writer.
+  // 3. The cgroup, with the parent's rights, and before the hook could fork. "0" stands for the process that writes it.
   if (request->cgroup >= 0 && !child->in_cgroup) {
     int processes = openat(request->cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC);
     if (processes < 0 || write(processes, "0", 1) != 1) fail(child, CSPAWN_CGROUP);
   }
 
-  // 4. Descriptors. The sources may be any number, also 0 to 3, and may be equal; so all first move out of the way.
-  //    The copies are closed again by 10.
+  // 4. Descriptors. The sources may have any numbers, also 0 to 3, and may be equal. So all of them are first duplicated to
+  //    numbers from 10 on. Step 10 closes the duplicates.
   int sources[4] = {request->stdio[0], request->stdio[1], request->stdio[2], request->executable};
   for (int i = 0; i < 4; i++)
     if ((sources[i] = fcntl(sources[i], F_DUPFD_CLOEXEC, FIRST_FREE)) < 0) fail(child, CSPAWN_STDIO);
@@ -131,7 +134,7 @@ static int run_child(void *argument) {
 
   umask(request->umask);
 
-  // 5. A better priority and higher limits need the rights that 6 gives up.
+  // 5. A higher priority and higher limits need the rights that step 6 gives up.
   if (request->set_nice && setpriority(PRIO_PROCESS, 0, request->nice) < 0) fail(child, CSPAWN_NICE);
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0) fail(child, CSPAWN_LIMITS);
@@ -141,34 +144,34 @@ static int run_child(void *argument) {
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0) fail(child, CSPAWN_LIMITS);
   }
 
-  // 6. Ids, the user last, as it gives up the right to the others. Raw calls: the C library's would signal every thread
-  //    of the parent, whose memory and thread list these are.
+  // 6. Ids. The user comes last, because the right to set the others ends with it. The system calls are raw, because the C
+  //    library's functions would set the ids in every thread of the parent, whose memory and thread list this process shares.
   if (request->set_ids) {
     if (syscall(SETGROUPS, request->group_count, request->groups) < 0) fail(child, CSPAWN_GROUPS);
     if (syscall(SETRESGID, request->gid, request->gid, request->gid) < 0) fail(child, CSPAWN_GROUP);
     if (syscall(SETRESUID, request->uid, request->uid, request->uid) < 0) fail(child, CSPAWN_USER);
-    // A session keyring of that user's instead of the daemon's, which may hold root's secrets. Not all kernels have any.
+    // A session keyring of that user replaces the daemon's, which may hold root's secrets. Not all kernels have keyrings.
     syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
     end_with_parent(child);
   }
 
-  // 7. The folder as that user: it has to be reachable for them.
+  // 7. The working directory. This comes after the ids, because the hook's user needs the right to enter it.
   if (directory >= 0 && fchdir(directory) < 0) fail(child, CSPAWN_DIRECTORY);
 
-  // 8. After the ids, of which it would not stop a change, but which it must not outlive either.
+  // 8. No new privileges. This applies to execve(2) only, and not to the change of ids in step 6.
   if (request->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail(child, CSPAWN_PRIVILEGES);
 
-  // 9. A copy is everybody's to execute.
+  // 9. Everybody may execute a copy. So the right to execute the original is checked here.
   if (original >= 0 && !may_execute(original)) fail(child, CSPAWN_EXECUTE);
 
-  // 10. Nothing else is inherited, whether it was marked close-on-exec or not.
+  // 10. No other descriptor is inherited, even if it is not marked close-on-exec.
   close_from(CSPAWN_SCRIPT_DESCRIPTOR + 1, inherited);
 
-  // 11. What a program does when its parent dies is its own affair, and the run's container holds it. Until its environment
-  //     can be seen, it has its name.
+  // 11. From here on the process no longer dies with its parent: it can be found in the run's container. Until its
+  //     environment can be seen, its name identifies it.
   prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
 
-  // 12. From here on a signal ends the process, which is then a run that was killed.
+  // 12. From here on a signal ends the process. That is then the end of a run that was killed.
   const uint64_t none = 0;
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, KERNEL_SIGNALS / 8);
 
@@ -181,7 +184,7 @@ struct clone3_arguments {
   uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
 };
 
-// clone3(2), for which the C library has no function. On its new stack the child calls run_child and never comes back here.
+// clone3(2), for which the C library has no function. The child calls run_child on its new stack and does not return here.
 static long clone3_and_run(const struct clone3_arguments *arguments, struct child *child) {
 #if defined(__x86_64__) && defined(__LP64__)
   long number = SYS_clone3;
@@ -210,10 +213,11 @@ static long clone3_and_run(const struct clone3_arguments *arguments, struct chil
 #endif
 }
 
-// Sharing the memory makes it independent of our size; waiting until the exec makes it safe, and its error known.
+// CLONE_VM makes the cost independent of the size of this process. CLONE_VFORK makes the parent's thread wait until the exec,
+// so that sharing the memory is safe and the error of the exec is known.
 static pid_t create(char *stack, struct child *child, int *pidfd) {
   const int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
-  // Born in its cgroup: to move there, it would wait for all processors of the machine (an RCU grace period, some 10 ms).
+  // clone3 creates the process in its cgroup. Moving it there later would wait for an RCU grace period, about 10 ms.
   if (child->request->cgroup >= 0) {
     const struct clone3_arguments arguments = {
         .flags = flags | CLONE_INTO_CGROUP,
@@ -228,14 +232,15 @@ static pid_t create(char *stack, struct child *child, int *pidfd) {
     child->in_cgroup = false;
     errno = (int)-pid;
     if (errno == EAGAIN || errno == ENOMEM) return -1;
-    // Before Linux 5.7, or filtered; or there is something with the cgroup, which is then told for what it is.
+    // Linux is older than 5.7, or a filter forbids clone3, or the cgroup is at fault. Step 3 of run_child tries the cgroup
+    // again, and then reports its error.
   }
   return clone(run_child, stack + GUARD_SIZE + STACK_SIZE, flags | SIGCHLD, child, pidfd);
 }
 
 int cspawn(const struct cspawn_request *request, struct cspawn_result *result) {
   *result = (struct cspawn_result){.pid = -1, .pidfd = -1};
-  // The child's own stack, with a guard below it: on the parent's it would overwrite what the parent returns to.
+  // The child has its own stack, with guard pages below it. On the parent's stack it would overwrite the parent's frames.
   const int kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK;
   char *stack = mmap(NULL, GUARD_SIZE + STACK_SIZE, PROT_READ | PROT_WRITE, kind, -1, 0);
   if (stack == MAP_FAILED || mprotect(stack, GUARD_SIZE, PROT_NONE) < 0) {
@@ -248,7 +253,7 @@ int cspawn(const struct cspawn_request *request, struct cspawn_result *result) {
   const uint64_t all = ~(uint64_t)0;
   uint64_t previous;
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &previous, KERNEL_SIGNALS / 8);
-  // A change of ids marks the memory, which is also ours, as not to be dumped or traced.
+  // A change of ids in the child makes the shared memory, and so this process, undumpable (PR_SET_DUMPABLE in prctl(2)).
   int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
 
   int pidfd = -1;
@@ -284,15 +289,15 @@ int cspawn_memory_file(const char *name) { return (int)syscall(SYS_memfd_create,
 int cspawn_sealable_file(const char *name) {
   const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
   int file = (int)syscall(SYS_memfd_create, name, flags | MFD_EXEC);
-  // Before Linux 6.3 all could be executed, and the flag was unknown.
+  // Before Linux 6.3 the flag MFD_EXEC is unknown, and all files of memfd_create can be executed.
   return file < 0 && errno == EINVAL ? (int)syscall(SYS_memfd_create, name, flags) : file;
 }
 
 int cspawn_seal(int file) { return fcntl(file, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL); }
 
 bool cspawn_is_being_written(int file) {
-  // Only a file that nobody writes can have a lease for reading. Who opens it in between waits for us to give it back, and the
-  // signal that tells us so is one that is ignored.
+  // A read lease is possible only on a file that no process has open for writing (F_SETLEASE in fcntl(2)). A process that
+  // opens the file in between waits until we release the lease; the signal that reports this to us, SIGURG, is ignored.
   if (fcntl(file, F_SETSIG, SIGURG) < 0) return false;
   if (fcntl(file, F_SETLEASE, F_RDLCK) < 0) return errno == EAGAIN;
   fcntl(file, F_SETLEASE, F_UNLCK);

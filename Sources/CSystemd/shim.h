@@ -1,4 +1,4 @@
-// libsystemd, and the kernel interfaces beside it that Swift's Glibc module leaves out.
+// libsystemd, and the interfaces of the kernel and the C library that Swift's Glibc module lacks.
 #include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
@@ -8,3 +8,7 @@
 #include <sys/inotify.h>
 #include <sys/pidfd.h>
 #include <sys/signalfd.h>
+#include <time.h>
+
+// strptime(3), which time.h declares only with _XOPEN_SOURCE.
+char *strptime(const char *text, const char *format, struct tm *fields);

@@ -4,20 +4,22 @@ internal import Lifecycle
 internal import Systemd
 package import TrustedFiles
 
-/// The configuration as its files say now, or as they last said without an error.
+/// The configuration that was last read without an error.
 package final class ConfigurationStore {
-  /// More than any configuration needs.
+  /// The largest size of a configuration file, in bytes: more than any needs.
   private static let sizeLimit = 64 * 1024
 
-  /// Where the main file may be, the first one that is there counts; each may have drop-ins in a directory of its name and `.d`.
+  /// The paths of the main file. The first one that exists is read. The drop-ins of each are in a directory of its name and
+  /// `.d`.
   package let paths: [String]
+  /// The settings that apply.
   package private(set) var configuration = Configuration()
-  /// All that is wrong with the files.
+  /// The errors and warnings about the files.
   package private(set) var diagnostics: [Diagnostic] = []
-  /// The files that were found through links.
+  /// The paths of files that are symbolic links.
   package private(set) var links: Set<String> = []
   private var isLoaded = false
-  /// What could not be read now, though it may be a moment later.
+  /// The first temporary error.
   private var failure: TrustError?
 
   /// The system's configuration files.
@@ -27,13 +29,13 @@ package final class ConfigurationStore {
 
   package init(paths: [String]) { self.paths = paths }
 
-  /// The directories of drop-ins.
+  /// The drop-in directories.
   package var dropInDirectories: [String] { paths.map { $0 + ".d" } }
 
-  /// Reads the files anew. With an error in one of them everything stays as it was; the first time, what could be read
-  /// counts, and the defaults.
+  /// Reads the files. If one of them has an error, the configuration stays the same. Only the first time, the settings that
+  /// could be read apply nevertheless, with the defaults for the others.
   ///
-  /// - Throws: the first failure that is temporary. Nothing has changed, then.
+  /// - Throws: the first temporary error. Then nothing has changed.
   package func load() throws(TrustError) {
     var parser = ConfigurationParser()
     let before = diagnostics
@@ -59,7 +61,8 @@ package final class ConfigurationStore {
     isLoaded = true
   }
 
-  /// Reads the drop-ins of all directories by name; of several of one name the first counts.
+  /// Reads the drop-ins of all directories in the order of their names. If several have the same name, the one in the first
+  /// directory is read.
   private func readDropIns(_ parser: inout ConfigurationParser) {
     var directories: [String: String] = [:]
     for directory in dropInDirectories {
@@ -91,7 +94,7 @@ package final class ConfigurationStore {
 
   private func refuse(_ path: String, _ error: TrustError) {
     if error.isTemporary { failure = failure ?? error }
-    // What is not there, or gone since it was listed, is nobody's mistake.
+    // A file that does not exist, or was removed since it was listed, is not an error.
     if error.problem == .notFound, error.path == path { return }
     diagnostics.append(Diagnostic(file: path, line: 1, severity: .error, message: "refused: \(error)"))
   }

@@ -3,24 +3,24 @@ internal import Glibc
 internal import Hooks
 internal import Lifecycle
 internal import Systemd
-package import TrustedFiles
+internal import TrustedFiles
 
-/// Reads all hook directories once.
+/// Reads all hook directories once. `HookStore` has the meaning of the results.
 struct HookReader {
-  /// More than any definition needs; of a large program only the beginning is looked at.
-  private static let definitionLimit = 64 * 1024
+  /// The largest size of a definition file, and the part of a program that is searched for a definition, in bytes.
+  static let definitionLimit = 64 * 1024
 
-  private let directories: [String]
+  let directories: [String]
   private let previous: [String: LoadedHook]
-  private(set) var entries: [HookStore.Entry] = []
-  private(set) var directoryProblems: [Diagnostic] = []
-  private(set) var links: Set<String> = []
+  var entries: [HookStore.Entry] = []
+  var directoryProblems: [Diagnostic] = []
+  var links: Set<String> = []
   private(set) var refusedPaths: Set<String> = []
-  /// What could not be read now, though it may be a moment later: what was read before counts, then.
+  /// The first temporary error. If there is one, the results of this reading are not used.
   private(set) var failure: TrustError?
 
-  /// A file name and the directory that it counts in.
-  private struct Place {
+  /// A file name, and the directory whose file of this name is read.
+  struct Place {
     var name: String
     var directory: String
     var path: String { "\(directory)/\(name)" }
@@ -29,10 +29,12 @@ struct HookReader {
   private let requiresHost: Bool
   private let defaultTimeout: TimeSpan
 
+  /// Makes a reader.
+  ///
   /// - Parameters:
-  ///   - previous: the hooks as they were; a broken definition keeps what it said.
+  ///   - previous: the hooks that were read before. If a definition file is now broken, its hook stays the same.
   ///   - requiresHost: whether a hook without `Host=` is an error.
-  ///   - defaultTimeout: `TimeoutSec=` of a hook that has none.
+  ///   - defaultTimeout: the timeout of a hook without `TimeoutSec=`.
   init(directories: [String], previous: [String: LoadedHook], requiresHost: Bool, defaultTimeout: TimeSpan) {
     self.defaultTimeout = defaultTimeout
     self.requiresHost = requiresHost
@@ -65,7 +67,7 @@ struct HookReader {
           }
         }
       } catch {
-        // Of the directories that are looked at by default most do not exist.
+        // Most of the default directories do not exist.
         if error.problem == .notFound { continue }
         note(error)
         directoryProblems.append(
@@ -75,39 +77,19 @@ struct HookReader {
     for place in places.values.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }) {
       read(place, dropIns: dropIns)
     }
-    // What a hook runs is a program, whatever its text shows.
+    // A file that a hook runs is a program, even if it has a definition in a place where it is not read.
     let programs = Set(entries.flatMap { $0.loaded?.programs ?? [] }.map(\.path))
     entries.removeAll { misplaced.contains($0.path) && programs.contains($0.path) }
     refuseDoubleNames()
     adviseOnNames(files: Set(places.keys))
   }
 
-  /// The files with a definition where it does not count.
+  /// The paths of files with a definition in a place where it is not read.
   private var misplaced: Set<String> = []
-  /// The directories that hold drop-ins.
-  private var dropInDirectories: [Place] = []
-
-  /// What names say that lead to no hook: those of drop-ins' directories and those in `OnHookFailure=`.
-  private mutating func adviseOnNames(files: Set<String>) {
-    let names = entries.map(\.name)
-    for directory in dropInDirectories {
-      let hook = String(directory.name.dropLast(2))
-      if names.contains(hook) { continue }
-      directoryProblems.append(
-        names.contains(HookFileNames.hookName(ofFile: hook))
-          ? HookDirectoryAdvice.misnamedDropIns(directory.path, of: hook)
-          : HookDirectoryAdvice.dropIns(directory.path, of: hook, hooks: names, programs: files))
-    }
-    let usable = entries.filter { $0.loaded != nil }.map(\.name)
-    for index in entries.indices {
-      guard let hook = entries[index].loaded?.hook, let name = hook.definition.onHookFailure else { continue }
-      let state = entries.first { $0.name == name }.map(\.status.name)
-      let problem = HookDirectoryAdvice.answer(name, isProgram: files.contains(name), state: state, hooks: usable)
-      if let problem {
-        entries[index].diagnostics.append(hook.warning(about: "OnHookFailure", containing: name, problem))
-      }
-    }
-  }
+  /// The directories that contain drop-ins.
+  var dropInDirectories: [Place] = []
+  /// The errors of drop-in directories that may not be read, by the name of the directory.
+  private var refusedDropIns: [String: TrustError] = [:]
 
   private mutating func read(_ place: Place, dropIns: [String: [String: Place]]) {
     let name = HookFileNames.hookName(ofFile: place.name)
@@ -140,7 +122,7 @@ struct HookReader {
         misplaced.insert(place.path)
       case .broken(let diagnostics):
         entry.diagnostics = diagnostics
-        // An executable's new body must not run under its old definition; a definition file has no body.
+        // The new program of an executable must not run with the old definition. A definition file contains no program.
         if kind == .definitionFile, let last = previous[name], last.hook.path == place.path {
           entry.status = .lastGood(last)
         }
@@ -158,7 +140,8 @@ struct HookReader {
       }
     } catch let error as TrustError {
       note(error)
-      // A link that leads nowhere is somebody's mistake. Any other missing file was just removed.
+      // A file that is not found was removed since it was listed, and is not an error. A directory or a device among the hooks
+      // is one.
       if case .notFound = error.problem {
         guard let missing = HookReader.describeMissing(place.path, error) else { return }
         entry.diagnostics.append(missing)
@@ -181,9 +164,9 @@ struct HookReader {
     entries.append(entry)
   }
 
-  /// What is in a directory of drop-ins; nil if it is none.
+  /// The names in a drop-in directory; nil if it is not a directory.
   ///
-  /// Without drop-ins that must not be read, a hook would not be what its author has made of it: it is refused.
+  /// If the directory may not be read, the hook is refused, because without its drop-ins it would not be what its author wants.
   private mutating func dropInNames(in name: String, of directory: borrowing TrustedDirectory) -> [String]? {
     do throws(TrustError) {
       return try directory.openDirectory(name).names()
@@ -194,8 +177,6 @@ struct HookReader {
       return []
     }
   }
-  /// By directory name.
-  private var refusedDropIns: [String: TrustError] = [:]
 
   private mutating func readDropIn(_ place: Place) throws(TrustError) -> HookDropIn? {
     let directory = try TrustedDirectory.open(place.directory)
@@ -204,117 +185,6 @@ struct HookReader {
     if file.path != place.path { links.insert(place.path) }
     return HookDropIn(
       path: place.path, contents: try file.contents(limit: HookReader.definitionLimit, isDefinition: true))
-  }
-
-  // MARK: Programs
-
-  /// Finds and checks the programs of a hook: the file itself or what `Exec=` names, and those of `ExecCondition=`.
-  private mutating func resolve(_ hook: Hook) throws(HookError) -> LoadedHook {
-    let exec = hook.definition.exec
-    let program =
-      if let exec { try load(exec, "Exec", of: hook) } else { try load(hook.path, nil, at: nil) }
-    var loaded = LoadedHook(hook: hook, program: program)
-    loaded.effects = HookEffects(exec: exec, script: script(of: loaded))
-    for command in hook.definition.execConditions {
-      loaded.conditionPrograms.append(try load(command, "ExecCondition", of: hook))
-    }
-    return loaded
-  }
-
-  private mutating func load(_ command: ExecCommand, _ key: String, of hook: Hook) throws(HookError) -> LoadedProgram {
-    let place = hook.place(of: key, containing: command.program)
-    return try load(find(command, "\(key)=", at: place), "\(key)=", at: place)
-  }
-
-  private mutating func load(_ path: String, _ what: String?, at place: HookError.Place?) throws(HookError)
-    -> LoadedProgram
-  {
-    do throws(TrustError) {
-      let file = try HookReader.openProgram(path)
-      if file.path != path { links.insert(path) }
-      try file.checkInterpreter()
-      return LoadedProgram(path: path, identity: file.identity)
-    } catch {
-      note(error)
-      throw HookError(error.isRefusal ? .untrusted : .unusable, "\(what ?? error.verdict): \(error)", at: place)
-    }
-  }
-
-  /// The text of a script; not of the programs that come along, whose arguments tell what they do.
-  private mutating func script(of hook: LoadedHook) -> String? {
-    let name = hook.programPath.split(separator: "/").last ?? ""
-    if ["stop-dependent", "start-dependent", "notify"].contains(name) { return nil }
-    do throws(TrustError) {
-      let text = try TrustedFile.open(hook.programPath)
-        .contents(limit: HookReader.definitionLimit, isDefinition: false)
-      return text.starts(with: "#!".utf8) ? String(decoding: text, as: UTF8.self) : nil
-    } catch {
-      if error.isTemporary { note(error) }
-      return nil
-    }
-  }
-
-  /// Where the program of a command is.
-  private mutating func find(
-    _ command: ExecCommand, _ key: String, at place: HookError.Place
-  ) throws(HookError) -> String {
-    let program = command.program
-    if program.hasPrefix("/") { return program }
-    for directory in directories + ExecCommand.searchPath.split(separator: ":").map(String.init) {
-      let path = "\(directory)/\(program)"
-      guard unsafe access(path, F_OK) == 0 else {
-        let error = TrustError(path: path, component: path, SystemError("access"))
-        if error.isTemporary { note(error) }
-        continue
-      }
-      // As with hooks: who masks a program hides those behind it.
-      if directories.contains(directory) {
-        do throws(TrustError) {
-          if try TrustedDirectory.open(directory).isMask(program) { break }
-        } catch {
-          if error.isTemporary { note(error) }
-        }
-      }
-      return path
-    }
-    throw HookError(
-      .unusable,
-      "\(key): there is no program '\(program)' in the hook directories or in PATH (\(ExecCommand.searchPath))",
-      at: place)
-  }
-
-  /// Opens a program under the rules, and checks that it can be executed.
-  static func openProgram(_ path: String) throws(TrustError) -> TrustedFile {
-    let file = try open(path)
-    guard file.isExecutable else { throw TrustError(path: path, component: path, problem: .notExecutable) }
-    return file
-  }
-
-  private static func open(_ path: String) throws(TrustError) -> TrustedFile {
-    do throws(TrustError) {
-      return try TrustedFile.open(path)
-    } catch {
-      // Programs may be executable and unreadable.
-      guard case .unreadable(EACCES) = error.problem else { throw error }
-      return try TrustedFile.open(path, for: .executing)
-    }
-  }
-
-  // MARK: Names
-
-  /// Two hooks of one name could not be told apart in the ledger.
-  private mutating func refuseDoubleNames() {
-    let names = Dictionary(grouping: entries.indices, by: { entries[$0].name }).filter { $0.value.count > 1 }
-    for (name, indices) in names {
-      for index in indices where entries[index].status != .masked {
-        let other = indices.first { $0 != index }.map { entries[$0].path } ?? ""
-        entries[index].status = .broken
-        entries[index].diagnostics.append(
-          Diagnostic(
-            file: entries[index].path, line: 1, severity: .error,
-            message: "two files are named '\(name)': the other one is \(other); rename one of them"))
-      }
-    }
   }
 
   /// Whether a name beside the hooks is that of an ordinary directory. A link to a directory, or a directory NAME.hook, was meant
@@ -343,31 +213,7 @@ struct HookReader {
     return false
   }
 
-  /// What to say of a file that was listed and is not found; nil if it was removed meanwhile.
-  private static func describeMissing(_ path: String, _ error: TrustError) -> Diagnostic? {
-    var status = stat()
-    let message: String
-    if unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFLNK {
-      message = "cannot be used: the link leads to \(error.component), which does not exist"
-    } else if path.unicodeScalars.contains("\u{FFFD}") {
-      message = "cannot be used: its name is not valid UTF-8: rename it"
-    } else {
-      return nil
-    }
-    return Diagnostic(file: path, line: 1, severity: .error, message: message)
-  }
-
-  private mutating func note(_ error: TrustError) {
+  mutating func note(_ error: TrustError) {
     if error.isTemporary { failure = failure ?? error } else { refusedPaths.formUnion([error.path, error.component]) }
-  }
-}
-
-extension TrustedFile {
-  /// A definition file's whole text, or the beginning of a program.
-  package func contents(limit: Int, isDefinition: Bool) throws(TrustError) -> [UInt8] {
-    if isDefinition { return try readAll(limit: limit) }
-    do { return try descriptor.read(limit: limit) } catch {
-      throw TrustError(path: path, component: path, problem: .unreadable(error.code))
-    }
   }
 }

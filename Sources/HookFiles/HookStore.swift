@@ -4,13 +4,16 @@ package import Lifecycle
 package import Systemd
 package import TrustedFiles
 
-/// A program that a hook runs, as it was when the hook was loaded.
+/// A program that a hook runs, and its identity when the hook was loaded.
 package struct LoadedProgram: Sendable, Equatable {
-  /// The path, as it is opened again for each run.
+  /// The path, which is opened again for each run.
   package var path: String
+  /// The identity of the file when the hook was loaded.
   package var identity: FileIdentity
 
-  /// Opens the program that was loaded; throws if it is another one now, or may not be run any more.
+  /// Opens the program.
+  ///
+  /// - Throws: an error if the file has changed since the hook was loaded, or may no longer be run.
   package func open() throws(HookError) -> TrustedFile {
     do throws(TrustError) {
       let file = try HookReader.openProgram(path)
@@ -22,24 +25,28 @@ package struct LoadedProgram: Sendable, Equatable {
   }
 }
 
-/// A hook with the programs that it runs, all checked.
+/// A hook, and the programs that it runs, all of which were checked.
 package struct LoadedHook: Sendable, Equatable {
+  /// The definition, and where it was read.
   package var hook: Hook
+  /// The program of `Exec=`, or the executable with the definition itself.
   package var program: LoadedProgram
   /// The programs of `ExecCondition=`, in order.
   package var conditionPrograms: [LoadedProgram] = []
-  /// Of all that it was made of: the definition, its drop-ins, its programs.
+  /// A digest of the definition, its drop-ins and its programs.
   package var digest = ""
-  /// What it is known to do to units.
+  /// The known actions of the hook on units.
   package var effects = HookEffects(exec: nil, script: nil)
 
   /// All programs that a run may execute.
   package var programs: [LoadedProgram] { conditionPrograms + [program] }
+  /// The path of the program.
   package var programPath: String { program.path }
   package var name: String { hook.name }
+  /// The values of the hook's keys.
   package var definition: HookDefinition { hook.definition }
 
-  /// The program's arguments for an event, beginning with its path.
+  /// The program's arguments for an event. The first is its path.
   package func arguments(for event: LifecycleEvent) -> [String] {
     [programPath] + (hook.definition.exec.map { Array($0.expand(for: event).dropFirst()) } ?? [])
   }
@@ -50,31 +57,34 @@ package struct LoadedHook: Sendable, Equatable {
   }
 }
 
-/// A hook whose program is open, ready to be executed.
+/// A hook with its program open, ready to be executed.
 package struct OpenedHook: ~Copyable {
+  /// The hook.
   package let hook: LoadedHook
+  /// Its program, open.
   package let program: TrustedFile
 
-  /// The program alone.
+  /// Returns the program, and discards the rest.
   package consuming func takeProgram() -> TrustedFile { program }
 }
 
-/// Why a hook cannot be used, or a run of it cannot begin.
+/// Why a hook cannot be used, or why a run of it cannot start.
 package struct HookError: Error, CustomStringConvertible {
+  /// The kinds of reasons, which decide the state of the hook or its run.
   package enum Kind: Sendable {
     /// The hook is broken, or its program cannot be executed.
     case unusable
-    /// A rule forbids it: the hook is masked, gone, or no longer for the event.
+    /// The hook may not run: it is masked, removed, or no longer for the event.
     case refused
-    /// Others than root, or than the user that journalhook runs as, could change one of its files.
+    /// Users other than root and the one that journalhook runs as could change one of its files.
     case untrusted
-    /// A file is not the one that was read.
+    /// One of its files has changed since it was read.
     case changed
-    /// The system is at fault, not the hook: a later try may succeed.
+    /// The system is at fault and not the hook: a later attempt may succeed.
     case temporary
   }
 
-  /// The line that has to be changed, if it is not the file as a whole.
+  /// The file and line that are at fault.
   package typealias Place = (file: String, line: Int)
 
   package let kind: Kind
@@ -87,7 +97,7 @@ package struct HookError: Error, CustomStringConvertible {
     self.place = place
   }
 
-  /// Whether a rule forbids the hook, so that its state is `refused`, rather than `broken` or `failed`.
+  /// Whether the hook or its run has the state `refused`, and not `broken` or `failed`.
   package var isRefusal: Bool {
     switch kind {
     case .refused, .untrusted, .changed: true
@@ -96,19 +106,20 @@ package struct HookError: Error, CustomStringConvertible {
   }
 }
 
-/// The hooks of some directories, as they are now.
+/// The hooks in the hook directories, as they were last read.
 package final class HookStore {
-  /// What there is to say of one file in the hook directories.
+  /// The result of reading one file in the hook directories.
   package struct Entry: Sendable, Equatable {
+    /// The state of the file.
     package enum Status: Sendable, Equatable {
       case active(LoadedHook)
-      /// The file is broken; what it said before still holds.
+      /// The file is now broken; the last definition without errors stays in use.
       case lastGood(LoadedHook)
       case masked
       case broken
       case refused
 
-      /// As `list` shows it.
+      /// The word that `journalhook list` shows.
       package var name: String {
         switch self {
         case .active: "active"
@@ -122,10 +133,12 @@ package final class HookStore {
 
     package var name: String
     package var path: String
+    /// The state of the file, with its hook if there is one.
     package var status: Status
+    /// The errors and warnings about the file.
     package var diagnostics: [Diagnostic]
 
-    /// The hook that answers events, if there is one.
+    /// The hook that runs for events; nil if there is none.
     package var loaded: LoadedHook? {
       switch status {
       case .active(let hook), .lastGood(let hook): hook
@@ -134,31 +147,33 @@ package final class HookStore {
     }
   }
 
+  /// The hook directories, the one with the highest priority first.
   package let directories: [String]
-  /// All files that are hooks or ought to be, by name.
+  /// The files that are hooks or were meant to be, in the order of their names.
   package private(set) var entries: [Entry] = []
-  /// What is wrong with the directories themselves.
+  /// The errors and warnings about the directories themselves.
   package private(set) var directoryProblems: [Diagnostic] = []
   private var byName: [String: LoadedHook] = [:]
-  /// The other names of the units that events are about, as the live manager has them.
+  /// The other names of units in events, as the running service manager has them.
   package var aliases = UnitAliases()
-  /// The files and programs that were found through links.
+  /// The paths of files and programs that are symbolic links.
   package private(set) var links: Set<String> = []
-  /// The files and directories, wherever they are, for which something was refused: it may be mended there.
+  /// The files and directories that made a hook unusable: a change there may make it usable. They need not be in the hook
+  /// directories.
   package private(set) var refusedPaths: Set<String> = []
-  /// Called when a run has met with a change that nobody had told of, and the directories were read anew.
-  package var onUnaskedLoad: (() -> Void)?
+  /// Called when `open(_:)` has found a file that has changed, and has read the directories again by itself.
+  package var onLoadWhileOpening: (() -> Void)?
 
-  /// The system's hook directories; the first that has a file of a name wins.
+  /// The system's hook directories. If several have a file of the same name, the one in the first directory is read.
   package static let systemDirectories = [
     "/etc/journalhook/hooks.d", "/run/journalhook/hooks.d", "/usr/local/lib/journalhook/hooks.d",
     "/usr/lib/journalhook/hooks.d",
   ]
 
-  /// Whether every hook has to say of which hosts: where the journals of several are read.
+  /// Whether every hook must have `Host=`, because the journals of several hosts are read.
   private let requiresHost: Bool
 
-  /// `TimeoutSec=` of hooks that have none, from the next load on.
+  /// The timeout of hooks without `TimeoutSec=`, from the next load on.
   package var defaultTimeout = Configuration().defaultTimeout
 
   package init(directories: [String], requiresHost: Bool = false) {
@@ -166,23 +181,24 @@ package final class HookStore {
     self.requiresHost = requiresHost
   }
 
-  /// What is loaded, to be compared with what another process or another time has.
+  /// The inventory of the loaded hooks.
   package var inventory: HookInventory {
     HookInventory(byName.mapValues { HookInventory.Item(path: $0.hook.path, digest: $0.digest) })
   }
 
-  /// The hooks that answer events, by file name.
+  /// The hooks that run for events, in the order of their file names.
   package var hooks: [LoadedHook] { entries.compactMap(\.loaded) }
 
-  /// All that is wrong, in the order of the files.
+  /// All errors and warnings, in the order of the files.
   package var diagnostics: [Diagnostic] { directoryProblems + entries.flatMap(\.diagnostics) }
 
+  /// The loaded hook of a name; nil if there is none.
   package func hook(named name: String) -> LoadedHook? { byName[name] }
 
-  /// Reads the directories anew.
+  /// Reads the directories.
   ///
-  /// - Throws: the first failure that is temporary. The hooks are what they were, then, and no event may be matched before
-  ///   they were read completely once.
+  /// - Throws: the first temporary error. Then the hooks stay the same. Events may be matched only after the first load that
+  ///   does not throw.
   package func load() throws(TrustError) {
     var reader = HookReader(
       directories: directories, previous: byName, requiresHost: requiresHost, defaultTimeout: defaultTimeout)
@@ -195,7 +211,7 @@ package final class HookStore {
     byName = Dictionary(hooks.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
-  /// Why no hook of a name can be run; nil if one can.
+  /// Why no hook of a name can be run; nil if the hook can be run.
   package func absence(of name: String) -> String? {
     if byName[name] != nil { return nil }
     guard let entry = entries.first(where: { $0.name == name }) else {
@@ -214,9 +230,11 @@ package final class HookStore {
     }
   }
 
-  /// Opens the program of a hook: what was checked when the hook was loaded, or nothing.
+  /// Opens the program of a hook, if it is the one that was checked when the hook was loaded.
+  ///
+  /// If a file has changed, this reads the directories and tries again, once.
   package func open(_ name: String) throws(HookError) -> OpenedHook {
-    // A program may just have been replaced, and inotify not have told yet: then its definition is read anew, too.
+    // A program may have been replaced before inotify has reported it. Then its definition has to be read again, too.
     for isSecondTry in [false, true] {
       guard let hook = byName[name] else { break }
       do throws(HookError) {
@@ -225,14 +243,14 @@ package final class HookStore {
       } catch {
         if error.kind == .temporary || (isSecondTry && error.kind != .changed) { throw error }
       }
-      defer { onUnaskedLoad?() }
+      defer { onLoadWhileOpening?() }
       do throws(TrustError) { try load() } catch {
         throw HookError(.temporary, "the hooks cannot be read: \(error)")
       }
     }
     guard let entry = entries.first(where: { $0.name == name }) else {
       let problem = directoryProblems.first.map { "; \($0)" } ?? ""
-      throw HookError(.refused, "the hook is no longer there\(problem)")
+      throw HookError(.refused, "the hook no longer exists\(problem)")
     }
     let reason = entry.diagnostics.first { $0.severity == .error }?.description
     throw HookError(.refused, reason ?? "the hook is masked or is being changed")

@@ -2,7 +2,7 @@ internal import Glibc
 package import Lifecycle
 internal import Systemd
 
-/// The directories that service managers read units from (systemd.unit(5)), but for those of transient units.
+/// The directories from which a service manager loads unit files (systemd.unit(5)), without those of transient units.
 package struct UnitFiles {
   private let directories: [String]
 
@@ -27,6 +27,6 @@ package struct UnitFiles {
     }
   }
 
-  /// Whether there is a file of a unit's name.
-  package func contain(_ unit: String) -> Bool { directories.contains { unsafe access("\($0)/\(unit)", F_OK) == 0 } }
+  /// Whether one of the directories has a file for a unit.
+  package func contains(_ unit: String) -> Bool { directories.contains { unsafe access("\($0)/\(unit)", F_OK) == 0 } }
 }

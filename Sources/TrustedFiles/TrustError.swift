@@ -1,12 +1,13 @@
 import Glibc
 package import Systemd
 
-/// Why a file is not trusted: which part of its path, what is wrong with it, and what to do.
+/// Why a file is not trusted: the part of its path that is at fault, what is wrong with it, and what to do.
 package struct TrustError: Error, Hashable, Sendable {
+  /// What is wrong with a file or directory.
   package enum Problem: Hashable, Sendable {
     case notAbsolute
     case notFound
-    /// A system call failed otherwise, as with EACCES.
+    /// A system call failed with another `errno`, such as EACCES.
     case unreadable(Int32)
     case owner(UInt32)
     case writable(mode: UInt32)
@@ -14,16 +15,17 @@ package struct TrustError: Error, Hashable, Sendable {
     case notDirectory
     case notRegularFile
     case notExecutable
-    /// The `#!` line ends as lines do on Windows, so that the kernel looks for another interpreter.
+    /// The `#!` line ends with CR LF, so that the kernel takes the CR for a part of the interpreter's name.
     case carriageReturn
     case tooManyLinks
     case tooLarge(limit: Int)
   }
 
-  /// The path that was asked for.
+  /// The path that the caller asked for.
   package let path: String
-  /// The part of it, or of what its links lead to, that is at fault.
+  /// The file or directory that is at fault: a part of the path, or of a path to which its symbolic links lead.
   package let component: String
+  /// What is wrong with the component.
   package let problem: Problem
 
   package init(path: String, component: String, problem: Problem) {
@@ -43,13 +45,13 @@ package struct TrustError: Error, Hashable, Sendable {
     self.init(path: path, component: component, problem: problem)
   }
 
-  /// A command or an advice that puts it right; nil where there is nothing better than what the problem says.
+  /// A command or an advice that solves the problem; nil where the problem itself says what to do.
   package var remedy: String? {
     switch problem {
-    // Somebody's home belongs to them: the hook is in the wrong place.
+    // The owner of a home directory must not change: the hook is in the wrong place.
     case .owner(let uid) where isHome(of: uid): "use a directory that belongs to root, such as /etc/journalhook/hooks.d"
     case .owner: "chown \(geteuid() == 0 ? "root:root" : "root") \(component)"
-    // A directory for everybody, such as /tmp, is as it has to be: the hook is in the wrong place.
+    // The mode of a sticky directory such as /tmp must not change: the hook is in the wrong place.
     case .writable(let mode) where mode & 0o1000 != 0:
       "use a directory that only root can write to, such as /etc/journalhook/hooks.d"
     case .writable: "chmod go-w \(component)"
@@ -58,15 +60,15 @@ package struct TrustError: Error, Hashable, Sendable {
     case .carriageReturn: "sed -i 's/\\r$//' \(component)"
     case .unreadable(EACCES): "let the user that journalhook runs as read it"
     case .unreadable(EMFILE): "raise LimitNOFILE= of journalhook.service, or ulimit -n"
-    case .unreadable(ENFILE): "raise fs.file-max by sysctl(8)"
-    case .notAbsolute: "write the path from the root on"
+    case .unreadable(ENFILE): "raise fs.file-max with sysctl(8)"
+    case .notAbsolute: "write an absolute path"
     case .notFound, .unreadable, .notDirectory, .notRegularFile, .tooManyLinks, .tooLarge: nil
     }
   }
 }
 
 extension TrustError {
-  /// Whether what is at fault is a user's home or in there.
+  /// Whether the component at fault is the home directory of a user, or below it.
   private func isHome(of uid: UInt32) -> Bool {
     guard let entry = unsafe getpwuid(uid) else { return false }
     let home = unsafe String(cString: entry.pointee.pw_dir)
@@ -104,7 +106,8 @@ extension TrustError: CustomStringConvertible {
 }
 
 extension TrustError {
-  /// Whether the file is there, but not to be trusted: `refused`, where everything else is `broken`.
+  /// Whether the file exists and may not be trusted. A hook with such a file is `refused`; with any other problem it is
+  /// `broken`.
   package var isRefusal: Bool {
     switch problem {
     case .owner, .writable, .setID, .notRegularFile: true
@@ -113,10 +116,10 @@ extension TrustError {
     }
   }
 
-  /// How a message about it begins.
+  /// The first words of a message about the error.
   package var verdict: String { isRefusal ? "refused" : "cannot be used" }
 
-  /// Whether it could only not be looked at now, as for want of descriptors or memory.
+  /// Whether the same call may succeed a moment later, as after a lack of descriptors or memory.
   package var isTemporary: Bool {
     if case .unreadable(let code) = problem { SystemError.isTemporary(code) } else { false }
   }

@@ -1,18 +1,21 @@
 import Glibc
 package import Systemd
 
-/// A directory that nobody but root and our own user can change, nor any directory above it, held open.
+/// An open directory. Only root and our own user can change it and the directories above it.
 package struct TrustedDirectory: ~Copyable, Sendable {
+  /// The descriptor, which can be listed.
   package let descriptor: OwnedDescriptor
-  /// Without links.
+  /// The path without symbolic links.
   package let path: String
 
+  /// Opens a directory, and checks every part of its path.
   package static func open(_ path: String) throws(TrustError) -> TrustedDirectory {
     guard path.hasPrefix("/") else { throw TrustError(path: path, component: path, problem: .notAbsolute) }
     return try TrustedDirectory(asked: path, try TrustedWalk(for: path).follow(path))
   }
 
-  /// The same where directories above it may be sticky, as /tmp: in there nobody can add to it, nor put another in its place.
+  /// Opens a directory by the same rule, except that directories above it may be writable for everybody if they are sticky, as
+  /// /tmp is. Others still can neither change the directory nor replace it.
   package static func open(evenInSticky path: String) throws(TrustError) -> TrustedDirectory {
     guard path.hasPrefix("/") else { throw TrustError(path: path, component: path, problem: .notAbsolute) }
     return try TrustedDirectory(asked: path, try TrustedWalk(for: path, allowsSticky: true).follow(path))
@@ -23,13 +26,13 @@ package struct TrustedDirectory: ~Copyable, Sendable {
     guard end.status.st_mode & S_IFMT == S_IFDIR else {
       throw TrustError(path: asked, component: end.path, problem: .notDirectory)
     }
-    // O_PATH descriptors cannot be listed; "." below one is the very same directory.
+    // A descriptor with O_PATH cannot be listed. Opening "." in it opens the same directory again.
     do { descriptor = try OwnedDescriptor.open(".", in: end.descriptor.rawValue, O_RDONLY | O_DIRECTORY) } catch {
       throw TrustError(path: asked, component: end.path, error)
     }
   }
 
-  /// What is in it, in byte order, without "." and "..".
+  /// The names in the directory in byte order, without "." and "..".
   package func names() throws(TrustError) -> [String] {
     do throws(SystemError) {
       return try listDirectory(descriptor.rawValue).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
@@ -38,22 +41,22 @@ package struct TrustedDirectory: ~Copyable, Sendable {
     }
   }
 
-  /// Opens a file in it under the same rule, also where its name is a link to elsewhere.
+  /// Opens a file in the directory by the same rule. If its name is a symbolic link, the path of the target is checked, too.
   package func openFile(_ name: String, for purpose: TrustedFile.Purpose = .reading) throws(TrustError) -> TrustedFile {
     try TrustedFile(asked: path(of: name), try follow(name), for: purpose)
   }
 
-  /// Opens a directory in it under the same rule.
+  /// Opens a directory in the directory by the same rule.
   package func openDirectory(_ name: String) throws(TrustError) -> TrustedDirectory {
     try TrustedDirectory(asked: path(of: name), try follow(name))
   }
 
-  /// Whether a name is a link to /dev/null or an empty file, which hides what other directories have under that name.
+  /// Whether a name masks the files of that name in other directories: it is a link to /dev/null, or an empty file.
   ///
-  /// Others must not be able to switch it on and off: a drop-in that restricts a hook can be hidden, too. So it counts only
-  /// under the rule for files, up to the device itself, which everybody may write to.
+  /// A mask can also hide a drop-in that restricts a hook, so other users must not be able to create or remove one. Therefore
+  /// the same rule holds for a mask as for other files, except for the device /dev/null itself, which everybody may write to.
   ///
-  /// - Throws: only what is temporary.
+  /// - Throws: only temporary errors.
   package func isMask(_ name: String) throws(TrustError) -> Bool {
     do throws(TrustError) {
       let end = try follow(name)

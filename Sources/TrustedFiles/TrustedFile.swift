@@ -1,11 +1,12 @@
 import Glibc
 package import Systemd
 
-/// What tells whether a file is still the one that was read.
+/// The attributes of a file by which a later version of it, or another file in its place, is recognized.
 ///
-/// Not the device: overlay file systems change it for what is the same file. A change time in nanoseconds beside the rest
-/// leaves nothing for it to tell.
+/// The device number is not among them, because overlay file systems change it while the file stays the same. The change time
+/// in nanoseconds makes it unnecessary.
 package struct FileIdentity: Hashable, Sendable {
+  /// A time stamp of the file system.
   package struct Time: Hashable, Sendable {
     package let seconds: Int
     package let nanoseconds: Int
@@ -16,13 +17,18 @@ package struct FileIdentity: Hashable, Sendable {
     }
   }
 
+  /// The inode number.
   package let inode: UInt64
+  /// The time of the last change of content or attributes (ctime).
   package let changed: Time
+  /// The time of the last change of content (mtime).
   package let modified: Time
+  /// The size in bytes.
   package let size: Int64
+  /// The type and the mode bits.
   package let mode: UInt32
 
-  /// All of it, to be compared with that of another process.
+  /// All attributes as a text, for comparison with the identity that another process has read.
   package var text: String {
     "\(inode) \(changed.seconds).\(changed.nanoseconds) \(modified.seconds).\(modified.nanoseconds) \(size) \(mode)"
   }
@@ -36,22 +42,27 @@ package struct FileIdentity: Hashable, Sendable {
   }
 }
 
-/// A regular file that nobody but root and our own user can change, held open.
+/// An open regular file that only root and our own user can change.
 ///
-/// Executing its descriptor executes what was checked, whatever has become of the path since.
+/// Executing its descriptor executes the file that was checked, even if the path has changed since.
 package struct TrustedFile: ~Copyable, Sendable {
+  /// What the file is opened for.
   package enum Purpose: Sendable {
     case reading
-    /// Not all programs may be read by those who may run them; their content is then out of reach.
+    /// The descriptor has O_PATH: the content cannot be read, but programs can be opened that we may execute and not read.
     case executing
   }
 
+  /// The descriptor: for reading, or with O_PATH for executing.
   package let descriptor: OwnedDescriptor
-  /// Without links.
+  /// The path without symbolic links.
   package let path: String
+  /// The attributes of the file when it was opened.
   package let identity: FileIdentity
+  /// Whether any of the execute bits is set.
   package var isExecutable: Bool { identity.mode & 0o111 != 0 }
 
+  /// Opens a file, and checks every part of its path.
   package static func open(_ path: String, for purpose: Purpose = .reading) throws(TrustError) -> TrustedFile {
     guard path.hasPrefix("/") else { throw TrustError(path: path, component: path, problem: .notAbsolute) }
     return try TrustedFile(asked: path, try TrustedWalk(for: path).follow(path), for: purpose)
@@ -62,10 +73,10 @@ package struct TrustedFile: ~Copyable, Sendable {
     func refuse(_ problem: TrustError.Problem) -> TrustError {
       TrustError(path: asked, component: path, problem: problem)
     }
-    // Opening anything else could block or have effects.
+    // Opening another kind of file, such as a FIFO or a device, could block or have side effects.
     guard end.status.st_mode & S_IFMT == S_IFREG else { throw refuse(.notRegularFile) }
-    // Its name is looked up once more, in a directory that only the trusted can change, so what counts is what that finds,
-    // and the check is made again on it. For executing, what was found already is enough.
+    // To be read, the file has to be opened once more by its name, in a directory that only trusted users can change. The
+    // check below is of the file that this opens. To be executed, the O_PATH descriptor is enough.
     let opened: OwnedDescriptor
     do {
       opened =
@@ -89,13 +100,16 @@ package struct TrustedFile: ~Copyable, Sendable {
     identity = FileIdentity(status)
   }
 
-  /// Whether nobody has written to it, changed its mode or replaced it by its name since it was opened.
+  /// Whether nobody has written to the file, changed its mode or unlinked it since it was opened.
   package var isUnchanged: Bool {
     var status = stat()
     return unsafe fstat(descriptor.rawValue, &status) == 0 && FileIdentity(status) == identity
   }
 
-  /// All of it, from the start; a file that is larger is refused.
+  /// The whole content.
+  ///
+  /// - Parameter limit: the largest size that is accepted, in bytes.
+  /// - Throws: `tooLarge` if the file is larger.
   package func readAll(limit: Int) throws(TrustError) -> [UInt8] {
     let bytes: [UInt8]
     do { bytes = try descriptor.read(limit: limit + 1) } catch {
@@ -105,10 +119,10 @@ package struct TrustedFile: ~Copyable, Sendable {
     return bytes
   }
 
-  /// The program that the `#!` in the first line names; nil if it is not a script.
+  /// The interpreter that the `#!` line names; nil if the file is not a script.
   package func interpreter() throws(TrustError) -> String? {
     let start: [UInt8]
-    // The kernel looks no further either.
+    // The kernel reads 256 bytes of the line, too (execve(2)).
     do { start = try descriptor.read(limit: 256) } catch { throw TrustError(path: path, component: path, error) }
     guard start.starts(with: "#!".utf8) else { return nil }
     let line = start.dropFirst(2).prefix { $0 != UInt8(ascii: "\n") && $0 != 0 }
@@ -116,7 +130,8 @@ package struct TrustedFile: ~Copyable, Sendable {
     return String(decoding: line.drop(while: blank).prefix { !blank($0) }, as: UTF8.self)
   }
 
-  /// Checks the interpreter as strictly as the script, since it is what runs, and its own if it is a script too.
+  /// Checks the interpreter by the same rule as the script, because it is the interpreter that runs. If the interpreter is a
+  /// script, its own interpreter is checked, too.
   package func checkInterpreter() throws(TrustError) {
     try checkInterpreter(depth: 4)
   }
@@ -131,7 +146,7 @@ package struct TrustedFile: ~Copyable, Sendable {
       guard file.isExecutable else {
         throw TrustError(path: program, component: program, problem: .notExecutable)
       }
-      // One that cannot be read is not a script: the kernel could not start it as one either.
+      // An interpreter that we cannot read is not a script: it could not run as one.
       let readable: TrustedFile
       do throws(TrustError) { readable = try TrustedFile.open(program) } catch {
         if error.isTemporary { throw error }

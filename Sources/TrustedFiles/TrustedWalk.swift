@@ -1,24 +1,26 @@
 import Glibc
 internal import Systemd
 
-/// Follows a path by descriptors, one part after the other, and refuses at the first that others could change.
+/// Opens a path part by part, and refuses it at the first part that other users could change.
 ///
-/// No call here resolves more than one name, and links are read and followed by hand; so whatever was checked is what is
-/// held open, and nobody can exchange a directory in between.
+/// Every call here resolves a single name in an open directory, and symbolic links are read and followed here and not by the
+/// kernel. So the object that was checked is the object that is held open, and nobody can replace a directory in between.
 struct TrustedWalk: ~Copyable {
-  /// As many links as the kernel itself follows.
+  /// The kernel follows 40 links, too (path_resolution(7)).
   private static let linkLimit = 40
-  /// O_PATH, which Swift's Glibc module leaves out.
+  /// O_PATH, which Swift's Glibc module lacks.
   private static let pathOnly: Int32 = 0o10000000
 
+  /// The path that the caller asked for.
   private let asked: String
-  /// Whether directories on the way may be for everybody if they are sticky, as /tmp: what is ours in there stays ours.
+  /// Whether directories on the path may be writable for everybody if they are sticky, as /tmp is: others cannot rename or
+  /// remove our files there.
   private let allowsSticky: Bool
   private var directory: OwnedDescriptor
-  /// The names of `directory` from the root on, for messages.
+  /// The names on the path from the root to `directory`, for messages.
   private var names: [String]
 
-  /// What the walk found last: where it is, and how to open it.
+  /// The object at the end of the path, and the directory and name by which it can be opened.
   struct End: ~Copyable {
     /// Opened with O_PATH.
     let descriptor: OwnedDescriptor
@@ -36,7 +38,7 @@ struct TrustedWalk: ~Copyable {
     directory = try Self.openRoot(asked)
   }
 
-  /// Starts in a directory that such a walk has led to.
+  /// Starts in a directory that was itself opened by such a walk.
   init(for asked: String, in directory: consuming OwnedDescriptor, path: String) {
     self.asked = asked
     allowsSticky = false
@@ -44,7 +46,8 @@ struct TrustedWalk: ~Copyable {
     names = Self.parts(of: path)
   }
 
-  /// Goes to the end of the path. The end itself is checked too: links on the way to it are no different from others.
+  /// Follows the path to its end. The end is checked by the same rule as every part before it, and so are the targets of
+  /// symbolic links.
   consuming func follow(_ path: String) throws(TrustError) -> End {
     var pending = Self.parts(of: path)
     pending.reverse()
@@ -63,7 +66,8 @@ struct TrustedWalk: ~Copyable {
       let part = try open(next)
       let status = try Self.status(of: part.rawValue, asked: asked, component: path)
       if status.st_mode & S_IFMT == S_IFLNK {
-        // Its own mode bits mean nothing. Its owner does: who owns a link in a sticky directory may exchange it.
+        // The mode of a link means nothing. Its owner matters, because the owner of a link in a sticky directory may replace
+        // it.
         try Self.checkOwner(status, asked: asked, component: path)
         links += 1
         if links > Self.linkLimit { throw TrustError(path: asked, component: path, problem: .tooManyLinks) }
@@ -90,7 +94,7 @@ struct TrustedWalk: ~Copyable {
       directory = part
       names.append(next)
     }
-    // The root, and what ends with "..", is a directory that has no other name.
+    // The path was the root, or ended with "..": its end is the current directory.
     let path = Self.text(names)
     let end = try open(".")
     let status = try Self.status(of: end.rawValue, asked: asked, component: path)
@@ -99,11 +103,11 @@ struct TrustedWalk: ~Copyable {
 
   // MARK: The rule
 
-  /// Checks a directory or a file.
+  /// Checks that only root and our own user can change a directory or a file.
   static func check(_ status: stat, asked: String, component: String) throws(TrustError) {
     try checkOwner(status, asked: asked, component: component)
-    // An access list that lets others write shows in the group's bits. The sticky bit only keeps others from renaming
-    // what exists, not from adding what does not.
+    // An access control list that lets others write shows in the bits of the group (acl(5)). The sticky bit only keeps others
+    // from renaming and removing files, not from adding some.
     if status.st_mode & (S_IWGRP | S_IWOTH) != 0 {
       throw TrustError(path: asked, component: component, problem: .writable(mode: status.st_mode))
     }
@@ -122,7 +126,7 @@ struct TrustedWalk: ~Copyable {
     do { root = try OwnedDescriptor.open("/", pathOnly | O_DIRECTORY) } catch {
       throw TrustError(path: asked, component: "/", error)
     }
-    // In a container it is an ordinary directory, with any owner and mode.
+    // The root of a container is an ordinary directory with any owner and mode.
     try check(try status(of: root.rawValue, asked: asked, component: "/"), asked: asked, component: "/")
     return root
   }

@@ -6,7 +6,7 @@ import Testing
 @testable import HookFiles
 @testable import Hooks
 
-/// Configuration files as they are found in directories.
+/// Finding and reading configuration files in directories.
 @Suite struct ConfigurationStoreTests {
   let directory: TemporaryDirectory
   let store: ConfigurationStore
@@ -22,7 +22,7 @@ import Testing
     _ = try directory.file(name, text, mode: mode)
   }
 
-  @Test func theFirstFileCountsAndDropInsAreMergedByName() throws {
+  @Test func theFirstFileIsReadAndDropInsAreMergedByName() throws {
     try write("usr/j.conf", "[Follow]\nJobs=1\n")
     try write("usr/j.conf.d/20-x.conf", "[Follow]\nDefaultTimeoutSec=20s\n")
     try write("usr/j.conf.d/30-y.conf", "[Follow]\nDefaultTimeoutSec=30s\n")
@@ -33,17 +33,17 @@ import Testing
     #expect(store.configuration.jobs == 1)
     #expect(store.configuration.defaultTimeout == .seconds(20))
     #expect(store.configuration.historyKeep.runs == 7)
-    // An empty one hides those behind it.
+    // An empty file masks those in later directories.
     try write("etc/j.conf", "")
     try store.load()
     #expect(store.configuration.jobs == 64)
   }
 
-  @Test func anErrorLeavesAllAsItWas() throws {
+  @Test func anErrorLeavesTheConfigurationUnchanged() throws {
     try write("etc/j.conf", "[Follow]\nJobs=x\nDefaultTimeoutSec=20s\n")
     try store.load()
     #expect(store.diagnostics.count == 1)
-    // There was nothing before: what can be read counts.
+    // The first time, the settings that can be read apply.
     #expect(store.configuration.defaultTimeout == .seconds(20))
     try write("etc/j.conf", "[Follow]\nJobs=5\n")
     try store.load()
@@ -57,7 +57,7 @@ import Testing
     #expect(store.diagnostics.isEmpty && store.configuration == Configuration())
   }
 
-  @Test func whatOthersMayWriteIsRefused() throws {
+  @Test func filesThatOthersMayWriteAreRefused() throws {
     try write("etc/j.conf", "[Follow]\nJobs=5\n", mode: 0o666)
     try store.load()
     #expect(store.diagnostics.map(\.severity) == [.error])

@@ -292,7 +292,7 @@ import Testing
     try write("etc/h", script("one"), mode: 0o755)
     try store.load()
     var loads = 0
-    store.onUnaskedLoad = { loads += 1 }
+    store.onLoadWhileOpening = { loads += 1 }
     #expect(try open("h").description == "one")
     #expect(loads == 0)
     if isReplaced {

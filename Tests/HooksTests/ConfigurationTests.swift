@@ -41,7 +41,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("[Follow]\nJobs=0", "0:2: error: Jobs=: at least 1 run must be possible"),
+    ("[Follow]\nJobs=0", "0:2: error: Jobs=: at least 1 run must be allowed"),
     ("[Follow]\nJobs=many", "0:2: error: Jobs=: 'many' is not a number"),
     ("[Follow]\n\nDefaultTimeoutSec=soon", "0:3: error: DefaultTimeoutSec=: "),
     ("[Follow]\nHistoryKeep=30 100", "0:2: error: HistoryKeep=: '30 100' has two numbers of runs"),

@@ -5,13 +5,13 @@ import Testing
 @testable import Hooks
 @testable import Lifecycle
 
-/// What is said of names, of `#!` lines, and of what hooks lead to.
+/// Advice about names, `#!` lines and the effects of hooks.
 @Suite struct HookAdviceTests {
   @Test(arguments: [
     ("10-x", "ignored: there is no hook '10-x'; did you mean 10-x.sh.d?"),
     ("99-none", "ignored: there is no hook '99-none'"),
     ("20-stpo", "ignored: there is no hook '20-stpo'; did you mean 20-stop.d?"),
-    ("tool", "ignored: tool is a program and no hook"),
+    ("tool", "ignored: tool is a program, not a hook"),
   ])
   func tellsOfDropInsWithoutAHook(_ name: String, _ expected: String) {
     let found = HookDirectoryAdvice.dropIns(
@@ -23,12 +23,12 @@ import Testing
     ("alarm", nil),
     ("alrm", "there is no hook 'alrm'; did you mean alarm?"),
     ("masked", "hook 'masked' is masked"),
-    ("tool", "'tool' is a program and no hook, as it has no definition"),
+    ("tool", "'tool' is a program without a definition, not a hook"),
   ])
   func tellsOfAnswersThatDoNotCome(_ name: String, _ expected: String?) {
-    let problem = HookDirectoryAdvice.answer(
+    let problem = HookDirectoryAdvice.onHookFailure(
       name, isProgram: name == "tool", state: name == "masked" ? "masked" : nil, hooks: ["alarm", "other"])
-    #expect(problem == expected.map { "nothing answers a failure of this hook, as " + $0 })
+    #expect(problem == expected.map { "no hook runs when this hook fails, as " + $0 })
   }
 
   @Test(arguments: [
@@ -74,7 +74,7 @@ import Testing
     #expect(end.map { String(decoding: contents[..<$0], as: UTF8.self) } == expected)
   }
 
-  @Test func triesOnlyShells() {
+  @Test func checksTheSyntaxOfShellScriptsOnly() {
     #expect(Shebang.syntaxError(in: "", of: "/s") == nil)
     #expect(Shebang.syntaxCheck(by: "/bin/dash", of: "/s") == ["/bin/dash", "-n", "/s"])
     #expect(Shebang.syntaxCheck(by: "bash", of: "/s") == ["bash", "-n", "-O", "extglob", "/s"])

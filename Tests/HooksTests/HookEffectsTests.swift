@@ -49,26 +49,26 @@ import Testing
   }
 
   private func node(_ name: String, _ unit: String, _ event: String, _ exec: String, _ more: String = "") throws
-    -> HookCircles.Node
+    -> HookLoops.Node
   {
     let text = "[Match]\nUnit=\(unit)\nEvent=\(event)\n\(more)\n[Hook]\nExec=\(exec)\n"
     guard
       case .hook(let hook, _) = loadHook(
         name: name, path: name, kind: .definitionFile, contents: Array(text.utf8))
-    else { throw HookValueError("\(text) is no hook") }
-    return HookCircles.Node(hook: hook, effects: HookEffects(exec: hook.definition.exec, script: nil))
+    else { throw HookValueError("\(text) is not a hook") }
+    return HookLoops.Node(hook: hook, effects: HookEffects(exec: hook.definition.exec, script: nil))
   }
 
-  @Test func circles() throws {
-    let cases: [([HookCircles.Node], [[String]])] = [
-      // The main job is none: httpd follows MaxScale.
+  @Test func loops() throws {
+    let cases: [([HookLoops.Node], [[String]])] = [
+      // The main use of hooks is not a loop: httpd is stopped and started with MaxScale.
       (
         [
           try node("down", "maxscale", "stopped", "stop-dependent httpd"),
           try node("up", "maxscale", "started", "start-dependent httpd"),
         ], []
       ),
-      // Each goes down with the other, and stays down.
+      // Each unit is stopped with the other, and nothing starts them again.
       (
         [
           try node("a", "a", "stopped", "systemctl stop b"), try node("b", "b", "stopped", "systemctl stop a"),
@@ -90,7 +90,7 @@ import Testing
       ([try node("again", "job", "finished", "systemctl start job")], [["again"]]),
     ]
     for (nodes, expected) in cases {
-      #expect(HookCircles(nodes).find() == expected, "\(nodes.map(\.hook.name))")
+      #expect(HookLoops(nodes).find() == expected, "\(nodes.map(\.hook.name))")
     }
   }
 }

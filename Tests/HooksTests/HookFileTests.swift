@@ -74,11 +74,11 @@ import Testing
     #expect(hook.onHookFailure == "alarm" && hook.duringShutdown)
   }
 
-  /// What is added to a good file, and what is then said of it. Its last line is the fifth.
+  /// Lines that are added to a valid file of five lines, and the diagnostics that they cause.
   static let additions: [(String, String)] = [
-    ("Exec=y", "f:6: error: Exec=: there is a command already; write an empty Exec= first to replace it"),
+    ("Exec=y", "f:6: error: Exec=: the command is set already; to replace it, write an empty Exec= first"),
     ("Exec=\nExec=y", ""),
-    ("Exec=", "f:6: error: [Hook] has no Exec=: this line resets it, and none sets it again"),
+    ("Exec=", "f:6: error: [Hook] has no Exec=: this line resets it, and no later line sets it"),
     ("Timeout=5s", "f:6: warning: unknown key Timeout=, ignored; did you mean TimeoutSec=?"),
     ("timeoutsec=5s", "f:6: warning: unknown key timeoutsec=, ignored; did you mean TimeoutSec=?"),
     (
@@ -96,9 +96,9 @@ import Testing
     ("[Macht]\nA=1", "f:6: warning: unknown section [Macht], ignored; did you mean Match?"),
     ("[Install]\nWantedBy=x", "f:6: warning: unknown section [Install], ignored"),
     ("TimeoutSec=soon", "f:6: error: TimeoutSec=: 'soon' is not a time span (like '30s', '5min 20s' or 'infinity')"),
-    ("SettleSec=infinity", "f:6: error: SettleSec=: 'infinity' is not possible here"),
+    ("SettleSec=infinity", "f:6: error: SettleSec=: 'infinity' is not allowed here"),
     ("Parallel=maybe", "f:6: error: Parallel=: 'maybe' is neither yes nor no"),
-    ("CatchUp=some", "f:6: error: CatchUp=: 'some' is none of all, latest, none"),
+    ("CatchUp=some", "f:6: error: CatchUp=: 'some' is not one of all, latest, none"),
     ("RetryCount=-1", "f:6: error: RetryCount=: '-1' is not a number"),
     ("UMask=99", "f:6: error: UMask=: '99' is not an octal file mode up to 0777"),
     ("Nice=20", "f:6: error: Nice=: '20' is not a nice level from -20 to 19"),
@@ -133,48 +133,51 @@ import Testing
     ("Exec=\nExec=sh -c 'a && b; c > /dev/null'", ""),
     (
       "[Match]\nUnit=maxscal?",
-      "f:7: warning: maxscal? matches no unit, as their names end with a suffix: maxscal?.service, say"
+      "f:7: warning: maxscal? matches no unit, as unit names end with a suffix: write maxscal?.service, for example"
     ),
     ("[Match]\nUnit=max* *@?.mount", ""),
     ("[Match]\nEvent=stop", "f:7: error: Event=: there is no event 'stop'; did you mean stopped?"),
     ("[Match]\nEvent=start", "f:7: error: Event=: there is no event 'start'; did you mean started?"),
     (
       "[Match]\nEvent=stopped,failed",
-      "f:7: error: Event=: there is no event 'stopped,failed'; several are separated by blanks"
+      "f:7: error: Event=: there is no event 'stopped,failed'; separate several values by spaces"
     ),
     ("[Match]\nEvent=stoped", "f:7: error: Event=: there is no event 'stoped'; did you mean stopped?"),
     ("[Match]\nUnit=a/b", "f:7: error: Unit=: 'a/b' is not the name of a unit"),
-    ("[Match]\nUnit=", "f:7: error: [Match] has no Unit=: this line resets it, and none sets it again"),
+    ("[Match]\nUnit=", "f:7: error: [Match] has no Unit=: this line resets it, and no later line sets it"),
     ("[Match]\nUnit=\nUnit=b", ""),
-    ("[Match]\nEvent=", "f:7: error: [Match] has no Event=: this line resets it, and none sets it again"),
+    ("[Match]\nEvent=", "f:7: error: [Match] has no Event=: this line resets it, and no later line sets it"),
     (
       "[Match]\nUnit=a.service, b.service",
-      "f:7: error: Unit=: 'a.service,' is not the name of a unit; several are separated by blanks"
+      "f:7: error: Unit=: 'a.service,' is not the name of a unit; separate several values by spaces"
     ),
     (
       "[Match]\nUnit=*.path,b",
-      "f:7: error: Unit=: '*.path,b' is not the name of a unit; several are separated by blanks"
+      "f:7: error: Unit=: '*.path,b' is not the name of a unit; separate several values by spaces"
     ),
     ("[Match]\nUnit=b[x,y]*.service", ""),
-    ("[Match]\nHost=a, b", "f:7: error: Host=: 'a,' is not one value; several are separated by blanks"),
+    ("[Match]\nHost=a, b", "f:7: error: Host=: 'a,' is not one value; separate several values by spaces"),
     (
       "[Match]\nUnit=/srv/my-data",
-      "f:7: error: Unit=: '/srv/my-data' is a path, not the name of a unit; that is printed by: "
+      "f:7: error: Unit=: '/srv/my-data' is a path, not the name of a unit; to get the name, run: "
         + "systemd-escape -p --suffix=mount /srv/my-data"
     ),
     (
       "[Match]\nUnit=!/dev/sda",
-      "f:7: error: Unit=: '/dev/sda' is a path, not the name of a unit; that is printed by: "
+      "f:7: error: Unit=: '/dev/sda' is a path, not the name of a unit; to get the name, run: "
         + "systemd-escape -p --suffix=device /dev/sda"
     ),
     ("[Match]\nUnit=srv/*", "f:7: error: Unit=: 'srv/*' is not the name of a unit"),
-    ("[Match]\nUnit=! b", "f:7: error: Unit=: there is no value behind '!' (it belongs directly before it)"),
+    ("[Match]\nUnit=! b", "f:7: error: Unit=: there is no value after '!'; write '!' directly before the value"),
     (
       "[Match]\nExitStatus=SIGTRM",
       "f:7: error: ExitStatus=: 'SIGTRM' is neither an exit status from 0 to 255 nor a signal; did you mean SIGTERM?"
     ),
     ("[Match]\nRestartJob=x", "f:7: error: RestartJob=: 'x' is neither yes nor no"),
-    ("[Match]\nResult=signl", "f:7: warning: systemd has no result 'signl' that is known here; did you mean signal?"),
+    (
+      "[Match]\nResult=signl",
+      "f:7: warning: 'signl' is not a result of systemd that journalhook knows; did you mean signal?"
+    ),
     ("[Match]\nResult=success", ""),
     ("[Match]\nunit=b", "f:7: error: unknown key unit= in [Match]; did you mean Unit=?"),
     ("[Match]\nRestart=no", "f:7: error: unknown key Restart= in [Match]; did you mean RestartJob=?"),
@@ -199,7 +202,7 @@ import Testing
     if case .hook = result { #expect(!expected.contains("error:")) } else { #expect(expected.contains("error:")) }
   }
 
-  @Test func namesAllThatIsMissing() {
+  @Test func reportsAllMissingKeys() {
     #expect(
       load("# nothing\n").diagnostics.map(\.description) == [
         "f:1: error: [Match] has no Unit=", "f:1: error: [Match] has no Event=", "f:1: error: [Hook] has no Exec=",
@@ -219,16 +222,18 @@ import Testing
     for (section, key) in [("Match", "Unit"), ("Match", "Event"), ("Hook", "Exec")] {
       #expect(
         load(Self.good, dropIns: ["[Hook]\nNice=1", "[\(section)]\n\n\(key)="]).diagnostics.map(\.description) == [
-          "d1:3: error: [\(section)] has no \(key)=: this line resets it, and none sets it again"
+          "d1:3: error: [\(section)] has no \(key)=: this line resets it, and no later line sets it"
         ])
     }
     let broken = load(Self.good, dropIns: ["[Hook]\n", "\n[Match]\nEvent=x\n"])
     #expect(broken.diagnostics.map(\.line) == [3])
-    #expect(broken.diagnostics[0].description.hasPrefix("d1:3: error: Event=: there is no event 'x', but starting, "))
+    #expect(
+      broken.diagnostics[0].description.hasPrefix(
+        "d1:3: error: Event=: there is no event 'x'; the events are starting, "))
     if case .hook(let hook, _) = load(Self.good, dropIns: ["", ""]) { #expect(hook.dropIns == ["d0", "d1"]) }
   }
 
-  @Test func whatLooksLikeAHookIsToldWhyItIsNone() {
+  @Test func reportsDefinitionsInFilesWithTheWrongName() {
     let script = "#!/bin/sh\n# [Match]\n# Unit=a\n# Event=stopped\n"
     func problems(_ text: String, _ kind: HookKind) -> [String] {
       load(text, kind: kind).diagnostics.map(\.description)
@@ -237,11 +242,11 @@ import Testing
     for kind in [HookKind.plainFile, .executable] {
       #expect(
         problems("\n; more\n" + Self.good, kind) == [
-          "f:3: error: a definition, but the file's name does not end with .hook: rename it"
+          "f:3: error: the file is a definition, but its name does not end with .hook: rename it"
         ])
       #expect(
         problems("Unit=a\nEvent=stopped\nExec=x\n", kind) == [
-          "f:1: error: a definition, but the file's name does not end with .hook: rename it"
+          "f:1: error: the file is a definition, but its name does not end with .hook: rename it"
         ])
       for program in ["#!/bin/sh\n[ -e /x ]\n", "[ -e /x ]\n", "\u{7F}ELF\n", "notes\n[Match]\n", "# [Matching]\n"] {
         #expect(load(program, kind: kind) == .program)
@@ -260,7 +265,7 @@ import Testing
     #expect(hook.place(of: "Group") == ("f", 1))
   }
 
-  @Test func takesNoTimeoutForInfinity() {
+  @Test func readsATimeoutOf0AsInfinity() {
     #expect(definition(Self.good + "TimeoutSec=0")?.timeout == .infinity)
   }
 

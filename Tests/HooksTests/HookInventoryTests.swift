@@ -10,7 +10,7 @@ import Testing
     HookInventory(digests.mapValues { .init(path: "/h/\($0.prefix(1))", digest: $0) })
   }
 
-  @Test func tellsWhatHasChanged() {
+  @Test func reportsChanges() {
     let before = inventory(["a": "a1", "b": "b1", "c": "c1"])
     let now = inventory(["a": "a1", "b": "b2", "d": "d1"])
     #expect(
@@ -18,13 +18,13 @@ import Testing
         .changed(name: "b", path: "/h/b"), .removed(name: "c", path: "/h/c"), .loaded(name: "d", path: "/h/d"),
       ])
     #expect(now.changes(since: now) == [])
-    // The same text from elsewhere is a change.
+    // The same text at another path is a change.
     var moved = before
     moved.items["a"]?.path = "/i/a"
     #expect(moved.changes(since: before) == [.changed(name: "a", path: "/i/a")])
   }
 
-  @Test func digestsTellTextsApart() {
+  @Test func digestsOfDifferentTextsDiffer() {
     #expect(HookInventory.digest(of: ["a", "b"]) == HookInventory.digest(of: ["a", "b"]))
     #expect(HookInventory.digest(of: ["ab", ""]) != HookInventory.digest(of: ["a", "b"]))
     #expect(HookInventory.digest(of: ["a"]).count == 32)

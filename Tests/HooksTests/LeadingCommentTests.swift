@@ -23,7 +23,7 @@ import Testing
 
   static let scripts: [(String, String)] = [
     ("#!/bin/sh\n\(good)exit 0\n", "a.service D"),
-    (good, "f:1: error: the file has no #! line, such as #!/bin/sh, to say what runs it: no run could begin"),
+    (good, "f:1: error: the file has no #! line that names an interpreter, such as #!/bin/sh: it cannot be executed"),
     ("#!/bin/sh\r\n#[Match]\r\n#Unit=a\r\n#Event=*\r\nx", "a.service "),
     ("#!/bin/sh\n\n# Prose: x=1 [Hook]\n#\n\n\(good)", "a.service D"),
     ("#!/bin/sh\n# -*- python -*-\n\(good)", "a.service D"),
@@ -31,19 +31,19 @@ import Testing
     ("#!/bin/sh\n\(good)\n# A remark.\n#   Description=E\nx", "a.service D"),
     (
       "#!/bin/sh\n\(good)\n# Description=E\nx",
-      "a.service D f:8: warning: Description= stands behind the definition's end, where it does not count"
+      "a.service D f:8: warning: Description= stands after the end of the definition, where it has no effect"
     ),
     (
       "#!/bin/sh\n\(good)\n# RestartJob=no\nx",
-      "f:8: error: RestartJob= stands behind the definition's end, where it does not count"
+      "f:8: error: RestartJob= stands after the end of the definition, where it has no effect"
     ),
     (
       "#!/bin/sh\n# Result=signal\n\(good)exit 0\n",
-      "f:2: error: Result= stands before the first [Section], where it does not count"
+      "f:2: error: Result= stands before the first [Section], where it has no effect"
     ),
     (
       "#!/bin/sh\n# GraceSec=1\n\(good)exit 0\n",
-      "a.service D f:2: warning: GraceSec= stands before the first [Section], where it does not count"
+      "a.service D f:2: warning: GraceSec= stands before the first [Section], where it has no effect"
     ),
     ("#!/bin/sh\n\(good)#\n# Description=E\nx", "a.service E"),
     ("#!/bin/sh\n\(good)#\n# A remark.\n# # Description=E\nx", "a.service D"),
@@ -65,11 +65,11 @@ import Testing
     ),
     (
       "#!/bin/sh\n\(good)# A remark.\n",
-      "f:7: error: 'A remark.' has no '=' (text belongs before the first section, or behind an empty line)"
+      "f:7: error: 'A remark.' has no '=' (text belongs before the first section, or after an empty line)"
     ),
     (
       "#!/bin/sh\n\(good)# Exec=x\n",
-      "f:7: error: Exec=: the hook is this executable itself; only a .hook file has an Exec="
+      "f:7: error: Exec=: this executable is itself the program of the hook; only a .hook file has Exec="
     ),
     ("#!/bin/sh\n# [Hook]\n", "f:2: error: [Match] has no Unit=\nf:2: error: [Match] has no Event="),
   ]
@@ -79,35 +79,35 @@ import Testing
     #expect(read(text) == expected)
   }
 
-  private static let rule = "a definition counts only in the leading comment"
+  private static let rule = "a definition is read only in the leading comment"
 
-  /// Files whose definition does not count where it is, and what is said of them.
+  /// Files with a definition in a place where it is not read, and the diagnostics about them.
   static let misplaced: [(String, String)] = [
     (
       "#!/bin/sh\nexit 0\n\(good)",
-      "misplaced f:3: error: \(rule), and this is below the first line of code (line 2): move it above that"
+      "misplaced f:3: error: \(rule), and this is after the first line of code (line 2): move it before that line"
     ),
     (
       "#!/bin/sh\nset -e\n\n  # [Match]\n  # Event=*\n",
-      "misplaced f:4: error: \(rule), and this is below the first line of code (line 2): move it above that"
+      "misplaced f:4: error: \(rule), and this is after the first line of code (line 2): move it before that line"
     ),
     (
       "\u{FEFF}#!/bin/sh\n\(good)",
       "f:1: error: the file begins with a byte order mark (U+FEFF), so that the kernel does not find its #! line: save it "
-        + "without, or: sed -i '1s/^\\xEF\\xBB\\xBF//' f"
+        + "without the mark, or run: sed -i '1s/^\\xEF\\xBB\\xBF//' f"
     ),
     (
       "\u{FEFF}#!/bin/sh\nexit 0",
       "f:1: error: the file begins with a byte order mark (U+FEFF), so that the kernel does not find its #! line: save it "
-        + "without, or: sed -i '1s/^\\xEF\\xBB\\xBF//' f"
+        + "without the mark, or run: sed -i '1s/^\\xEF\\xBB\\xBF//' f"
     ),
     (
       "#!/bin/sh\n## [Match]\n## Unit=a\n## Event=*\n",
-      "misplaced f:2: error: '## [Match]' begins no definition: each line of it begins with '#', '//', '--' or ';'"
+      "misplaced f:2: error: '## [Match]' does not begin a definition: each line of one begins with '#', '//', '--' or ';'"
     ),
     (
       "#!/usr/bin/node\n/* [Match]\n * Unit=a\n */\n",
-      "misplaced f:2: error: '/* [Match]' begins no definition: each line of it begins with '#', '//', '--' or ';'"
+      "misplaced f:2: error: '/* [Match]' does not begin a definition: each line of one begins with '#', '//', '--' or ';'"
     ),
     (
       "#!/bin/sh\n# Unit=a\n# Event=*\nx\n",
@@ -119,21 +119,21 @@ import Testing
     ),
     (
       "#!/usr/bin/python3\n\"\"\"\n[Match]\nUnit=a\nEvent=*\n\"\"\"\n",
-      "misplaced f:3: error: \(rule), and this is no comment: begin each line of it with '# '"
+      "misplaced f:3: error: \(rule), and this is not a comment: begin each of its lines with '# '"
     ),
     (
       "#!/usr/bin/python3\n\"\"\"[Match]\nUnit=a\nEvent=*\n\"\"\"\n",
-      "misplaced f:2: error: \(rule), and this is no comment: begin each line of it with '# '"
+      "misplaced f:2: error: \(rule), and this is not a comment: begin each of its lines with '# '"
     ),
     (
       "#!/bin/sh\n: <<'END'\n[Match]\nUnit=a\nEvent=*\nEND\n",
-      "misplaced f:3: error: \(rule), and this is below the first line of code (line 2): move it above that"
+      "misplaced f:3: error: \(rule), and this is after the first line of code (line 2): move it before that line"
     ),
     (
       "#!/usr/bin/php\n<?php\n# [Match]\n# Unit=a\n# Event=*\n",
-      "misplaced f:3: error: \(rule), and PHP prints what stands above '<?php': write a NAME.hook file with Exec= instead"
+      "misplaced f:3: error: \(rule), and PHP prints the text before '<?php': write a NAME.hook file with Exec= instead"
     ),
-    // What a program's help shows, and prose.
+    // The help text of a program, and prose.
     ("#!/bin/sh\ncat <<END\n  [Match]\n  Unit=a\n  Event=*\nEND\n", "-"),
     ("#!/bin/sh\nx\n# [Match]\n", "-"),
     ("#!/bin/sh\n# The Unit=a of it.\nUnit=a\n", "-"),
@@ -141,14 +141,14 @@ import Testing
   ]
 
   @Test(arguments: misplaced)
-  func tellsOfWhatIsMisplaced(_ text: String, _ expected: String) {
+  func reportsMisplacedDefinitions(_ text: String, _ expected: String) {
     #expect(read(text) == expected)
-    // Without being executable, only what begins as a script is meant to be one.
+    // A file that is not executable is regarded as a script only if it begins as one.
     let plain = load(text.replacing("#!", with: ""), kind: .plainFile)
     if !text.hasPrefix("\u{FEFF}") { #expect(plain == .program) }
   }
 
-  @Test func tellsOfUTF16() {
+  @Test func reportsUTF16() {
     let text: [UInt8] = [0xFF, 0xFE] + "#!/bin/sh\n# [Match]\n".utf8.flatMap { [$0, 0 as UInt8] }
     let result = loadHook(name: "h", path: "f", kind: .executable, contents: text)
     #expect(
@@ -160,8 +160,8 @@ import Testing
   @Test func refusesADefinitionThatCannotBeExecuted() {
     #expect(
       load("#!/bin/sh\n" + Self.good, kind: .plainFile).diagnostics.map(\.description) == [
-        "f:2: error: the file has a hook's definition, but is not executable (chmod +x); to switch a hook off, rename its "
-          + "file to h.disabled, or where it lies in another directory: ln -s /dev/null /etc/journalhook/hooks.d/h"
+        "f:2: error: the file has a hook's definition, but is not executable (chmod +x); to disable the hook, rename the "
+          + "file to h.disabled or, if it is in another directory, run: ln -s /dev/null /etc/journalhook/hooks.d/h"
       ])
     #expect(load("text", kind: .plainFile) == .program)
   }

@@ -48,7 +48,7 @@ import Testing
     #expect(match.evaluate(event, aliases: ["mxs.service"]).allSatisfy(\.holds) == expected)
   }
 
-  @Test func takesWhatIsAbsentForNo() throws {
+  @Test func readsAMissingFlagAsNo() throws {
     let match = try #require(matchSection("Unit=a\nEvent=*\nRestartJob=no\nAutoRestart=no"))
     #expect(match.matches(event(.failed, "a.service")))
     let exits = try #require(matchSection("Unit=a\nEvent=*\nExitStatus=0 TEMPFAIL"))

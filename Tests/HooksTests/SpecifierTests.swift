@@ -21,12 +21,12 @@ import Testing
     #expect(throws: HookValueError.self) { _ = try ExecCommand(parsing: "%p.sh") }
   }
 
-  @Test func leavesOutWhatTheEventLacks() throws {
+  @Test func leavesOutMissingProperties() throws {
     let command = try ExecCommand(parsing: "x %i %I %r %H")
     #expect(command.expand(for: event(), localHostname: "here") == ["x", "", "", "", "here"])
   }
 
-  @Test func splitsNothingTwice() throws {
+  @Test func doesNotSplitExpandedWords() throws {
     let command = try ExecCommand(parsing: "x %r")
     #expect(command.expand(for: event(result: "a b; $(c) %n")) == ["x", "a b; $(c) %n"])
   }

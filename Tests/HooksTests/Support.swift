@@ -4,7 +4,7 @@ import TestSupport
 @testable import Hooks
 @testable import Lifecycle
 
-/// What a file of a hook says, or what is wrong with it, as text.
+/// The result of reading a hook's file.
 func load(
   _ text: String, kind: HookKind = .definitionFile, dropIns: [String] = [], name: String = "h"
 ) -> HookLoadResult {
@@ -12,7 +12,7 @@ func load(
   return loadHook(name: name, path: "f", kind: kind, contents: Array(text.utf8), dropIns: dropIns)
 }
 
-/// The definition in a file of a hook that is as it should be.
+/// The hook in a file without errors; nil if the file has errors.
 func definition(_ text: String, kind: HookKind = .definitionFile, dropIns: [String] = []) -> HookDefinition? {
   if case .hook(let hook, _) = load(text, kind: kind, dropIns: dropIns) { hook.definition } else { nil }
 }

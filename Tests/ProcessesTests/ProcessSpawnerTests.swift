@@ -18,7 +18,7 @@ extension ProcessTests {
       #expect(!text.contains("HOME="))
     }
 
-    @Test func theExitIsTheProgramsOwn() throws {
+    @Test func theExitStatusIsThatOfTheProgram() throws {
       #expect(try shell("exit 7").wait() == .exit(7))
       #expect(try shell("kill -9 $$").wait() == .signal(SIGKILL))
     }
@@ -31,7 +31,7 @@ extension ProcessTests {
         request.executable = script.descriptor.rawValue
         request.arguments = ["script", path]
       }
-      // The list: standard input and output, the script for dash (3, and 10 as it moves it), and that of ls itself.
+      // The list has 0 to 2, the script's descriptor (3, and 10, to which dash moves it), and the one of ls itself.
       #expect(text.hasPrefix("/dev/fd/3 \(path)\n0\n1\n2\n3\n"))
     }
 
@@ -53,7 +53,7 @@ extension ProcessTests {
       #expect(throws: SpawnError(step: .execute, code: ETXTBSY)) { _ = try SealedCopy.make(of: script) }
     }
 
-    @Test func whatIsBeingWrittenIsNotRun() throws {
+    @Test func aFileThatIsBeingWrittenIsNotRun() throws {
       let directory = try TemporaryDirectory()
       let path = try directory.file("script", "#!/bin/sh\n")
       let writer = open(path, O_WRONLY | O_APPEND)
@@ -65,7 +65,7 @@ extension ProcessTests {
     }
 
     @Test(.enabled(if: isRoot, "needs root"), arguments: [0o755, 0o711, 0o700, 0o744])
-    func theFileDecidesWhoMayExecuteItsCopy(_ mode: mode_t) throws {
+    func theModeOfTheFileAppliesToItsCopy(_ mode: mode_t) throws {
       let directory = try TemporaryDirectory()
       let script = try TrustedFile.open(try directory.file("script", "#!/bin/sh\nexit 7\n", mode: mode))
       let copy = OwnedDescriptor(try #require(try SealedCopy.make(of: script)))
@@ -83,8 +83,8 @@ extension ProcessTests {
       }
     }
 
-    @Test func aProgramInheritsNothingElse() throws {
-      // Not marked close-on-exec, as by a careless library.
+    @Test func aProgramInheritsNoOtherDescriptors() throws {
+      // A descriptor that is not marked close-on-exec, as a careless library might open it.
       let stray = dup(0)
       defer { close(stray) }
       let ls = try OwnedDescriptor.open("/bin/ls", O_RDONLY)
@@ -96,7 +96,7 @@ extension ProcessTests {
     }
 
     @Test func descriptorsMayOverlap() throws {
-      // Each of 0, 1 and 2 is the source of another.
+      // Each of the descriptors 0, 1 and 2 becomes another one of them.
       let saved = (0..<3).map { fcntl($0, F_DUPFD_CLOEXEC, 100) }
       let (input, output, errors) = (try Pipe(), try Pipe(), try Pipe())
       let shell = try OwnedDescriptor.open("/bin/sh", O_RDONLY)
@@ -135,7 +135,7 @@ extension ProcessTests {
       #expect(lines[4] == lines[5], "it leads a session of its own")
     }
 
-    @Test func signalsAreAsInAFreshProcess() throws {
+    @Test func signalsAreResetToTheirDefaults() throws {
       let previous = signal(SIGPIPE, SIG_IGN)
       defer { signal(SIGPIPE, previous) }
       let lines = try output(of: "while read -r line; do echo \"$line\"; done </proc/$$/status").split(separator: "\n")
@@ -144,7 +144,7 @@ extension ProcessTests {
       for mask in masks { #expect(mask.hasSuffix("0000000000000000")) }
     }
 
-    @Test(.enabled(if: isRoot, "needs root")) func idsAreTakenOn() throws {
+    @Test(.enabled(if: isRoot, "needs root")) func idsAreSet() throws {
       let text = try output(of: "id -u; id -g; id -G; grep -E 'CapEff|NoNewPrivs' /proc/self/status") { request in
         request.identity = .init(user: 65534, group: 65533, supplementaryGroups: [65533, 4242])
         request.noNewPrivileges = true
@@ -152,7 +152,7 @@ extension ProcessTests {
       #expect(text == "65534\n65533\n65533 4242\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\n")
     }
 
-    @Test func errorsTellTheStep() throws {
+    @Test func errorsNameTheStep() throws {
       let directory = try TemporaryDirectory()
       let null = try OwnedDescriptor.open("/dev/null", O_RDWR)
       func error(_ path: String? = nil, _ change: (inout SpawnRequest) throws -> Void = { _ in }) throws -> SpawnError {
@@ -184,7 +184,7 @@ extension ProcessTests {
       }
     }
 
-    @Test func nothingIsLeftOfManySpawns() throws {
+    @Test func manySpawnsLeaveNoDescriptors() throws {
       _ = try shell("").wait()
       let before = openDescriptors()
       let clock = ContinuousClock()
@@ -198,7 +198,7 @@ extension ProcessTests {
           #expect(throws: SpawnError.self) { _ = try shell("") { $0.standardInput = 4000 } }
         }
       }
-      // Tests beside this one open some too.
+      // Other tests open descriptors at the same time.
       #expect(openDescriptors() - before < 100)
       print("a spawn takes \(times.sorted()[250])")
     }

@@ -7,7 +7,7 @@ import Testing
 @testable import Processes
 @testable import TrustedFiles
 
-/// Hooks that do not want to end. Each process of theirs has "$1" among its arguments, by which the test counts them.
+/// Hooks whose processes resist being ended. Each process has "$1" among its arguments, by which the test counts them.
 private let stubborn: [(name: String, text: String, processes: Int)] = [
   ("a tree", "sleep $1 & sh -c 'sleep $1 & wait' sh $1 & wait", 4),
   ("one that ignores TERM", "trap '' TERM; sleep $1 & while :; do sleep $1; done", 3),
@@ -35,11 +35,11 @@ private enum Kind: CaseIterable, CustomTestStringConvertible {
   }
 }
 
-/// A run under way, and all that can be seen of it from outside.
+/// A run, and the number of its processes as seen from outside.
 private final class Run {
   private nonisolated(unsafe) static var count = 0
   let id: String
-  /// An argument for sleep(1), and rare.
+  /// A number that serves as an argument of sleep(1) and that no other process has.
   let marker: String
   var container: RunContainer
   let main: SpawnedProcess
@@ -56,7 +56,7 @@ private final class Run {
     main = try shell(text, [marker], in: &container) { $0.environment = environment }
   }
 
-  /// Those that have the marker among their arguments; zombies have none.
+  /// The processes that have the marker among their arguments. Zombies have no arguments.
   var alive: Int {
     guard let directory = opendir("/proc") else { return -1 }
     defer { closedir(directory) }
@@ -73,7 +73,7 @@ private final class Run {
     return count
   }
 
-  /// Clears up as the daemon does, and checks that nothing is left.
+  /// Reaps and removes as the daemon does, and checks that nothing is left.
   func expectGone(sparing spared: Set<ProcessID> = []) {
     #expect(eventually { alive == 0 }, "\(alive) processes are alive")
     #expect(eventually { container.isEmpty() })
@@ -116,10 +116,10 @@ extension ProcessTests {
       run.expectGone()
     }
 
-    @Test(arguments: [0, 2, 5], Kind.allCases) fileprivate func aRequestIsEnoughForTheObedient(
+    @Test(arguments: [0, 2, 5], Kind.allCases) fileprivate func processesThatObeySIGTERMEnd(
       _ index: Int, _ kind: Kind
     ) throws {
-      // Without what makes them ignore it; the stopped one has to be continued to notice.
+      // The commands that make the processes ignore SIGTERM are removed. The stopped process has to be continued to receive it.
       var text = stubborn[index].text
       if let trap = text.firstRange(of: "trap '' TERM; ") { text.removeSubrange(trap) }
       let run = try Run(kind, text)
@@ -129,7 +129,7 @@ extension ProcessTests {
       run.expectGone()
     }
 
-    @Test(arguments: Kind.allCases) fileprivate func whatTheMainProcessLeavesBehindIsFound(_ kind: Kind) throws {
+    @Test(arguments: Kind.allCases) fileprivate func processesThatTheMainProcessLeavesAreFound(_ kind: Kind) throws {
       let run = try Run(kind, "setsid sleep $1 & sleep $1 & exit 3")
       #expect(run.main.wait() == .exit(3))
       #expect(eventually { run.alive == 2 })
@@ -143,7 +143,7 @@ extension ProcessTests {
       #expect(eventually { run.alive == 3 })
       if kind == .tree {
         var other = try RunContainer(restoring: run.container.path, stateDirectory: "/somewhere/else")
-        #expect(isEmpty(&other), "another ledger's run of the same number is none of ours")
+        #expect(isEmpty(&other), "a run of the same number in another ledger is not ours")
       }
       var restored = try RunContainer(restoring: run.container.path, stateDirectory: "/nonexistent")
       #expect(restored.path == run.container.path)
@@ -157,10 +157,10 @@ extension ProcessTests {
 
     @Test func aProcessThatDoesNotExecuteYetIsEndedAfterACrash() async throws {
       let directory = try TemporaryDirectory()
-      // Who joins this "cgroup" waits for a reader of the pipe.
+      // cgroup.procs is a FIFO here: a process that joins this "cgroup" waits for a reader.
       mkfifo(directory.path + "/cgroup.procs", 0o600)
       let id = "unborn-\(getpid())"
-      let name = ProcessTree(runID: id, stateDirectory: "/nonexistent").nameOfUnborn
+      let name = ProcessTree(runID: id, stateDirectory: "/nonexistent").nameBeforeExec
       let spawning = Task.detached {
         let cgroup = try OwnedDescriptor.open(directory.path, O_RDONLY | O_DIRECTORY)
         _ = try shell("sleep 600") { request in
@@ -171,14 +171,14 @@ extension ProcessTests {
       var other = try RunContainer(restoring: "tree:\(id)", stateDirectory: "/somewhere/else")
       var restored = try RunContainer(restoring: "tree:\(id)", stateDirectory: "/nonexistent")
       #expect(eventually { !isEmpty(&restored) })
-      #expect(isEmpty(&other), "another ledger's run of the same number is none of ours")
+      #expect(isEmpty(&other), "a run of the same number in another ledger is not ours")
       let isGone = restored.endLeftovers()
       #expect(isGone)
       _ = try? await spawning.value
     }
 
     @Test func straysAreEndedWhenNoRunIsLeft() throws {
-      // Its environment and session are its own, and its parent is gone before anybody saw it.
+      // The process has its own environment and session, and its parent ends before anybody has listed the process.
       let run = try Run(.tree, "setsid env -i setsid /bin/sh -c 'sleep $1; :' sh $1 & exit 0")
       _ = run.main.wait()
       #expect(eventually { run.alive == 2 })
@@ -186,7 +186,7 @@ extension ProcessTests {
       run.expectGone()
     }
 
-    @Test(.enabled(if: hasWritableCgroup, "needs a writable cgroup")) func anEmptyCgroupIsToldByInotify() throws {
+    @Test(.enabled(if: hasWritableCgroup, "needs a writable cgroup")) func inotifyReportsAnEmptyCgroup() throws {
       let run = try Run(.cgroup, "sleep $1")
       let watcher = OwnedDescriptor(inotify_init1(Int32(IN_CLOEXEC)))
       let path = run.container.eventsPath ?? ""
@@ -199,7 +199,7 @@ extension ProcessTests {
       run.expectGone()
     }
 
-    @Test(.enabled(if: hasWritableCgroup, "needs a writable cgroup")) func cgroupsBelowARunGoWithIt() throws {
+    @Test(.enabled(if: hasWritableCgroup, "needs a writable cgroup")) func cgroupsBelowARunAreRemovedWithIt() throws {
       let run = try Run(.cgroup, "sleep $1; :")
       let below = run.container.path + "/a"
       mkdir(below, 0o755)
@@ -211,7 +211,7 @@ extension ProcessTests {
       run.expectGone()
     }
 
-    @Test(.enabled(if: isRoot && sd_booted() > 0, "needs root and systemd")) func systemdGivesUsACgroup() throws {
+    @Test(.enabled(if: isRoot && sd_booted() > 0, "needs root and systemd")) func systemdDelegatesACgroup() throws {
       guard case .cgroups(let root) = Containment.establish() else {
         Issue.record("\(Containment.establish())")
         return
@@ -233,7 +233,9 @@ extension ProcessTests {
       #expect(again == root)
     }
 
-    @Test(.enabled(if: sd_booted() == 0, "needs a system without systemd")) func withoutSystemdThereAreTrees() throws {
+    @Test(.enabled(if: sd_booted() == 0, "needs a system without systemd")) func withoutSystemdThereAreProcessTrees()
+      throws
+    {
       guard case .processTrees(let reason) = Containment.establish() else {
         Issue.record("a cgroup that nobody gave us")
         return
@@ -280,7 +282,7 @@ extension ProcessTests {
     #expect(CgroupMount(mountInfo: "40 31 0:37 / /sys/fs/cgroup rw - cgroup cgroup rw") == nil)
   }
 
-  @Test func aBindMountShowsAPart() throws {
+  @Test func aBindMountShowsAPartOfTheHierarchy() throws {
     let mount = try #require(CgroupMount(mountInfo: "1 2 0:3 /docker/x /sys/fs/cgroup ro - cgroup2 cgroup rw"))
     #expect(mount.path(of: "/docker/x") == "/sys/fs/cgroup")
     #expect(mount.path(of: "/docker/x/a") == "/sys/fs/cgroup/a")
@@ -289,5 +291,5 @@ extension ProcessTests {
   }
 }
 
-/// The macros take no mutating calls.
+/// The macros of Swift Testing do not accept mutating calls.
 private func isEmpty(_ container: inout RunContainer) -> Bool { container.isEmpty() }

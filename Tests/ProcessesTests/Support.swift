@@ -7,13 +7,13 @@ import Testing
 @testable import Processes
 @testable import TrustedFiles
 
-/// All tests that create processes: one after the other, as some collect every child that there is.
+/// All tests that create processes. They are serialized because some of them reap all children.
 @Suite(.serialized) struct ProcessTests {}
 
-/// Whether cgroups can be made here for a test.
+/// Whether tests can make cgroups here.
 let hasWritableCgroup = CgroupRoot.current()?.isWritable ?? false
 
-/// A pipe whose ends are closed with it.
+/// A pipe. Its ends are closed when its life ends.
 final class Pipe {
   let reader: Int32
   private(set) var writer: Int32
@@ -35,7 +35,7 @@ final class Pipe {
     writer = -1
   }
 
-  /// All that was written, once nobody holds the other end.
+  /// Everything that was written, up to the time when all processes have closed the writing end.
   func readToEnd() -> String {
     closeWriter()
     var bytes: [UInt8] = []
@@ -48,7 +48,7 @@ final class Pipe {
   }
 }
 
-/// A run of /bin/sh with the given text, by default without input and output.
+/// Runs a text in /bin/sh, by default without input and output.
 func shell(
   _ text: String, _ arguments: [String] = [], change: (inout SpawnRequest) throws -> Void = { _ in }
 ) throws -> SpawnedProcess {
@@ -58,7 +58,7 @@ func shell(
   }
 }
 
-/// The same in a container.
+/// Runs a text in /bin/sh in a container.
 func shell(
   _ text: String, _ arguments: [String] = [], in container: inout RunContainer, change: (inout SpawnRequest) -> Void
 ) throws -> SpawnedProcess {
@@ -80,7 +80,7 @@ private func withShellRequest(
   return try body(&request)
 }
 
-/// The output of such a run.
+/// Runs a text in /bin/sh, and returns its output.
 func output(of text: String, change: (inout SpawnRequest) throws -> Void = { _ in }) throws -> String {
   let pipe = try Pipe()
   let process = try shell(text) { request in

@@ -177,7 +177,9 @@ extension SystemTests {
       ),
       (
         #"printf '%s' "$match" >31-none"#,
-        ["31-none:1: error: the file has no #! line, such as #!/bin/sh, to say what runs it: no run could"]
+        [
+          "31-none:1: error: the file has no #! line that names an interpreter, such as #!/bin/sh: it cannot be executed"
+        ]
       ),
       (
         #"echo echo >/usr/local/bin/text; chmod a+x /usr/local/bin/text; printf '%s' "$section" Exec=text >32.hook"#,
@@ -210,13 +212,13 @@ extension SystemTests {
       (
         #"printf '%s' "$section" $'Exec=true\nOnHookFailure=50-goods' >50-a.hook"#,
         [
-          "50-a.hook:6: warning: OnHookFailure=: nothing answers a failure of this hook, as there is no hook '50-goods'; did you mean 50-good?"
+          "50-a.hook:6: warning: OnHookFailure=: no hook runs when this hook fails, as there is no hook '50-goods'; did you mean 50-good?"
         ]
       ),
       (
         #"cp /bin/true tool; printf '%s' "$section" $'Exec=tool\nOnHookFailure=tool' >51.hook"#,
         [
-          "51.hook:6: warning: OnHookFailure=: nothing answers a failure of this hook, as 'tool' is a program and no hook"
+          "51.hook:6: warning: OnHookFailure=: no hook runs when this hook fails, as 'tool' is a program without a definition, not a hook"
         ]
       ),
       (

@@ -235,7 +235,7 @@ extension SystemTests {
             $0.hasPrefix("Hook 70-b failed, status 1; hook 71-c is run for this failure (OnHookFailure=): ")
           })
         #expect(journal.contains { $0.contains("its OnHookFailure= closes the cycle 60-a → 70-b → 71-c → 60-a") })
-        #expect(!journal.contains { $0.contains("no longer there") })
+        #expect(!journal.contains { $0.contains("no longer exists") })
       }
     }
 

@@ -29,7 +29,7 @@ import Testing
     (#"a "b"#, "the quote \" is not closed"),
     ("a 'b", "the quote ' is not closed"),
     (#"a \q"#, "the escape \\q is not known; a backslash itself is written \\\\"),
-    (#"a \"#, "there is a backslash at the end"),
+    (#"a \"#, "the last character is a backslash"),
     (#"a \x4"#, "the escape \\x needs 2 hexadecimal digits"),
     (#"a \xg0"#, "the escape \\x needs 2 hexadecimal digits"),
     (#"a \18"#, "the escape \\ needs 3 octal digits"),
@@ -53,7 +53,7 @@ import Testing
     #expect(throws: WordSyntaxError.self) { try Words.split(#"a\"#, escapes: .kept) }
   }
 
-  @Test func takesUnitNamesApart() {
+  @Test func splitsUnitNames() {
     for (name, suffix, without, prefix, instance) in [
       ("a.service", "service", "a", "a", nil),
       ("getty@tty1.service", "service", "getty@tty1", "getty", "tty1"),

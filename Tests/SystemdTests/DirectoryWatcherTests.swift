@@ -4,7 +4,7 @@ import Testing
 
 @testable import Systemd
 
-/// What inotify has queued, before the loop has told of it.
+/// Changes that inotify has queued, before the event loop reports them.
 @Suite struct DirectoryWatcherTests {
   @Test func changesAreTakenAtOnce() throws {
     let directory = try TemporaryDirectory()
@@ -15,7 +15,7 @@ import Testing
     let path = try directory.file("x")
     #expect(watcher.takeChange())
     #expect(!watcher.takeChange())
-    // A file that is being written in place is neither what it was nor what it will be.
+    // A file that is being overwritten has neither its old nor its new content.
     do {
       let file = try OwnedDescriptor.open(path, O_WRONLY | O_TRUNC)
       #expect(write(file.rawValue, "#!", 2) == 2)
@@ -29,7 +29,7 @@ import Testing
     #expect(!watcher.takeChange())
   }
 
-  @Test func everyLinkOnTheWayIsWatched() throws {
+  @Test func everyLinkOnThePathIsWatched() throws {
     let directory = try TemporaryDirectory()
     run(
       """

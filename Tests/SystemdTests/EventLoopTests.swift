@@ -4,13 +4,13 @@ import Testing
 
 @testable import Systemd
 
-/// The loop, on the thread that makes it.
+/// The event loop, on the thread that makes it.
 @Suite struct EventLoopTests {
   private final class Log {
     var lines: [String] = []
   }
 
-  @Test func timersComeInOrderOfTime() throws {
+  @Test func timersAreCalledInOrderOfTime() throws {
     let loop = try EventLoop()
     let log = Log()
     let now = loop.now()
@@ -36,13 +36,13 @@ import Testing
     var source: EventSource?
     source = try loop.watch(ends[0], for: .input) { readiness in
       log.lines.append(readiness.contains(.input) ? "readable" : "?")
-      // Gives up itself from its own action.
+      // The source is released by its own action.
       source = nil
     }
     #expect(try !loop.runOnce(timeout: 0))
     #expect(write(ends[1], "x", 1) == 1)
     #expect(try loop.runOnce(timeout: 1_000_000))
-    #expect(try !loop.runOnce(timeout: 0), "still readable, but nobody is called any more")
+    #expect(try !loop.runOnce(timeout: 0), "still readable, but the source is gone")
     #expect(log.lines == ["readable"])
     #expect(source == nil)
   }

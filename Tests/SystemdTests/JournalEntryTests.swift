@@ -26,10 +26,10 @@ import Testing
     #expect(!entry.has("MESSAGE"))
   }
 
-  @Test func fieldsAreFoundAmongManyAndRepetitionsAreNoticed() {
+  @Test func fieldsAreFoundAmongManyAndRepetitionsAreDetected() {
     let many = (0..<500).map { (name: "FIELD_\($0)", value: "\($0)\n\0=") }
     var fields = many.map { JournalEntry.Field(name: $0.name, bytes: Array($0.value.utf8)) }
-    // Empty, and far longer than all the others.
+    // A field without a value, and one that is far longer than all others.
     fields += [.init(name: "E", bytes: []), .init(name: "LONG", bytes: Array(repeating: 0xFF, count: 100_000))]
     func entry() -> JournalEntry { JournalEntry(fields: fields, cursor: "", realtime: 0, monotonic: 0, boot: "") }
     #expect(entry().fields == fields)
@@ -42,6 +42,6 @@ import Testing
     fields.append(.init(name: "FIELD_3", bytes: [1]))
     #expect(entry().hasRepetitions)
     #expect(entry().count(of: "FIELD_3") == 2)
-    #expect(entry()["FIELD_3"] == "3\n\0=", "the first one counts")
+    #expect(entry()["FIELD_3"] == "3\n\0=", "the value is that of the first field")
   }
 }

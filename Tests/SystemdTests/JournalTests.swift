@@ -4,7 +4,7 @@ import Testing
 
 @testable import Systemd
 
-/// The reader on journal files that systemd-journal-remote has made of known entries.
+/// Reading journal files that systemd-journal-remote has made from known entries.
 @Suite struct JournalTests {
   /// Entries of one boot, a second apart, numbered from 0.
   private static func export(_ numbers: some Sequence<Int>, boot: Character = "b", machine: Character = "c") -> String {
@@ -88,7 +88,7 @@ import Testing
     #expect(try journal.entry()["NUMBER"] == "0")
   }
 
-  @Test(arguments: [0, 5, 9]) func resumesBehindItsEntry(_ number: Int) throws {
+  @Test(arguments: [0, 5, 9]) func resumesAfterItsEntry(_ number: Int) throws {
     let directory = Directory()
     let file = try directory.write(Self.export(0..<10), to: "a.journal")
     let cursor = try cursor(of: number, in: file)
@@ -97,8 +97,8 @@ import Testing
     #expect(try numbers(journal) == Array((number + 1)..<10))
   }
 
-  @Test func resumesBehindAnEntryThatWasMoved() throws {
-    // As by a flush from /run to /var: the same entries in another file, with other sequence numbers.
+  @Test func resumesAfterAnEntryThatWasMoved() throws {
+    // After a flush from /run to /var, the same entries are in another file and have other sequence numbers.
     let directory = Directory()
     let old = try directory.write(Self.export(0..<10), to: "old.journal")
     let new = try directory.write(Self.export(3..<10), to: "new.journal")
@@ -108,7 +108,7 @@ import Testing
     #expect(try numbers(journal) == [6, 7, 8, 9])
   }
 
-  @Test func whatFollowsAVacuumedEntryIsNotSkipped() throws {
+  @Test func theEntryAfterAVacuumedOneIsNotSkipped() throws {
     let directory = Directory()
     let old = try directory.write(Self.export(0..<10), to: "old.journal")
     let new = try directory.write(Self.export(6..<10), to: "new.journal")
@@ -116,27 +116,27 @@ import Testing
     let journal = try Journal(.files([new]))
     #expect(try journal.resume(after: cursor) == .lost)
     #expect(try numbers(journal) == [6, 7, 8, 9])
-    // With a match, as the daemon reads.
+    // The daemon reads with matches.
     let matching = try Journal(.files([new]))
     try matching.addMatch("_PID", "1")
     #expect(try matching.resume(after: cursor) == .lost)
     #expect(try numbers(matching) == [6, 8])
   }
 
-  @Test func aCursorBehindAllThatIsLeftAndBeforeAnotherBoot() throws {
+  @Test func resumesAfterAllEntriesOfItsBootAndBeforeAnotherBoot() throws {
     let directory = Directory()
     let old = try directory.write(Self.export(0..<10), to: "old.journal")
     let cursor = try cursor(of: 9, in: old)
     let empty = try Journal(.files([try directory.write(Self.export(0..<5), to: "new.journal")]))
     #expect(try empty.resume(after: cursor) == .lost)
-    #expect(try numbers(empty) == [], "earlier entries are not told again")
+    #expect(try numbers(empty) == [], "earlier entries are not read again")
     let next = try Journal(.files([try directory.write(Self.export(20..<23, boot: "d"), to: "next.journal")]))
     #expect(try next.resume(after: cursor) == .lost)
     #expect(try numbers(next) == [20, 21, 22])
   }
 
-  @Test func whatIsNotThereIsSaid() {
-    #expect(throws: SystemError("find journal files by", path: "/nonexistent/*.journal", code: ENOENT)) {
+  @Test func missingFilesAreReported() {
+    #expect(throws: SystemError("find journal files that match", path: "/nonexistent/*.journal", code: ENOENT)) {
       _ = try Journal(.files(["/nonexistent/*.journal"]))
     }
     #expect { _ = try Journal(.directory("/nonexistent")) } throws: { ($0 as? SystemError)?.code == ENOENT }

@@ -1,12 +1,13 @@
+import CSystemd
 import Glibc
 import Systemd
 import Testing
 
 @testable import Systemd
 
-/// The native protocol, and a journald that does not read.
+/// The native protocol of journald, also with a receiver that does not read.
 @Suite struct JournalWriterTests {
-  /// A socket such as journald's, which reads when it is told to.
+  /// A socket like that of journald. It reads only when `next()` is called.
   private final class Receiver {
     let directory: String
     let path: String
@@ -80,7 +81,7 @@ import Testing
     #expect(receiver.nextText() == "MESSAGE=hello\nPRIORITY=4\nX=1\n")
   }
 
-  @Test func nobodyThere() {
+  @Test func entriesAreLostWithoutASocket() {
     let receiver = Receiver()
     receiver.close()
     let writer = JournalWriter(path: receiver.path)
@@ -91,7 +92,7 @@ import Testing
     writer.send("found", priority: .info)
     #expect(receiver.nextText() == "MESSAGE=found\nPRIORITY=6\n")
     #expect(lost == 1)
-    // Another one at the same place.
+    // Another socket with the same path.
     receiver.close()
     receiver.open()
     writer.send("again", priority: .info)
@@ -99,7 +100,8 @@ import Testing
     #expect(lost == 1)
   }
 
-  /// What is not taken is queued in order, up to a bound; the loop sends it once it is, and tells how much was lost.
+  /// Entries that the receiver does not accept are queued in order, up to a limit. The loop sends them when the receiver reads
+  /// again, and then reports the number of lost entries.
   @Test func aReceiverThatDoesNotRead() throws {
     let receiver = Receiver()
     let loop = try EventLoop()
@@ -115,7 +117,7 @@ import Testing
     }
     #expect(writer.isBackedUp)
     #expect(!hasRoom)
-    // It ends while nobody reads, and soon.
+    // `flush(within:)` returns in time although nobody reads.
     let before = Clock.monotonic()
     writer.flush(within: 50_000)
     #expect((50_000..<1_000_000).contains(Clock.monotonic() - before))
@@ -135,7 +137,7 @@ import Testing
     #expect(receiver.nextText() == "MESSAGE=on\nPRIORITY=6\n")
   }
 
-  /// Without a loop the next entry takes the queue along.
+  /// Without a loop, sending the next entry also sends the queue.
   @Test func withoutALoop() {
     let receiver = Receiver()
     let writer = JournalWriter(path: receiver.path)

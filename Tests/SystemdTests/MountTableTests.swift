@@ -17,12 +17,12 @@ import Testing
     arguments: [
       (["/etc", "/etc/journalhook"], [], ["20", "21"]),
       (["/srv", "/srv/a b", "/srv/a b/hooks.d"], ["/srv/a b/hooks.d"], ["20", "23"]),
-      // Beside a directory, or below one that is only on the way.
+      // The first mount is not on the path; the second is below a directory whose contents do not matter.
       (["/srv", "/srv/a b"], ["/srv/a"], ["20"]),
       (["/var", "/var/lib", "/var/lib/x"], ["/var/lib/x"], ["20", "24"]),
       ([], [], ["20"]),
     ] as [([String], [String], [String])])
-  func whatDecides(paths: [String], directories: [String], ids: [String]) {
+  func mountsThatAffectPaths(paths: [String], directories: [String], ids: [String]) {
     let lines = MountTable(Array(Self.table.utf8)).concerning(paths: Set(paths), directories: Set(directories))
     #expect(lines.map { String(decoding: $0.prefix(2), as: UTF8.self) }.sorted() == ids)
   }

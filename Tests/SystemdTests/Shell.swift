@@ -2,7 +2,7 @@ import Glibc
 
 @testable import Systemd
 
-/// What a command prints on its standard output, and how it ended.
+/// Runs a command, and returns its standard output and whether it succeeded.
 func run(_ command: [String], timeZone: String? = nil) -> (output: String, succeeded: Bool) {
   let quoted = command.map {
     "'" + $0.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
@@ -15,14 +15,14 @@ func run(_ command: [String], timeZone: String? = nil) -> (output: String, succe
   }
   var bytes: [UInt8] = []
   while case let byte = getc(pipe), byte != EOF { bytes.append(UInt8(truncatingIfNeeded: byte)) }
-  // The shell prints how the command ended: other tests of this process reap every child there is, pclose's too.
+  // The shell prints the exit status, because other tests of this process reap all children, including that of pclose(3).
   pclose(pipe)
   let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
   let output = lines.dropLast(2).map { $0 + "\n" }.joined()
   return (output, lines.dropLast().last == "0")
 }
 
-/// The value behind a label such as `UNIX seconds:` in the output of systemd-analyze.
+/// The value after a label such as `UNIX seconds:` in the output of systemd-analyze.
 func value(of label: String, in output: String) -> String? {
   for line in output.split(separator: "\n") {
     let parts = line.split(separator: ":", maxSplits: 1)

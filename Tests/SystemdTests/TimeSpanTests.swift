@@ -25,13 +25,13 @@ import Testing
     #expect(span.description == value(of: "Human", in: real.output))
   }
 
-  @Test func printsLessWhereLessIsAsked() {
+  @Test func printsWithLowerAccuracy() {
     #expect(TimeSpan(microseconds: 5_250_001).description(accuracy: 1000) == "5.250s")
     #expect(TimeSpan(microseconds: 3_605_000_000).description(accuracy: 60_000_000) == "1h")
     #expect(TimeSpan(microseconds: 10).description(accuracy: 1000) == "10us")
   }
 
-  @Test func saysWhatIsWrong() {
+  @Test func reportsWhatIsWrong() {
     #expect { try TimeSpan(parsing: "soon") } throws: { "\($0)".hasPrefix("'soon' is not a time span") }
     #expect { try TimeSpan(parsing: "-5") } throws: { "\($0)" == "the time span '-5' is negative or too long" }
   }

@@ -19,7 +19,7 @@ import Testing
     #expect(called == [1, 20, 3, 4])
   }
 
-  @Test func aCallOfTheNextRoundWaitsForIt() throws {
+  @Test func aCallForTheNextRoundWaitsForIt() throws {
     let loop = try EventLoop()
     let timers = try LoopTimers(loop)
     var count = 0
@@ -57,7 +57,7 @@ import Testing
     #expect(other == nil && own != nil)
   }
 
-  @Test func thousandsOfTimersThatAreGivenUpLeaveNothing() {
+  @Test func thousandsOfReleasedTimersLeaveNothing() {
     var queue = TimerQueue()
     var removed: [UInt64] = []
     do {

@@ -4,9 +4,9 @@ import Testing
 
 @testable import Systemd
 
-// One after the other: some of them change this process's time zone.
+// The tests are serialized because some of them change the time zone of this process.
 @Suite(.serialized) struct TimestampTests {
-  /// Valid or not, systemd-analyze decides.
+  /// Valid and invalid texts. systemd-analyze decides which are valid.
   static let texts = [
     "2026-11-22 18:00:05.25", "26-11-22", "2026-1-2", "  2026-11-22", "2026-11-22 ", "18:00", "18:0", "1:2", "18:60",
     "24:00", "18:00:60", "18:00:61", "18:00:62", "Sat 2026-11-22", "Sun 2026-11-22", "SUN 2026-11-22",
@@ -49,10 +49,11 @@ import Testing
     #expect(max(mine, theirs).microseconds - min(mine, theirs).microseconds < 10_000_000)
   }
 
-  /// Sunday.
+  /// The time on which the following tests are based, a Sunday.
   static let now = "2026-11-22T19:50:14.123456Z"
 
-  /// What systemd-analyze 252 cannot be asked: what is relative to now, and what newer versions read.
+  /// Texts for which systemd-analyze 252 cannot be used: those relative to the current time, and those that only newer versions
+  /// read.
   @Test(arguments: [
     ("now", "2026-11-22T19:50:14.123456Z"),
     ("-2h", "2026-11-22T17:50:14.123456Z"),

@@ -17,7 +17,7 @@ import Testing
     } catch { return error.problem }
   }
 
-  @Test func whatIsInOrderOpens() throws {
+  @Test func trustedFilesOpen() throws {
     let path = try directory.file("hook", "#!/bin/sh -e\necho\n")
     let file = try TrustedFile.open(path)
     let found = file.path
@@ -31,7 +31,7 @@ import Testing
     #expect(try TrustedFile.open(path, for: .executing).identity == file.identity)
   }
 
-  @Test func missingAndRelativePathsAreToldApart() throws {
+  @Test func missingAndRelativePathsHaveDifferentProblems() throws {
     #expect(problem("hook") == .notAbsolute)
     #expect(problem(directory.path + "/none") == .notFound)
     #expect(problem(directory.path + "/none/hook") == .notFound)
@@ -45,7 +45,7 @@ import Testing
   }
 
   @Test(arguments: [0o775, 0o757, 0o1777, 0o770] as [UInt32])
-  func aWritableFolderIsRefused(mode: UInt32) throws {
+  func aWritableDirectoryIsRefused(mode: UInt32) throws {
     _ = directory.directory("a")
     _ = directory.directory("a/b")
     let path = try directory.file("a/b/hook")
@@ -54,7 +54,7 @@ import Testing
     let error = try #require(throws: TrustError.self) { _ = try TrustedFile.open(path) }
     #expect(error.component == directory.path + "/a")
     #expect(error.problem == .writable(mode: S_IFDIR | mode))
-    // A sticky directory is for everybody on purpose.
+    // A sticky directory is writable for everybody on purpose.
     #expect(error.remedy?.hasPrefix(mode & 0o1000 != 0 ? "use a directory" : "chmod go-w \(directory.path)/a") == true)
   }
 
@@ -65,7 +65,7 @@ import Testing
     #expect(problem(path, .executing) == problem(path))
   }
 
-  @Test(.enabled(if: isRoot, "needs root")) func othersFilesFoldersAndLinksAreRefused() throws {
+  @Test(.enabled(if: isRoot, "needs root")) func filesDirectoriesAndLinksOfOthersAreRefused() throws {
     _ = directory.directory("a")
     let path = try directory.file("a/hook")
     let link = directory.link("link", to: "a/hook")
@@ -76,7 +76,7 @@ import Testing
     chown(path, 4242, 0)
     #expect(problem(path) == .owner(4242))
     chown(path, 0, 4242)
-    #expect(problem(path) == nil, "the group counts only where it may write")
+    #expect(problem(path) == nil, "the group matters only if it may write")
     chown(directory.path + "/a", 4242, 0)
     let error = try #require(throws: TrustError.self) { _ = try TrustedFile.open(path) }
     #expect(
@@ -98,7 +98,7 @@ import Testing
     for link in links { #expect(try TrustedFile.open(link).path == path, "\(link)") }
     #expect(problem(directory.link("loop", to: "loop")) == .tooManyLinks)
     #expect(problem(directory.link("dangling", to: "nothing")) == .notFound)
-    // What a link leads through counts, although the path does not show it.
+    // The directories through which a link leads are checked, too, although they are not in the final path.
     chmod(directory.path + "/b", 0o777)
     #expect(problem(directory.path + "/b/up") == .writable(mode: S_IFDIR | 0o777))
     #expect(problem(directory.path + "/odd") == .writable(mode: S_IFDIR | 0o777))
@@ -108,7 +108,7 @@ import Testing
     #expect(problem(directory.link("outside", to: outside)) == .writable(mode: S_IFDIR | 0o1777))
   }
 
-  @Test func aChangeShows() throws {
+  @Test func changesAreDetected() throws {
     let path = try directory.file("hook", "one")
     let file = try TrustedFile.open(path)
     var isUnchanged = file.isUnchanged
@@ -125,14 +125,14 @@ import Testing
     #expect(!isUnchanged)
   }
 
-  @Test func whatWasOpenedIsWhatIsRead() throws {
+  @Test func theOpenedFileIsTheOneThatIsRead() throws {
     let path = try directory.file("hook", "good")
     let file = try TrustedFile.open(path)
     rename(try directory.file("evil", "evil"), path)
     #expect(String(decoding: try file.readAll(limit: 10), as: UTF8.self) == "good")
   }
 
-  @Test func interpretersAreParsedAsByTheKernel() throws {
+  @Test func interpretersAreReadAsTheKernelDoes() throws {
     let cases: [(String, String?)] = [
       ("#!/bin/sh\n", "/bin/sh"), ("#! \t/usr/bin/env python3\n", "/usr/bin/env"), ("#!/bin/sh", "/bin/sh"),
       ("# /bin/sh\n", nil), ("", nil), ("\u{7f}ELF", nil), ("#!\n", ""),
@@ -160,7 +160,7 @@ import Testing
     #expect(try problem(try directory.file("self", "#!\(directory.path)/self\n")) == .tooManyLinks)
   }
 
-  @Test func foldersListAndOpenWhatIsInThem() throws {
+  @Test func directoriesListAndOpenTheirFiles() throws {
     _ = directory.directory("hooks.d")
     _ = directory.directory("hooks.d/b.d")
     _ = try directory.file("hooks.d/b")
@@ -182,8 +182,8 @@ import Testing
     #expect(throws: TrustError.self) { _ = try TrustedDirectory.open(directory.path + "/a") }
   }
 
-  /// What others may fill or empty must hide nothing.
-  @Test(.enabled(if: isRoot, "needs root")) func aMaskIsTrustedOnlyUnderTheRule() throws {
+  /// A file that others may change must not mask other files.
+  @Test(.enabled(if: isRoot, "needs root")) func masksThatOthersCanChangeAreIgnored() throws {
     _ = directory.directory("hooks.d")
     for (name, owner, mode) in [("own", 0, 0o644), ("others", 4242, 0o644), ("open", 0, 0o666)]
       as [(String, UInt32, UInt32)]

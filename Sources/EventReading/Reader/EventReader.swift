@@ -45,7 +45,7 @@ package final class EventReader {
     self.tracker = tracker
     decoder = EntryDecoder(trust: source.trust)
     fields =
-      source.selection.hearsJournald ? decoder.fields.union(FieldSet(JournaldMessage.fields)) : decoder.fields
+      source.selection.includesJournald ? decoder.fields.union(FieldSet(JournaldMessage.fields)) : decoder.fields
     let isOfUser = source.selection.manager != .system
     oneshots = source.selection.isLocal && isOfUser ? OneshotLookup(clocks: clocks) : nil
     journal = try source.open()
@@ -189,7 +189,7 @@ package final class EventReader {
           break
         }
         try readEntry(into: &entry)
-        if source.selection.hearsJournald { noteJournaldMessage(entry, before: batch.cursor, &batch) }
+        if source.selection.includesJournald { noteJournaldMessage(entry, before: batch.cursor, &batch) }
         batch.cursor = entry.cursor
         if let known = newest, entry.realtime > known.time { newest = (entry.boot, entry.realtime) }
         if let message = decoder.decode(entry) {

@@ -2,11 +2,11 @@ internal import Glibc
 internal import Lifecycle
 internal import Systemd
 
-/// The files of the system journal that journald writes to now, kept open to see what becomes of them.
+/// The files of the system journal to which journald writes now. They are kept open to see whether they are removed.
 ///
-/// journald goes on writing to a file that was removed until it looks at it again, some seconds later, or has to enlarge it
-/// (systemd's journal-file.c, `journal_file_fstat`). A file that was rotated is marked as archived before it is removed; in
-/// that one nothing is written any more.
+/// journald continues writing to a removed file until it examines the file again, some seconds later, or has to enlarge it
+/// (systemd's journal-file.c, `journal_file_fstat`). A file that was rotated is marked as archived before it is removed.
+/// journald does not write to an archived file.
 package final class ActiveJournalFiles {
   private final class File {
     let path: String
@@ -19,29 +19,30 @@ package final class ActiveJournalFiles {
     }
   }
 
-  private let lasting: String
+  private let persistent: String
   private let volatile: String
   private var files: [File] = []
   private let directories: [String]
   /// The inodes of the archived files that libsystemd has open.
   private var opened: Set<UInt64> = []
 
-  /// Watches those of a machine.
+  /// Opens the active files of a machine.
   package init(machine: String) {
     directories = ["/var/log/journal/\(machine)", "/run/log/journal/\(machine)"]
-    lasting = "\(directories[0])/system.journal"
+    persistent = "\(directories[0])/system.journal"
     volatile = "\(directories[1])/system.journal"
     files = open()
   }
 
-  /// Takes note of the files that libsystemd reads from now on.
-  package func noteOpen() { opened = open(of: archived()) }
+  /// Remembers the archived files that libsystemd has open now. Call it after the journal was opened.
+  package func noteOpenFiles() { opened = open(of: archived()) }
 
-  /// Until when the files that libsystemd has given up since it was last asked have entries, in microseconds since 1970; nil if
-  /// it has given up none.
+  /// The time of the last entry in the archived files that libsystemd has closed since the last call, in microseconds since
+  /// 1970; nil if it has closed none.
   ///
-  /// It closes a file that it finds to be damaged, and tells nobody (systemd's sd-journal.c, `real_journal_next`).
-  package func givenUp() -> UInt64? {
+  /// libsystemd closes a damaged file without an error (systemd's sd-journal.c, `real_journal_next`). Its entries may be
+  /// missing.
+  package func lastTimeInClosedFiles() -> UInt64? {
     let there = archived()
     let now = open(of: there)
     defer { opened = now }
@@ -49,7 +50,7 @@ package final class ActiveJournalFiles {
       .compactMap { ActiveJournalFiles.end(of: $0.value) }.max()
   }
 
-  /// The paths of files that were rotated, by inode.
+  /// The paths of the archived files, by inode.
   private func archived() -> [UInt64: String] {
     var found: [UInt64: String] = [:]
     for directory in directories {
@@ -65,6 +66,7 @@ package final class ActiveJournalFiles {
     return found
   }
 
+  /// The inodes of those files that this process has open.
   private func open(of files: [UInt64: String]) -> Set<UInt64> {
     guard let directory = try? OwnedDescriptor.open("/proc/self/fd", O_RDONLY | O_DIRECTORY),
       let names = try? listDirectory(directory.rawValue)
@@ -88,23 +90,23 @@ package final class ActiveJournalFiles {
     return count == 8 ? UInt64(littleEndian: time) : nil
   }
 
-  /// Whether there is one now.
-  package var isThere: Bool { !files.isEmpty }
+  /// Whether there are active files.
+  package var exist: Bool { !files.isEmpty }
 
-  /// Whether a file was removed while journald wrote to it, since it was last asked.
+  /// Whether an active file was removed since the last call.
   package func isRemoved() -> Bool {
     let old = files
     files = open()
     return old.contains { file in
-      // journald itself removes the one in /run when it has moved all to /var.
-      let isFlushed = file.path == volatile && files.contains { $0.path == lasting }
+      // journald itself removes the file in /run after it has moved all entries to /var.
+      let isFlushed = file.path == volatile && files.contains { $0.path == persistent }
       return !isFlushed && ActiveJournalFiles.isRemoved(file.descriptor)
     }
   }
 
-  private func open() -> [File] { [lasting, volatile].compactMap(File.init) }
+  private func open() -> [File] { [persistent, volatile].compactMap(File.init) }
 
-  /// The byte that tells a file's state, and its value for one that is archived (journal-def.h, `struct Header`).
+  /// The offset of the byte with the state of a file, and the state of an archived file (journal-def.h, `struct Header`).
   private static let stateOffset: off_t = 16
   private static let archived: UInt8 = 2
 

@@ -1,7 +1,7 @@
 internal import Lifecycle
 internal import Systemd
 
-/// The boots that a machine's journal has entries of, from the newest to the oldest.
+/// The boots of which a machine's journal has entries, from the newest to the oldest.
 final class BootList {
   /// One boot.
   struct Boot: Sendable, Equatable {
@@ -16,7 +16,8 @@ final class BootList {
 
   private let source: MachineJournal
   private let journal: Journal
-  /// Where clocks were set back, entries of boots may lie between those of another.
+  /// The boots that were returned. Where the clock was set back, entries of one boot may be between those of another, and
+  /// reading backward meets a boot again.
   private var seen: Set<String> = []
   private var last: Boot?
 
@@ -32,7 +33,7 @@ final class BootList {
     return try journal.previous() ? (try journal.boot(), try journal.realtime()) : nil
   }
 
-  /// The boot before the last one that was given.
+  /// The boot before the one that was returned last, the newest at first; nil if there is none.
   func next() throws(SystemError) -> Boot? {
     try match(boot: nil)
     if let last {
@@ -48,7 +49,7 @@ final class BootList {
     return last
   }
 
-  /// The boot that is meant; nil when the journal does not have it. To be asked before any other.
+  /// The boot that the user has chosen; nil if the journal does not have it. Call this before `next()`.
   func boot(_ choice: EventHistory.BootChoice) throws(SystemError) -> Boot? {
     var all: [Boot] = []
     func index(_ index: Int) -> Boot? { all.indices.contains(index) ? all[index] : nil }
@@ -64,7 +65,7 @@ final class BootList {
     }
   }
 
-  /// Where a boot begins; nil when the journal does not have it.
+  /// The first entry of a boot; nil if the journal does not have the boot.
   func head(of id: String) throws(SystemError) -> Boot? {
     try match(boot: id)
     try journal.seekHead()
@@ -73,7 +74,7 @@ final class BootList {
   }
 
   private func match(boot: String?) throws(SystemError) {
-    // As journalctl counts them: whatever was logged in them.
+    // Entries of all units and services count, because journalctl counts boots in this way.
     journal.flushMatches()
     try source.addMachine(to: journal)
     if let boot { try journal.addMatch("_BOOT_ID", boot) }

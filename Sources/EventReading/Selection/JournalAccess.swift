@@ -1,8 +1,9 @@
 internal import Glibc
 package import Systemd
 
-/// A journal that cannot be read, in words that say what to do.
+/// Why a journal cannot be read, and what to do.
 package struct JournalAccessError: Error, CustomStringConvertible {
+  /// The whole message, with advice.
   package let description: String
 
   init(_ error: SystemError) {
@@ -11,13 +12,14 @@ package struct JournalAccessError: Error, CustomStringConvertible {
       case EACCES: "Run as root, or as a member of the group systemd-journal."
       case ENOENT: "Check the name."
       case EBADMSG, EPROTONOSUPPORT:
-        "It is no journal file, or one of a later systemd; journalctl --verify tells more."
-      default: "journalctl shows whether it can read it."
+        "It is not a journal file, or a later version of systemd has written it; check it with journalctl --verify."
+      default: "Check whether journalctl can read it."
       }
     description = "Cannot \(error). \(advice)"
   }
 }
 
+/// Opens journals with errors that say what to do.
 package enum JournalAccess {
   /// Opens a journal for reading events.
   package static func open(

@@ -2,22 +2,23 @@ internal import Glibc
 package import Lifecycle
 package import Systemd
 
-/// Which journal is read, and which managers' word counts in it.
+/// The journal that is read, and the service manager whose messages are read in it.
 package struct JournalSelection: Sendable, Equatable {
+  /// The journal files that are read.
   package var journal: Journal.Source
   /// PID 1, or the manager of one user.
   package var manager: Manager
-  /// Only what is said about these units is read; all units if empty.
+  /// The units whose messages are read; those of all units if empty.
   package var units: [String] = []
-  /// Whether what journald says about itself is read as well.
-  package var hearsJournald = false
+  /// Whether journald's messages about itself are read, too.
+  package var includesJournald = false
 
   package init(journal: Journal.Source, manager: Manager = .system) {
     self.journal = journal
     self.manager = manager
   }
 
-  /// Whether it is this machine's own journal, so that its live manager can be asked.
+  /// Whether this is the journal of this machine, so that its running service manager can be asked.
   package var isLocal: Bool {
     switch journal {
     case .system, .currentUser, .namespace: true
@@ -26,14 +27,14 @@ package struct JournalSelection: Sendable, Equatable {
   }
 }
 
-/// The part of a selection that is about one machine.
+/// The part of a selection that belongs to one machine.
 struct MachineJournal: Equatable {
   var selection: JournalSelection
   var machine: String
-  /// Whether its files hold entries of other machines, too.
+  /// Whether the files contain entries of other machines, too.
   var isMixed = false
 
-  /// Its name among the ledger's cursors.
+  /// The name under which the ledger stores the cursor.
   var name: String {
     switch (selection.journal, selection.manager) {
     case (.directory, .system), (.files, .system): machine
@@ -44,9 +45,9 @@ struct MachineJournal: Equatable {
     }
   }
 
-  /// The files it is read from, where they are named.
+  /// The journal files, if the selection names files.
   var paths: [String] {
-    // They are globs that name just one file each.
+    // Each of these globs matches a single file.
     if case .files(let globs) = selection.journal { (try? Journal.expand(globs)) ?? [] } else { [] }
   }
 
@@ -64,31 +65,31 @@ struct MachineJournal: Equatable {
     return journal
   }
 
-  /// Has libsystemd walk only the entries of the manager: some thousands in a journal of millions.
+  /// Restricts reading to the entries of the service manager, of which a journal with millions of entries has some thousands.
   func addMatches(to journal: borrowing Journal) throws(SystemError) {
     try addMachine(to: journal)
     switch selection.manager {
     case .system: try journal.addMatch("_PID", "1")
     case .user(let uid):
-      // A user's manager has no fixed process number, but a place of its own among that user's processes.
+      // The manager of a user has no fixed pid, but it is the only process in that user's init.scope.
       try journal.addMatch("_UID", String(uid))
       try journal.addMatch("_SYSTEMD_USER_UNIT", "init.scope")
     }
     let field = selection.manager == .system ? "UNIT" : "USER_UNIT"
     for unit in selection.units { try journal.addMatch(field, unit) }
-    if selection.hearsJournald {
+    if selection.includesJournald {
       try journal.addDisjunction()
       try addMachine(to: journal)
       try journal.addMatch("_TRANSPORT", "driver")
     }
   }
 
-  /// Where others' entries are in the same files, only this machine's are read.
+  /// Restricts reading to this machine, if the files contain entries of others.
   func addMachine(to journal: borrowing Journal) throws(SystemError) {
     if isMixed { try journal.addMatch("_MACHINE_ID", machine) }
   }
 
-  /// libsystemd opens a journal that it may not read as an empty one.
+  /// Reports a journal that may not be read, because libsystemd opens it as an empty one.
   private static func checkAccess(_ journal: borrowing Journal, _ machine: String) throws(SystemError) {
     guard !journal.hasFiles() else { return }
     for directory in ["/var/log/journal", "/run/log/journal"] {

@@ -1,29 +1,29 @@
 internal import Glibc
 internal import Systemd
 
-/// Which journal files hold the entries of which machines.
+/// The journal files of each machine.
 ///
-/// systemd-journal-remote stores what it is sent, whichever machine that says it is of. So a file that it keeps for one sender
-/// (`remote-NAME.journal`, and what was rotated out of it) counts only for the machine that the sender named first.
+/// systemd-journal-remote stores all entries that a sender sends, whatever machine they name. So a file for one sender
+/// (`remote-NAME.journal` and its archived files) belongs only to the machine of the first entry of that sender.
 struct MachineFiles {
   private let source: Journal.Source
-  /// What is known of a file; looked at again when it has changed.
+  /// The machines in each file. A file is read again when its identity has changed.
   private var known: [String: (identity: [Int], machines: [String])] = [:]
-  /// The machines of systemd-journal-remote's senders.
+  /// The machine of each sender of systemd-journal-remote, by the common beginning of its files' paths.
   private var senders: [String: String] = [:]
 
-  /// One machine's files.
+  /// The files of one machine.
   struct Files: Equatable {
     var paths: [String] = []
-    /// Whether any of them has entries of other machines.
+    /// Whether any of the files has entries of other machines.
     var isMixed = false
   }
 
   init(_ source: Journal.Source) { self.source = source }
 
-  /// The files of each machine, now.
+  /// The files of each machine at this moment.
   ///
-  /// - Throws: why files cannot be read, if none can.
+  /// - Throws: a temporary error, or the last error if no file can be read.
   mutating func scan() throws(SystemError) -> [String: Files] {
     var files: [String: Files] = [:]
     var failure: SystemError?
@@ -39,9 +39,9 @@ struct MachineFiles {
           if machines.all.count > 1 { files[machine]?.isMixed = true }
         }
       } catch {
-        // What the file holds must not be passed over because it cannot be read now.
+        // A temporary error ends the scan, because otherwise the entries of this file would be skipped.
         if error.isTemporary { throw error }
-        // It may have been removed meanwhile; and a broken file does not keep others from being read.
+        // The file may have been removed meanwhile. A damaged file does not keep the others from being read.
         if error.code != ENOENT { failure = error }
       }
     }
@@ -60,7 +60,7 @@ struct MachineFiles {
           .flatMap { (try? journals(in: "\(directory)/\($0)")) ?? [] }
       case .system, .currentUser, .namespace: []
       }
-    // What was rotated out of a file is older than the file: NAME@….journal before NAME.journal.
+    // The archived files come first, because they are older: NAME@….journal before NAME.journal.
     func rank(_ path: String) -> Int { path.utf8.contains(UInt8(ascii: "@")) ? 0 : 1 }
     return paths.sorted { (rank($0), $0) < (rank($1), $1) }
   }
@@ -76,7 +76,7 @@ struct MachineFiles {
     }
   }
 
-  /// The path up to what tells a sender's files apart; nil for other files.
+  /// The common beginning of the paths of a sender's files; nil for a file that is not one of systemd-journal-remote's.
   private func sender(of path: String) -> String? {
     let bytes = path.utf8
     let name = bytes.lastIndex(of: UInt8(ascii: "/")).map(bytes.index(after:)) ?? bytes.startIndex
@@ -88,7 +88,7 @@ struct MachineFiles {
   private mutating func machines(of path: String) throws(SystemError) -> (identity: [Int], all: [String]) {
     var status = stat()
     guard unsafe stat(path, &status) == 0 else { throw SystemError("read", path: path) }
-    // journald and systemd-journal-remote touch the file with every entry.
+    // journald and systemd-journal-remote change the modification time with every entry.
     let identity = [Int(status.st_ino), status.st_mtim.tv_sec, status.st_mtim.tv_nsec]
     if let old = known[path], old.identity == identity { return (old.identity, old.machines) }
     let journal = try Journal(.files([Journal.glob(naming: path)]))

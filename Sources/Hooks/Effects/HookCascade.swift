@@ -1,20 +1,20 @@
 internal import Lifecycle
 internal import Systemd
 
-/// Whether what a hook starts runs the hook again.
+/// Finds hooks that start units for whose events they run themselves.
 package enum HookCascade {
-  /// Events that a unit tells again and again, however often it is started.
+  /// Events that can occur again and again for the same unit, even if it is started only by this hook.
   private static let repeating: Set<LifecycleEvent.Kind> = [.failed, .finished, .gaveUp, .stopped, .restarted]
 
-  /// What a hook for a pattern of units starts and is itself for, and the event; nil if there is nothing.
+  /// The units that a hook for a pattern of units starts and for which it runs itself, and the event; nil if there are none.
   ///
-  /// Units that are named are a matter of `HookCircles`, which sees what stops them again.
+  /// Units that are named by full name are left to `HookLoops`, which also sees what stops them.
   package static func find(in match: HookMatch, _ effects: HookEffects) -> (units: String, event: String)? {
     for effect in effects.effects where effect.verb == .start || effect.verb == .restart {
       guard let units = effect.units?.pattern else { continue }
       let isPattern = units.contains("*")
       let sample = units.replacing("*", with: "x")
-      // For a named unit this is a circle like any other.
+      // For a unit that is named by full name, `HookLoops` finds the loop.
       guard !match.namedUnits.contains(sample) else { continue }
       let kinds = effect.verb.events.filter { kind in
         (isPattern || repeating.contains(kind))

@@ -1,16 +1,16 @@
 internal import Lifecycle
 package import Systemd
 
-/// What a hook does to units, as far as its command or its script shows.
+/// The actions of a hook on units, as far as they can be seen in its command or its script.
 ///
-/// It is a guess, made from the words behind `systemctl`, `service`, `stop-dependent` and `start-dependent`, in whatever
-/// language: enough to warn of circles, and to tell what follows from a run from what happens while it is under way.
+/// This is a guess from the words after `systemctl`, `service`, `stop-dependent` and `start-dependent`, in any language. It is
+/// good enough to warn of loops, and to distinguish events that a run has caused from others that occur during the run.
 package struct HookEffects: Sendable, Hashable {
-  /// What is done to a unit.
+  /// An action on a unit.
   package enum Verb: Sendable, Hashable {
     case start, stop, restart, reload
 
-    /// The events that the unit tells then, the reverse of which is no sign of it.
+    /// The events that the action can cause. Such an event can have other causes, too.
     var events: Set<LifecycleEvent.Kind> {
       switch self {
       case .start: [.starting, .started, .finished, .failed, .gaveUp, .skipped]
@@ -21,25 +21,30 @@ package struct HookEffects: Sendable, Hashable {
     }
   }
 
+  /// An action on one or more units.
   package struct Effect: Sendable, Hashable {
+    /// The action.
     package var verb: Verb
-    /// The units' names, a pattern; nil for the unit that the hook is run for.
+    /// The names of the units; nil for the unit for which the hook runs.
     package var units: Glob?
 
-    /// Whether it is done to a unit by a run for another.
-    package func touches(_ unit: String, of own: String) -> Bool { units?.matches(unit) ?? (unit == own) }
+    /// Whether a run for the unit `own` acts on `unit`.
+    package func affects(_ unit: String, inRunFor own: String) -> Bool { units?.matches(unit) ?? (unit == own) }
   }
 
+  /// The actions that were found.
   package private(set) var effects: Set<Effect> = []
-  /// Whether it makes transient units: by systemd-run(1), or by the manager's method StartTransientUnit.
+  /// Whether the hook starts transient units, by systemd-run(1) or by the manager's method StartTransientUnit.
   package private(set) var makesUnits = false
 
+  /// Finds the actions in a command and a script.
+  ///
   /// - Parameters:
-  ///   - exec: the hook's command, if it has one.
-  ///   - script: the program's text, if that is a script of the hook's own.
+  ///   - exec: the hook's `Exec=`, if it has one.
+  ///   - script: the text of the hook's program, if that is a script.
   package init(exec: ExecCommand?, script: String?) {
     if let exec {
-      // One word may be a shell's whole program.
+      // A word with spaces may be a shell's program, as after `sh -c`.
       read(exec.words.map(\.source))
       for word in exec.words.dropFirst() where word.source.contains(" ") {
         for command in HookEffects.commands(word.source) { read(HookEffects.words(String(command))) }
@@ -49,7 +54,7 @@ package struct HookEffects: Sendable, Hashable {
     var values: [Substring: Substring] = [:]
     for line in script.split(whereSeparator: \.isNewline) {
       let line = line.drop { $0.isWhitespace }
-      // The definition and other comments are no commands.
+      // The definition and other comments are not commands.
       if line.isEmpty || line.hasPrefix("#") { continue }
       if let equals = line.firstIndex(of: "="), line[..<equals].allSatisfy({ $0.isLetter || $0 == "_" }) {
         values[line[..<equals]] = line[line.index(after: equals)...].filter { !"\"'".contains($0) }[...]
@@ -63,22 +68,22 @@ package struct HookEffects: Sendable, Hashable {
     }
   }
 
-  /// Whether it does something to a unit in a run for another.
-  package func touches(_ unit: String, of own: String) -> Bool {
-    effects.contains { $0.touches(unit, of: own) }
+  /// Whether a run for the unit `own` acts on `unit`.
+  package func affects(_ unit: String, inRunFor own: String) -> Bool {
+    effects.contains { $0.affects(unit, inRunFor: own) }
   }
 
-  /// Whether a run for some unit may do something to this one.
-  package func mayTouch(_ unit: String) -> Bool {
+  /// Whether a run for any unit may act on `unit`.
+  package func mayAffect(_ unit: String) -> Bool {
     effects.contains { $0.units?.matches(unit) ?? true }
   }
 
-  /// A line's commands, as far as a shell's separators part them.
+  /// The commands in a line, split at the separators of the shell.
   private static func commands(_ line: some StringProtocol) -> [some StringProtocol] {
     line.split(whereSeparator: { ";|&\n".contains($0) })
   }
 
-  /// The words of a command, without what quotes, lists and calls need.
+  /// The words of a command, without quotes and without the punctuation of lists and calls in other languages.
   private static func words(_ text: String) -> [String] {
     text.split { $0.isWhitespace || "\"'`,()[]".contains($0) }.map(String.init)
   }
@@ -108,7 +113,7 @@ package struct HookEffects: Sendable, Hashable {
     }
   }
 
-  /// What is no option, nor the value of one.
+  /// The words that are neither options nor values of options.
   private func operands(_ words: ArraySlice<String>) -> ArraySlice<String> {
     var operands: ArraySlice<String> = []
     var isValue = false
@@ -140,7 +145,7 @@ package struct HookEffects: Sendable, Hashable {
       if unit == "%n" || unit == "%N" || name == "JOURNALHOOK_UNIT" {
         effects.insert(Effect(verb: verb, units: nil))
       } else if name.isEmpty, !unit.contains(where: { "<>".contains($0) }) {
-        // A specifier stands for what only the event tells.
+        // The value of a specifier depends on the event, so it becomes `*`.
         var pattern = ""
         var rest = unit[...]
         while let character = rest.popFirst() {

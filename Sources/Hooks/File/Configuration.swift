@@ -1,28 +1,28 @@
 package import Systemd
 
-/// What `journalhook.conf` and its drop-ins say; what they do not say has its default.
+/// The settings in `journalhook.conf` and its drop-ins, with the defaults of those that are not set.
 package struct Configuration: Sendable, Hashable {
-  /// `Jobs=`: how many runs may be under way at once.
+  /// `Jobs=`: the largest number of runs at the same time.
   package var jobs = 64
-  /// `DefaultTimeoutSec=`: `TimeoutSec=` of hooks that have none.
+  /// `DefaultTimeoutSec=`: the timeout of hooks without `TimeoutSec=`.
   package var defaultTimeout = TimeSpan.minutes(2)
-  /// `HistoryKeep=`: how much of what was done stays on record.
+  /// `HistoryKeep=`: which finished runs stay in the ledger.
   package var historyKeep = HistoryKeep()
 
   package init() {}
 }
 
-/// How long finished runs stay in the ledger, and how many: what is reached first counts.
+/// The limits for finished runs in the ledger: their age and their number. A run that exceeds either is removed.
 package struct HistoryKeep: Sendable, Hashable {
-  /// Since the run's end; 30 days unless told otherwise.
+  /// The time since the end of a run; 30 days by default.
   package var time = TimeSpan.seconds(30 * 86400)
-  /// 100,000 unless told otherwise; nil: any number.
+  /// The number of runs; 100,000 by default, nil for no limit.
   package var runs: UInt32? = 100_000
 
   package init() {}
 
-  /// Reads `30d 100000`: a time span, a number without a unit for runs, or both; `infinity` is no limit. What is not
-  /// mentioned has none.
+  /// Reads `30d 100000`: a time span, a number of runs (which has no unit), or both. `infinity` means no limit; so does
+  /// leaving one of them out.
   init(parsing text: String) throws(HookValueError) {
     time = .infinity
     runs = nil
@@ -33,7 +33,7 @@ package struct HistoryKeep: Sendable, Hashable {
         continue
       }
       let count = try HookValue.count(word)
-      guard runs == nil else { throw HookValueError("'\(text)' has two numbers of runs; time spans need their unit") }
+      guard runs == nil else { throw HookValueError("'\(text)' has two numbers of runs; a time span needs a unit") }
       guard count > 0 else { throw HookValueError("at least 1 run must be kept") }
       runs = count
     }
@@ -41,7 +41,7 @@ package struct HistoryKeep: Sendable, Hashable {
   }
 }
 
-/// Puts a configuration together from the main file and its drop-ins, in their order.
+/// Builds a configuration from the main file and its drop-ins, in their order.
 package struct ConfigurationParser {
   enum Key: String, CaseIterable {
     case jobs = "Jobs"
@@ -51,12 +51,14 @@ package struct ConfigurationParser {
 
   private static let section = "Follow"
 
+  /// The settings of the files that were added.
   package private(set) var configuration = Configuration()
+  /// The errors and warnings about these files.
   package private(set) var diagnostics: [Diagnostic] = []
 
   package init() {}
 
-  /// Adds what a file says to what the files before it said.
+  /// Applies the assignments of a file after those of earlier files.
   package mutating func add(_ contents: [UInt8], file: String) {
     let content = UnitFile(parsing: contents)
     func report(_ severity: Diagnostic.Severity, _ message: String, _ line: Int) {
@@ -87,11 +89,11 @@ package struct ConfigurationParser {
     switch key {
     case .jobs:
       let jobs = isReset ? initial.jobs : Int(try HookValue.count(value))
-      guard jobs > 0 else { throw HookValueError("at least 1 run must be possible") }
+      guard jobs > 0 else { throw HookValueError("at least 1 run must be allowed") }
       configuration.jobs = jobs
     case .defaultTimeout:
       let timeout = isReset ? initial.defaultTimeout : try HookValue.span(value)
-      // As TimeoutSec= of a hook: 0 means that there is none.
+      // As in TimeoutSec= of a hook, 0 means no timeout.
       configuration.defaultTimeout = timeout == .zero ? .infinity : timeout
     case .historyKeep: configuration.historyKeep = isReset ? initial.historyKeep : try HistoryKeep(parsing: value)
     }

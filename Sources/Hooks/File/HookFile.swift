@@ -1,19 +1,19 @@
 package import Systemd
 
-/// What became of a file in a hook directory.
+/// The result of reading a file in a hook directory.
 package enum HookLoadResult: Sendable, Hashable {
-  /// A hook, with warnings if there are some.
+  /// A hook, and any warnings about it.
   case hook(Hook, [Diagnostic])
-  /// A file without a definition: no hook; if it can be executed, a program for `Exec=`.
+  /// A file without a definition, which is not a hook. If it is executable, `Exec=` can name it.
   case program
-  /// A file without a definition where one counts, but with one elsewhere: a mistake, unless it is some hook's program.
+  /// A file with a definition in a place where it is not read. This is a mistake, unless the file is the program of a hook.
   case misplaced(Diagnostic)
-  /// An empty file (or a link to /dev/null): hides the files of that name in the directories behind.
+  /// An empty file, or a link to /dev/null: it hides the files of that name in directories of lower priority.
   case masked
   /// A definition that cannot be used.
   case broken([Diagnostic])
 
-  /// What there is to say about the file.
+  /// The errors and warnings about the file.
   package var diagnostics: [Diagnostic] {
     switch self {
     case .hook(_, let diagnostics), .broken(let diagnostics): diagnostics
@@ -25,7 +25,9 @@ package enum HookLoadResult: Sendable, Hashable {
 
 /// A drop-in of a hook.
 package struct HookDropIn: Sendable, Hashable {
+  /// The path, for diagnostics.
   package var path: String
+  /// The content of the file.
   package var contents: [UInt8]
 
   package init(path: String, contents: [UInt8]) {
@@ -37,10 +39,10 @@ package struct HookDropIn: Sendable, Hashable {
 /// Reads a hook from the contents of its file and of its drop-ins.
 ///
 /// - Parameters:
-///   - name: The hook's name: the file's without `.hook`.
-///   - path: Where the file is; diagnostics name it.
-///   - dropIns: In the order in which they are merged.
-///   - defaultTimeout: `TimeoutSec=` of a hook that has none.
+///   - name: The hook's name: the name of the file without `.hook`.
+///   - path: The path of the file, for diagnostics.
+///   - dropIns: The drop-ins in the order in which they are merged.
+///   - defaultTimeout: The timeout of a hook without `TimeoutSec=`.
 package func loadHook(
   name: String, path: String, kind: HookKind, contents: [UInt8], dropIns: [HookDropIn] = [],
   defaultTimeout: TimeSpan = Configuration().defaultTimeout
@@ -54,7 +56,7 @@ package func loadHook(
     if contents.starts(with: "#!".utf8) || LeadingComment.definition(in: contents) != nil {
       let message =
         "the file begins with a byte order mark (U+FEFF), so that the kernel does not find its #! line: save it "
-        + "without, or: sed -i '1s/^\\xEF\\xBB\\xBF//' \(path)"
+        + "without the mark, or run: sed -i '1s/^\\xEF\\xBB\\xBF//' \(path)"
       return .broken([Diagnostic(file: path, line: 1, severity: .error, message: message)])
     }
   }
@@ -64,7 +66,7 @@ package func loadHook(
     content = UnitFile(parsing: contents)
   case .executable, .plainFile:
     guard let lines = LeadingComment.definition(in: contents) else {
-      // A text that is no script, and not executable, may well be about hooks.
+      // A text that is neither executable nor a script may be documentation that shows a definition.
       let isScript = kind == .executable || contents.starts(with: "#!".utf8) || isMarked
       if let found = firstSection(in: contents) {
         return .broken([Diagnostic(file: path, line: found.line, severity: .error, message: found.message)])
@@ -76,8 +78,8 @@ package func loadHook(
     if kind == .plainFile {
       let line = content.sections.first?.line ?? 1
       let message =
-        "the file has a hook's definition, but is not executable (chmod +x); to switch a hook off, rename its file to "
-        + "\(name).disabled, or where it lies in another directory: ln -s /dev/null /etc/journalhook/hooks.d/\(name)"
+        "the file has a hook's definition, but is not executable (chmod +x); to disable the hook, rename the file to "
+        + "\(name).disabled or, if it is in another directory, run: ln -s /dev/null /etc/journalhook/hooks.d/\(name)"
       return .broken([Diagnostic(file: path, line: line, severity: .error, message: message)])
     }
     for key in MisplacedDefinition(contents).strayKeys(besides: Set(lines.map(\.number))) {
@@ -91,7 +93,7 @@ package func loadHook(
   parser.finish(content, file: path)
   diagnostics += parser.diagnostics
   if kind == .executable, !contents.starts(with: "#!".utf8) {
-    let message = "the file has no #! line, such as #!/bin/sh, to say what runs it: no run could begin"
+    let message = "the file has no #! line that names an interpreter, such as #!/bin/sh: it cannot be executed"
     diagnostics.append(Diagnostic(file: path, line: 1, severity: .error, message: message))
   }
   if diagnostics.contains(where: { $0.severity == .error }) { return .broken(diagnostics) }
@@ -101,7 +103,9 @@ package func loadHook(
   return .hook(hook, diagnostics)
 }
 
-/// The section or the key that a definition without `.hook` in its file's name begins with; nil if it is none.
+/// Checks whether a file without `.hook` in its name is a definition: its first line is a section header or one of the usual keys.
+///
+/// - Returns: the number of that line, and a message about it; nil if the file is not a definition.
 private func firstSection(in contents: [UInt8]) -> (line: Int, message: String)? {
   var rest = contents[...]
   var number = 1
@@ -112,7 +116,7 @@ private func firstSection(in contents: [UInt8]) -> (line: Int, message: String)?
       let isSection = HookParser.sections.contains { text.starts(with: "[\($0)]".utf8) }
       let isKey =
         !contents.starts(with: "#!".utf8) && ["Unit=", "Event=", "Exec="].contains { text.starts(with: $0.utf8) }
-      let message = "a definition, but the file's name does not end with .hook: rename it"
+      let message = "the file is a definition, but its name does not end with .hook: rename it"
       return isSection || isKey ? (number, message) : nil
     }
     rest = rest.dropFirst(line.count + 1)

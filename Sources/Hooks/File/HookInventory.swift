@@ -1,11 +1,13 @@
 internal import Lifecycle
 internal import Systemd
 
-/// The hooks that journalhook has loaded, as far as it takes to tell whether they are still the same: by name.
+/// The names, paths and digests of loaded hooks, by which two processes or two moments can be compared.
 package struct HookInventory: Sendable, Equatable {
+  /// A loaded hook.
   package struct Item: Sendable, Equatable {
+    /// The path of the hook's file.
     package var path: String
-    /// Of the definition, its drop-ins and the programs that it runs.
+    /// A digest of the definition, its drop-ins and the programs that it runs.
     package var digest: String
 
     package init(path: String, digest: String) {
@@ -14,7 +16,7 @@ package struct HookInventory: Sendable, Equatable {
     }
   }
 
-  /// What has become of a hook.
+  /// A difference between two inventories.
   package enum Change: Sendable, Equatable {
     case loaded(name: String, path: String)
     case changed(name: String, path: String)
@@ -33,11 +35,12 @@ package struct HookInventory: Sendable, Equatable {
     }
   }
 
+  /// The hooks by name.
   package var items: [String: Item]
 
   package init(_ items: [String: Item] = [:]) { self.items = items }
 
-  /// A hash of texts.
+  /// A digest of several texts: the first 32 hexadecimal digits of a SHA-256 hash of the texts and their lengths.
   package static func digest(of texts: some Sequence<String>) -> String {
     var hash = SHA256()
     for text in texts {
@@ -47,7 +50,7 @@ package struct HookInventory: Sendable, Equatable {
     return hash.hexadecimalDigest(digits: 32)
   }
 
-  /// What has changed since an earlier time, in the order of names.
+  /// The changes since an earlier inventory, in the order of the hooks' names.
   package func changes(since before: HookInventory) -> [Change] {
     Set(items.keys).union(before.items.keys).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }.compactMap { name in
       switch (before.items[name], items[name]) {

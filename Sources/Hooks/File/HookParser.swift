@@ -1,7 +1,7 @@
 internal import Lifecycle
 internal import Systemd
 
-/// Puts a definition together from the assignments of a file and its drop-ins.
+/// Builds a definition from the assignments in a file and its drop-ins.
 struct HookParser {
   enum Key: String, CaseIterable {
     case description = "Description"
@@ -49,12 +49,12 @@ struct HookParser {
     definition.timeout = defaultTimeout
   }
 
-  /// Adds what a file says to what the files before it said.
+  /// Applies the assignments of a file after those of earlier files.
   mutating func add(_ content: UnitFile, file: String) {
     self.file = file
     for problem in content.problems {
       let isText = kind == .executable && problem.message.hasSuffix("has no '='")
-      let hint = isText ? " (text belongs before the first section, or behind an empty line)" : ""
+      let hint = isText ? " (text belongs before the first section, or after an empty line)" : ""
       report(.error, problem.message + hint, line: problem.line)
     }
     for section in content.sections where !Self.sections.contains(section.name) && !section.name.hasPrefix("X-") {
@@ -73,7 +73,11 @@ struct HookParser {
     }
   }
 
-  /// Checks what only the whole can show. `file` is the main one; its sections show where something is missing.
+  /// Checks that no required key is missing, once all files are added.
+  ///
+  /// - Parameters:
+  ///   - content: the content of the main file; the diagnostics refer to the lines of its sections.
+  ///   - file: the path of the main file.
   mutating func finish(_ content: UnitFile, file: String) {
     self.file = file
     func line(of section: String) -> Int {
@@ -81,11 +85,11 @@ struct HookParser {
     }
     var missing = [HookMatch.Key.unit, .event].filter { definition.match[$0].isEmpty }.map { ("Match", $0.rawValue) }
     if kind == .definitionFile, definition.exec == nil { missing.append(("Hook", Key.exec.rawValue)) }
-    // Where a value was refused, that is the news, not that there is none.
+    // A key whose value was refused has an error already.
     for (section, key) in missing where !hasError(about: key) {
       if let last = assignments.last(where: { $0.key == key && $0.value.isEmpty }) {
         self.file = last.file
-        report(.error, "[\(section)] has no \(key)=: this line resets it, and none sets it again", line: last.line)
+        report(.error, "[\(section)] has no \(key)=: this line resets it, and no later line sets it", line: last.line)
         self.file = file
       } else {
         report(.error, "[\(section)] has no \(key)=", line: line(of: section))
@@ -120,7 +124,8 @@ struct HookParser {
     }
   }
 
-  /// To ignore a key of `[Match]` would widen what the hook runs for.
+  /// Reports an unknown key of `[Match]` as an error: if it were ignored, the hook would run for more events than its author
+  /// wants.
   private mutating func reportUnknownMatch(_ key: String) {
     let near = suggestion(for: key, among: Self.matchKeys, suffix: "=")
     let known = Self.matchKeys.map { "\($0)=" }.joined(separator: ", ")
@@ -131,7 +136,7 @@ struct HookParser {
 
   private mutating func reportUnknownHook(_ key: String) {
     let near = nearestName(to: key, among: Self.hookKeys)
-    // So would a condition, also one that is misspelt in its first letters.
+    // The same holds for an unknown condition, even if its first letters are misspelled.
     let isCondition = key.lowercased().hasPrefix("condition") || near?.contains("Condition") == true
     let hint = Self.matchKeys.contains(key) ? "; it belongs in [Match]" : near.map { "; did you mean \($0)=?" } ?? ""
     report(
@@ -153,17 +158,18 @@ struct HookParser {
       }
       if key == .unit, case .name(_, isPattern: true) = term.test, !term.text.contains("."), !term.text.hasSuffix("*") {
         report(
-          .warning, "\(term.text) matches no unit, as their names end with a suffix: \(term.text).service, say",
+          .warning,
+          "\(term.text) matches no unit, as unit names end with a suffix: write \(term.text).service, for example",
           line: line)
       }
       if case .result(let result) = term.test, !Self.results.contains(result) {
         let near = suggestion(for: result, among: Self.results)
-        report(.warning, "systemd has no result '\(result)' that is known here" + near, line: line)
+        report(.warning, "'\(result)' is not a result of systemd that journalhook knows" + near, line: line)
       }
     }
   }
 
-  /// The results of units of every type, and of jobs.
+  /// The results of units of all types, and of jobs (systemd's unit.c, service.c, job.c and others).
   private static let results = [
     "success", "resources", "protocol", "timeout", "exit-code", "signal", "core-dump", "watchdog", "start-limit-hit",
     "start-limit", "oom-kill", "exec-condition", "trigger-limit-hit", "service-start-limit-hit", "unit-start-limit-hit",
@@ -172,7 +178,7 @@ struct HookParser {
   ]
 
   private mutating func applyCondition(_ kind: HookCondition.Kind, _ value: String) throws(HookValueError) {
-    // As in units, an empty condition takes back those of every kind.
+    // As in unit files, an empty condition resets the conditions of all kinds.
     if value.isEmpty { return definition.conditions.removeAll() }
     definition.conditions.append(try HookCondition(parsing: value, kind: kind))
   }
@@ -187,7 +193,7 @@ struct HookParser {
     case .exec: try applyExec(value)
     case .timeout:
       let timeout = isReset ? defaultTimeout : try HookValue.span(value)
-      // As in services, 0 means that there is none.
+      // As in service units, 0 means no timeout.
       definition.timeout = timeout == .zero ? .infinity : timeout
     case .grace: definition.grace = isReset ? initial.grace : try HookValue.span(value)
     case .retryCount: definition.retryCount = isReset ? initial.retryCount : try HookValue.count(value)
@@ -222,14 +228,14 @@ struct HookParser {
 
   private mutating func applyExec(_ value: String) throws(HookValueError) {
     guard kind == .definitionFile else {
-      throw HookValueError("the hook is this executable itself; only a .hook file has an Exec=")
+      throw HookValueError("this executable is itself the program of the hook; only a .hook file has Exec=")
     }
     if value.isEmpty {
       definition.exec = nil
       return
     }
     guard definition.exec == nil else {
-      throw HookValueError("there is a command already; write an empty Exec= first to replace it")
+      throw HookValueError("the command is set already; to replace it, write an empty Exec= first")
     }
     let command = try ExecCommand(parsing: value)
     definition.exec = command
@@ -245,7 +251,7 @@ struct HookParser {
     }
   }
 
-  /// Whether a whole word is `$NAME` or `${NAME}`, which in a unit would be expanded.
+  /// Whether a whole word is `$NAME` or `${NAME}`, which systemd would expand in a unit file.
   private static func isVariable(_ word: String) -> Bool {
     guard word.hasPrefix("$") else { return false }
     var name = word.dropFirst()

@@ -1,6 +1,6 @@
 internal import Systemd
 
-/// How the values of keys are read.
+/// Reads the values of keys.
 enum HookValue {
   static func boolean(_ text: String) throws(HookValueError) -> Bool {
     switch text.lowercased() {
@@ -16,7 +16,7 @@ enum HookValue {
 
   static func finiteSpan(_ text: String) throws(HookValueError) -> TimeSpan {
     let span = try span(text)
-    guard !span.isInfinite else { throw HookValueError("'infinity' is not possible here") }
+    guard !span.isInfinite else { throw HookValueError("'infinity' is not allowed here") }
     return span
   }
 
@@ -64,18 +64,19 @@ enum HookValue {
   }
 }
 
-/// `CatchUp=`: which events from while nobody followed count.
+/// `CatchUp=`: which of the events run the hook that occurred while journalhook was not running.
 package enum CatchUp: String, Sendable, CaseIterable {
   case all, latest, none
 
   init(parsing text: String) throws(HookValueError) {
-    guard let value = CatchUp(rawValue: text) else { throw HookValueError("'\(text)' is none of all, latest, none") }
+    guard let value = CatchUp(rawValue: text) else { throw HookValueError("'\(text)' is not one of all, latest, none") }
     self = value
   }
 }
 
 /// A set of exit statuses and signals, as in `SuccessExitStatus=`.
 package struct ExitStatusSet: Sendable, Hashable {
+  /// An exit status or a signal.
   package enum Element: Sendable, Hashable {
     case status(UInt8)
     case signal(Int32)
@@ -95,10 +96,12 @@ package struct ExitStatusSet: Sendable, Hashable {
     }
   }
 
+  /// The exit statuses and signals in the set.
   package var elements: Set<Element> = []
 
   package init(_ elements: Set<Element> = []) { self.elements = elements }
 
+  /// Whether an exit status or a signal is in the set.
   package func contains(_ element: Element) -> Bool { elements.contains(element) }
 }
 
@@ -106,7 +109,7 @@ package struct ExitStatusSet: Sendable, Hashable {
 package struct WorkingDirectory: Sendable, Hashable {
   /// An absolute path, or `~` for the home directory of the user that the hook runs as.
   package var path: SpecifierText
-  /// Whether the hook runs elsewhere if there is no such directory (a leading `-`).
+  /// Whether the directory may be missing (a leading `-`). Then the hook runs in another one.
   package var mayBeMissing: Bool
 
   init(parsing text: String) throws(HookValueError) {
@@ -120,7 +123,9 @@ package struct WorkingDirectory: Sendable, Hashable {
 
 /// One variable of `Environment=`.
 package struct EnvironmentVariable: Sendable, Hashable {
+  /// The name of the variable.
   package var name: String
+  /// The value, with specifiers.
   package var value: SpecifierText
 
   init(parsing text: String) throws(HookValueError) {
@@ -138,6 +143,7 @@ package struct EnvironmentVariable: Sendable, Hashable {
 
 /// One `Condition…=`, as in systemd.unit(5).
 package struct HookCondition: Sendable, Hashable {
+  /// The conditions by their keys.
   package enum Kind: String, Sendable, CaseIterable {
     case pathExists = "ConditionPathExists"
     case pathIsDirectory = "ConditionPathIsDirectory"
@@ -147,11 +153,13 @@ package struct HookCondition: Sendable, Hashable {
     case unitActive = "ConditionUnitActive"
   }
 
+  /// The kind of the condition.
   package var kind: Kind
-  /// Written with `|`: of all such conditions one is enough.
+  /// Whether the condition is written with `|`: at least one of all such conditions must hold.
   package var isTriggering: Bool
-  /// Written with `!`: must not hold.
+  /// Whether the condition is written with `!`: it holds if the rest of it does not.
   package var isNegated: Bool
+  /// The path, host or unit of the condition.
   package var parameter: SpecifierText
 
   init(parsing text: String, kind: Kind) throws(HookValueError) {

@@ -2,23 +2,23 @@ internal import Systemd
 
 /// The definition in the leading comment of an executable.
 enum LeadingComment {
-  /// The marks of comments of the languages that scripts are written in.
+  /// The characters that begin a comment in the languages of scripts.
   private static let marks = ["#", "//", "--", ";"].map { Array($0.utf8) }
 
-  /// The lines of the definition, without the mark and one blank behind it; nil if there is no `[Match]` or `[Hook]`.
+  /// The lines of the definition, without the comment mark and one space after it; nil if there is no `[Match]` or `[Hook]`.
   ///
-  /// Prose before the first section is passed over. So is a paragraph of prose behind the definition: it ends where the
-  /// comment does, or where after an empty line something follows that is neither a section nor, within one block of
-  /// comment lines, a `Key=`.
+  /// Prose before the first section is ignored. The definition ends with the comment. It also ends before a line that follows an
+  /// empty line and is neither a section header nor a `Key=` in the same block of comment lines. So prose can follow the
+  /// definition after an empty line.
   static func definition(in contents: [UInt8]) -> [UnitFile.Line]? {
     var mark: [UInt8]?
     var definition: [UnitFile.Line] = []
-    var blank = Blank.no
+    var gap = Gap.none
     for line in Lines(rest: contents[...]) {
       if line.number == 1, line.bytes.starts(with: "#!".utf8) { continue }
       let text = line.bytes.drop(while: isBlank)
       if text.isEmpty {
-        blank = .bare
+        gap = .emptyLine
         continue
       }
       mark = mark ?? marks.first { text.starts(with: $0) }
@@ -29,29 +29,29 @@ enum LeadingComment {
         if isHead(content, of: ["match", "hook"]) {
           definition.append(UnitFile.Line(number: line.number, bytes: comment))
         }
-        blank = .no
+        gap = .none
       } else if content.isEmpty {
-        if blank == .no { blank = .comment }
+        if gap == .none { gap = .emptyComment }
         definition.append(UnitFile.Line(number: line.number, bytes: comment))
       } else if isForTool(content) || content.first == UInt8(ascii: "#") || content.first == UInt8(ascii: ";") {
         continue
       } else {
         let isHead = content.first == UInt8(ascii: "[")
-        guard blank == .no || isHead || (blank == .comment && isAssignment(content)) else { break }
-        blank = .no
+        guard gap == .none || isHead || (gap == .emptyComment && isAssignment(content)) else { break }
+        gap = .none
         definition.append(UnitFile.Line(number: line.number, bytes: comment))
       }
     }
     return definition.isEmpty ? nil : definition
   }
 
-  /// What came since the last line that said something.
-  private enum Blank {
-    case no
-    /// A comment with nothing in it.
-    case comment
-    /// A line with nothing at all.
-    case bare
+  /// The empty lines before a line.
+  private enum Gap {
+    case none
+    /// Only comments without text.
+    case emptyComment
+    /// At least one line that is not even a comment.
+    case emptyLine
   }
 
   private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0d }
@@ -59,7 +59,7 @@ enum LeadingComment {
   private static func strip(_ mark: [UInt8], from text: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
     guard text.starts(with: mark) else { return nil }
     var rest = text.dropFirst(mark.count)
-    // Lisp's comments have any number of semicolons.
+    // A comment in Lisp begins with any number of semicolons.
     if mark == Array(";".utf8) { rest = rest.drop { $0 == UInt8(ascii: ";") } }
     return rest.first == UInt8(ascii: " ") ? rest.dropFirst() : rest
   }
@@ -74,12 +74,12 @@ enum LeadingComment {
     return !key.isEmpty && text[key.endIndex...].drop(while: isBlank).first == UInt8(ascii: "=")
   }
 
-  /// Whether a comment speaks to a tool, as scripts have them in any place.
+  /// Whether a comment is an instruction for a tool, which may be anywhere in a script.
   private static func isForTool(_ text: ArraySlice<UInt8>) -> Bool {
     ["shellcheck ", "vim:", "-*-", "SPDX-"].contains { text.starts(with: $0.utf8) }
   }
 
-  /// Line after line, so that of a large program only its beginning is looked at.
+  /// The lines one by one, so that of a large program only the beginning is read.
   private struct Lines: Sequence, IteratorProtocol {
     var rest: ArraySlice<UInt8>?
     var number = 0

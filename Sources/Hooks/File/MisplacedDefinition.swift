@@ -1,20 +1,20 @@
 internal import Systemd
 
-/// A hook's definition, or a part of one, in a place of a file where it does not count.
+/// A definition, or a part of one, in a place of a file where it is not read.
 ///
-/// A program may well show a definition in its help. So only what is written as one is reported: in a comment, or at the very
-/// beginning of a line.
+/// A program may show a definition in its help text. So a text is reported only if it is in a comment or at the very beginning
+/// of a line, as a definition would be.
 struct MisplacedDefinition {
-  /// What some editors put before a text in UTF-8. The kernel finds no `#!` behind it.
+  /// The byte order mark that some editors put before a text in UTF-8. The kernel does not find a `#!` after it.
   static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
 
-  /// The length of the text that is searched, in bytes.
+  /// The length of the part of a file that is searched, in bytes.
   private static let limit = 64 * 1024
-  /// The number of lines below a section header that are searched for its keys.
-  private static let reach = 12
+  /// The number of lines after a section header that are searched for its keys.
+  private static let linesAfterHeader = 12
 
   private let lines: [Line]
-  /// The number of the first line that is no comment.
+  /// The number of the first line that is not a comment.
   private let codeLine: Int?
 
   init(_ contents: [UInt8]) {
@@ -24,21 +24,21 @@ struct MisplacedDefinition {
     codeLine = self.lines.first { $0.mark.isEmpty && !$0.text.isEmpty }?.number
   }
 
-  /// Why a file without a definition in its leading comment is none; nil if nothing in it is written as a definition.
+  /// The place of a definition that is not read, and the reason why it is not; nil if the file has none.
   static func find(in contents: [UInt8]) -> (line: Int, message: String)? {
     if contents.starts(with: [0xFF, 0xFE]) || contents.starts(with: [0xFE, 0xFF]), contents.prefix(64).contains(0) {
       return (1, "the text is UTF-16, which no interpreter reads: save it as UTF-8")
     }
-    // In a program for the machine any line may look like anything.
+    // The bytes of a binary program may look like a definition by chance.
     return contents.prefix(1024).contains(0) ? nil : MisplacedDefinition(contents).find()
   }
 
   private func find() -> (line: Int, message: String)? {
     for (index, line) in lines.enumerated() {
-      if line.isHeader, lines[(index + 1)...].prefix(Self.reach).contains(where: \.namesWhatItIsFor) {
+      if line.isHeader, lines[(index + 1)...].prefix(Self.linesAfterHeader).contains(where: \.isUnitOrEvent) {
         return (line.number, reason(of: line))
       }
-      if isLeading(line), line.namesWhatItIsFor {
+      if isLeading(line), line.isUnitOrEvent {
         return (line.number, "\(line.key)= without a section: the line '\(line.mark) [Match]' is missing above it")
       }
     }
@@ -46,18 +46,19 @@ struct MisplacedDefinition {
   }
 
   private func reason(of line: Line) -> String {
-    let rule = "a definition counts only in the leading comment"
+    let rule = "a definition is read only in the leading comment"
     if let php = lines.first(where: { $0.text.hasPrefix("<?php") }), php.number < line.number {
-      return "\(rule), and PHP prints what stands above '<?php': write a NAME.hook file with Exec= instead"
+      return "\(rule), and PHP prints the text before '<?php': write a NAME.hook file with Exec= instead"
     }
     if let codeLine, codeLine < line.number {
-      return "\(rule), and this is below the first line of code (line \(codeLine)): move it above that"
+      return "\(rule), and this is after the first line of code (line \(codeLine)): move it before that line"
     }
-    if line.mark.isEmpty { return "\(rule), and this is no comment: begin each line of it with '# '" }
-    return "'\(line.mark) \(line.text)' begins no definition: each line of it begins with '#', '//', '--' or ';'"
+    if line.mark.isEmpty { return "\(rule), and this is not a comment: begin each of its lines with '# '" }
+    return
+      "'\(line.mark) \(line.text)' does not begin a definition: each line of one begins with '#', '//', '--' or ';'"
   }
 
-  /// Keys in the leading comment outside of its definition, where they do not count.
+  /// Keys in the leading comment that are outside of its definition, where they have no effect.
   ///
   /// - Parameter definition: the numbers of the definition's lines.
   func strayKeys(besides definition: Set<Int>) -> [(line: Int, severity: Diagnostic.Severity, message: String)] {
@@ -65,21 +66,21 @@ struct MisplacedDefinition {
     return lines.filter { isLeading($0) && $0.isAssignment && !definition.contains($0.number) }.compactMap { line in
       let isMatch = HookParser.matchKeys.contains { line.key == $0 }
       guard isMatch || HookParser.hookKeys.contains(where: { line.key == $0 }) else { return nil }
-      let place = line.number < first ? "stands before the first [Section]" : "stands behind the definition's end"
-      // Without it the hook would run for more than its author meant.
+      let place = line.number < first ? "stands before the first [Section]" : "stands after the end of the definition"
+      // Without such a key the hook would run in more cases than its author wants.
       let isError = isMatch || line.key.contains("Condition")
-      return (line.number, isError ? .error : .warning, "\(line.key)= \(place), where it does not count")
+      return (line.number, isError ? .error : .warning, "\(line.key)= \(place), where it has no effect")
     }
   }
 
   private func isLeading(_ line: Line) -> Bool { !line.mark.isEmpty && line.number < codeLine ?? .max }
 
-  /// A line, taken apart.
+  /// A line and its parts.
   private struct Line {
     let number: Int
-    /// The characters that make it a comment: `#`, `##`, `//`, `/*`; empty for what is none.
+    /// The characters that begin the comment: `#`, `##`, `//`, `/*`; empty if the line is not a comment.
     let mark: String
-    /// What follows the mark and a blank.
+    /// The text after the mark and one space.
     let text: Substring
 
     init(_ line: UnitFile.Line) {
@@ -98,12 +99,12 @@ struct MisplacedDefinition {
       isExample = isComment ? rest.first?.isWhitespace == true : isIndented
     }
 
-    /// Whether it is indented within a comment or a text, as examples are.
+    /// Whether the text is indented, within a comment or without one, as examples are.
     let isExample: Bool
 
     var isHeader: Bool { !isExample && ["[match]", "[hook]"].contains(text.lowercased()) }
     var key: Substring { text.prefix { $0.isLetter } }
     var isAssignment: Bool { !isExample && !key.isEmpty && text[key.endIndex...].drop { $0 == " " }.first == "=" }
-    var namesWhatItIsFor: Bool { isAssignment && (key == "Unit" || key == "Event") }
+    var isUnitOrEvent: Bool { isAssignment && (key == "Unit" || key == "Event") }
   }
 }

@@ -1,13 +1,14 @@
 /// The first line of a script, `#!INTERPRETER [ARGUMENT]`, as the kernel reads it (execve(2)).
 package struct Shebang: Sendable, Hashable {
+  /// The interpreter: a path, as it is written.
   package let interpreter: String
-  /// All that follows; the kernel passes it as one argument, blanks included. Empty if there is nothing.
+  /// The rest of the line, which the kernel passes as one argument, with the spaces in it; empty if there is none.
   package let argument: String
 
-  /// nil if the text does not begin with `#!` and a name.
+  /// Reads the first line of a file; nil if it does not begin with `#!` and a name.
   package init?(_ contents: some Collection<UInt8>) {
     guard contents.starts(with: "#!".utf8) else { return nil }
-    // The kernel looks no further than at 256 bytes.
+    // The kernel reads only the first 256 bytes of the line.
     let line = contents.prefix(256).dropFirst(2).prefix { $0 != UInt8(ascii: "\n") && $0 != 0 }
     let words = String(decoding: line, as: UTF8.self).split(maxSplits: 1) { $0 == " " || $0 == "\t" }
     guard let first = words.first else { return nil }
@@ -15,15 +16,16 @@ package struct Shebang: Sendable, Hashable {
     argument = words.count > 1 ? String(words[1].trimmingBlanks) : ""
   }
 
-  /// What reads the script in the end.
+  /// The program that finally reads the script.
   package enum Reader: Sendable, Hashable {
     case path(String)
     /// A name that env(1) looks up in PATH.
     case name(String)
-    /// env(1) with options, where it cannot be told.
+    /// The line calls env(1) with options from which the program cannot be seen.
     case unknown
   }
 
+  /// The program that finally reads the script.
   package var reader: Reader {
     guard interpreter.split(separator: "/").last == "env" else { return .path(interpreter) }
     var program = argument[...]
@@ -34,10 +36,10 @@ package struct Shebang: Sendable, Hashable {
     return program.contains("/") ? .path(String(program)) : .name(String(program))
   }
 
-  /// The shells whose syntax can be tried without running anything.
+  /// The shells that can check the syntax of a script without running it.
   private static let shells = ["sh", "dash", "bash", "zsh"]
 
-  /// The arguments with which a shell only reads a script; nil for other programs.
+  /// The command line with which a shell checks the syntax of a script without running it; nil for other programs.
   ///
   /// - Parameters:
   ///   - name: the shell's path or name.
@@ -45,15 +47,16 @@ package struct Shebang: Sendable, Hashable {
   package static func syntaxCheck(by name: String, of script: String) -> [String]? {
     guard let shell = name.split(separator: "/").last.map(String.init), shells.contains(shell) else { return nil }
     return switch shell {
-    // A script may switch extended patterns on, which bash learns only by running it.
+    // extglob is on because the script may switch it on, which bash does not see without running the script.
     case "bash": [name, "-n", "-O", "extglob", script]
-    // Without reading anybody's settings.
+    // -f keeps zsh from reading the user's startup files.
     case "zsh": [name, "-f", "-n", script]
     default: [name, "-n", script]
     }
   }
 
-  /// The end of a script's first line `exit` or `exit STATUS` that is not indented, if it is above a line.
+  /// The index at which the first line `exit` or `exit STATUS` ends, if it is not indented and comes before the given line. What
+  /// follows it need not be a valid script.
   package static func end(of contents: [UInt8], before line: Int) -> Int? {
     var number = 1
     var rest = contents[...]
@@ -69,7 +72,7 @@ package struct Shebang: Sendable, Hashable {
     return nil
   }
 
-  /// The line and the message of what a shell says of a script's syntax: `SCRIPT: line 3: …`, `SCRIPT: 3: …`, `SCRIPT:3: …`.
+  /// The line and the message of a syntax error that a shell has printed: `SCRIPT: line 3: …`, `SCRIPT: 3: …`, `SCRIPT:3: …`.
   package static func syntaxError(in output: String, of script: String) -> (line: Int, message: String)? {
     guard let first = output.split(separator: "\n").first else { return nil }
     guard first.hasPrefix(script + ":") else { return (1, String(first)) }

@@ -1,8 +1,9 @@
 package import Lifecycle
 internal import Systemd
 
-/// A text with specifiers, which stand for facts of the event: `%n`, `%e`, …
+/// A text with specifiers such as `%n` and `%e`, which stand for properties of the event.
 package struct SpecifierText: Sendable, Hashable {
+  /// The specifiers by their letters.
   package enum Specifier: Character, Sendable, CaseIterable {
     case unit = "n"
     case unitWithoutSuffix = "N"
@@ -19,7 +20,7 @@ package struct SpecifierText: Sendable, Hashable {
     case specifier(Specifier)
   }
 
-  /// The text as it was written.
+  /// The text with its specifiers, as in the file.
   package let source: String
   private let parts: [Part]
 
@@ -51,7 +52,7 @@ package struct SpecifierText: Sendable, Hashable {
     self.parts = parts
   }
 
-  /// The text if it is the same for every event.
+  /// The text, if it contains no specifiers.
   package var constant: String? {
     var result = ""
     for part in parts {
@@ -61,9 +62,9 @@ package struct SpecifierText: Sendable, Hashable {
     return result
   }
 
-  /// The text for an event.
+  /// The text with its specifiers expanded for an event.
   ///
-  /// - Parameter localHostname: What `%H` stands for if the event does not say where it happened.
+  /// - Parameter localHostname: The value of `%H` for an event without a host name.
   package func expand(for event: LifecycleEvent, localHostname: String = "") -> String {
     var result = ""
     for part in parts {
@@ -90,9 +91,10 @@ package struct SpecifierText: Sendable, Hashable {
   }
 }
 
-/// A command line whose words may contain specifiers. No word is split again after they are expanded.
+/// A command line whose words may contain specifiers. Words are not split again after their specifiers are expanded.
 package struct ExecCommand: Sendable, Hashable {
-  /// Where a program without a directory in its name is looked up after the hook directories; also the PATH of scripts.
+  /// The directories in which a program without a path is looked up, after the hook directories. This is also the PATH of
+  /// hooks.
   package static let searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
   /// The program and its arguments.
@@ -107,7 +109,7 @@ package struct ExecCommand: Sendable, Hashable {
     for word in split { words.append(try SpecifierText(word)) }
     self.words = words
     guard let program = words[0].constant else {
-      throw HookValueError("'\(split[0])': the program is checked before there is an event, and cannot depend on it")
+      throw HookValueError("'\(split[0])': the program is checked before any event, so its path cannot have specifiers")
     }
     if program.contains("/"), !program.hasPrefix("/") {
       throw HookValueError("'\(program)' is neither an absolute path nor a bare name")
@@ -115,13 +117,13 @@ package struct ExecCommand: Sendable, Hashable {
     self.program = program
   }
 
-  /// The words for an event: the program and its arguments.
+  /// The words with their specifiers expanded for an event: the program and its arguments.
   package func expand(for event: LifecycleEvent, localHostname: String = "") -> [String] {
     words.map { $0.expand(for: event, localHostname: localHostname) }
   }
 }
 
-/// A value that a key cannot have.
+/// Why a key cannot have a value.
 package struct HookValueError: Error, Hashable, CustomStringConvertible {
   /// What is wrong, for people.
   package let description: String

@@ -1,8 +1,9 @@
 package import Lifecycle
 package import Systemd
 
-/// The `[Match]` section: which events a hook is for. All its clauses must hold.
+/// The `[Match]` section: the events for which a hook runs. For such an event all clauses hold.
 package struct HookMatch: Sendable, Hashable {
+  /// The keys of `[Match]`.
   package enum Key: String, Sendable, CaseIterable {
     case unit = "Unit"
     case event = "Event"
@@ -15,6 +16,7 @@ package struct HookMatch: Sendable, Hashable {
 
   /// One value of a key.
   package struct Term: Sendable, Hashable {
+    /// The comparison with an event.
     package enum Test: Sendable, Hashable {
       /// A name or a pattern of names.
       case name(Glob, isPattern: Bool)
@@ -26,10 +28,11 @@ package struct HookMatch: Sendable, Hashable {
       case flag(Bool)
     }
 
-    /// The value, without `!` and completed: `maxscale.service`.
+    /// The value without `!`, and with a suffix if it is a unit: `maxscale.service`.
     package var text: String
-    /// Whether it was written with a leading `!`.
+    /// Whether the value has a leading `!`.
     package var isNegated: Bool
+    /// The comparison that the value stands for.
     package var test: Test
 
     /// The value with its `!`.
@@ -38,11 +41,13 @@ package struct HookMatch: Sendable, Hashable {
 
   /// One key with all its values.
   package struct Clause: Sendable, Hashable {
+    /// The key.
     package var key: Key
+    /// Its values.
     package var terms: [Term]
   }
 
-  /// The clauses in the order of the keys' table; a key without values has none.
+  /// The clauses in the order of `Key`; a key without values has no clause.
   package private(set) var clauses: [Clause] = []
 
   package init() {}
@@ -58,19 +63,19 @@ package struct HookMatch: Sendable, Hashable {
     }
   }
 
-  /// Whether events of a unit can count.
+  /// Whether the hook can run for events of a unit.
   ///
   /// - Parameter aliases: The other names that the manager has for the unit.
   package func concerns(_ unit: String, aliases: [String] = []) -> Bool {
     clauses.allSatisfy { $0.key != .unit || $0.accepts(unit, aliases) }
   }
 
-  /// The units that are named without a pattern, with and without `!`.
+  /// The units that are named by full name and not by a pattern, with and without `!`.
   package var mentionedUnits: [String] {
     self[.unit].compactMap { term in if case .name(_, isPattern: false) = term.test { term.text } else { nil } }
   }
 
-  /// The units that are named without a pattern and without `!`.
+  /// The units that are named by full name and not by a pattern, without `!`.
   package var namedUnits: [String] {
     self[.unit].compactMap { term in
       if case .name(_, isPattern: false) = term.test, !term.isNegated { term.text } else { nil }
@@ -83,8 +88,10 @@ extension HookMatch.Term {
   init(parsing word: String, for key: HookMatch.Key) throws(HookValueError) {
     let isNegated = word.hasPrefix("!")
     let value = isNegated ? String(word.dropFirst()) : word
-    guard !value.isEmpty else { throw HookValueError("there is no value behind '!' (it belongs directly before it)") }
-    // None of them holds a comma, but for a glob's set of characters.
+    guard !value.isEmpty else {
+      throw HookValueError("there is no value after '!'; write '!' directly before the value")
+    }
+    // No value contains a comma, except within the brackets of a pattern.
     if value.contains(","), !value.contains("[") {
       let reason =
         switch key {
@@ -92,7 +99,7 @@ extension HookMatch.Term {
         case .event: "there is no event '\(value)'"
         default: "'\(value)' is not one value"
         }
-      throw HookValueError("\(reason); several are separated by blanks")
+      throw HookValueError("\(reason); separate several values by spaces")
     }
     let (text, test) = try Self.test(value, key)
     self.init(text: text, isNegated: isNegated, test: test)
@@ -104,7 +111,7 @@ extension HookMatch.Term {
       if value.hasPrefix("/") {
         let suffix = value.hasPrefix("/dev/") ? "device" : "mount"
         throw HookValueError(
-          "'\(value)' is a path, not the name of a unit; that is printed by: systemd-escape -p --suffix=\(suffix) \(value)"
+          "'\(value)' is a path, not the name of a unit; to get the name, run: systemd-escape -p --suffix=\(suffix) \(value)"
         )
       }
       guard !value.contains("/") else { throw HookValueError("'\(value)' is not the name of a unit") }
@@ -118,7 +125,7 @@ extension HookMatch.Term {
         let names = LifecycleEvent.Kind.allCases.map(\.rawValue)
         let near = suggestion(for: value, among: names)
         throw HookValueError(
-          "there is no event '\(value)'" + (near.isEmpty ? ", but \(names.joined(separator: ", "))" : near))
+          "there is no event '\(value)'" + (near.isEmpty ? "; the events are \(names.joined(separator: ", "))" : near))
       }
       return (value, .event(kind))
     case .result:

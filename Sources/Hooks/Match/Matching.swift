@@ -2,19 +2,21 @@ package import Lifecycle
 internal import Systemd
 
 extension HookMatch {
-  /// What one clause says of an event.
+  /// Whether one clause holds for an event, and why.
   package struct ClauseResult: Sendable, Hashable {
+    /// The key of the clause.
     package var key: Key
-    /// The values as they were written.
+    /// The values of the clause.
     package var values: [String]
-    /// What the event has in this place; nil if it has nothing.
+    /// The value that the event has for this key; nil if it has none.
     package var actual: String?
+    /// Whether the clause holds.
     package var holds: Bool
-    /// The value that decided: the one that matched, or the one with `!` that excluded the event; nil if none matched.
+    /// The value that decided: the one that matched the event, or the one with `!` that excluded it; nil if none matched.
     package var decidedBy: String?
   }
 
-  /// What each clause says of an event.
+  /// The result of each clause for an event.
   ///
   /// - Parameter aliases: The other names that the manager has for the event's unit.
   package func evaluate(_ event: LifecycleEvent, aliases: [String] = []) -> [ClauseResult] {
@@ -35,7 +37,7 @@ extension HookMatch {
 }
 
 extension HookMatch.Clause {
-  /// Of a clause about units: whether it holds for one.
+  /// Whether a clause about units holds for a unit.
   func accepts(_ unit: String, _ aliases: [String]) -> Bool {
     let event = LifecycleEvent(id: "", kind: .started, unit: unit, realtime: 0, monotonic: 0, boot: "", machine: "")
     return decide(event, aliases).holds
@@ -45,14 +47,14 @@ extension HookMatch.Clause {
     if let excluding = terms.first(where: { $0.isNegated && matches($0, event, aliases) }) { return (false, excluding) }
     if let matching = terms.first(where: { !$0.isNegated && matches($0, event, aliases) }) { return (true, matching) }
     guard terms.allSatisfy(\.isNegated) else { return (false, nil) }
-    // "All but these units" is a pattern, too, and does not mean journalhook's own.
+    // A clause with only `!` values matches all other units, as a pattern does, and so not journalhook's own.
     return (key != .unit || !Self.isOwn(event.unit), nil)
   }
 
   private func matches(_ term: HookMatch.Term, _ event: LifecycleEvent, _ aliases: [String]) -> Bool {
     switch term.test {
     case .name(let glob, let isPattern) where key == .unit:
-      // A hook for every unit would otherwise be started by what it does to journalhook itself.
+      // Otherwise a hook for all units would run when it restarts journalhook itself.
       if isPattern, !term.isNegated, Self.isOwn(event.unit) { return false }
       return glob.matches(event.unit) || aliases.contains(where: glob.matches)
     case .name(let glob, _): return event.hostname.map(glob.matches) ?? false

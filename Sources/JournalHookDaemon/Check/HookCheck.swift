@@ -76,7 +76,7 @@ package struct HookCheck {
 
   /// Warns of hooks that run each other in a cycle, as far as their definitions show it.
   package static func cycles(of hooks: [LoadedHook]) -> [Diagnostic] {
-    HookCircles(hooks.map { .init(hook: $0.hook, effects: $0.effects) }).find().compactMap { cycle in
+    HookLoops(hooks.map { .init(hook: $0.hook, effects: $0.effects) }).find().compactMap { cycle in
       guard let first = hooks.first(where: { $0.name == cycle[0] }) else { return nil }
       let names = (cycle + [cycle[0]]).joined(separator: " → ")
       return Diagnostic(

@@ -33,7 +33,7 @@ package final class Follower: JournalFeedClient {
   package init(_ options: FollowOptions, loop: EventLoop, reporter: Reporter) throws {
     self.options = options
     var selection = options.selection
-    selection.hearsJournald = selection.isLocal
+    selection.includesJournald = selection.isLocal
     try Ledger.makeDirectory(options.stateDirectory)
     lock = try LedgerLock(stateDirectory: options.stateDirectory)
     engine = try RunEngine(

@@ -47,7 +47,7 @@ final class HookWatch {
     self.timers = timers
     self.earlier = earlier
     watcher = DirectoryWatcher(loop: loop, timers: timers) { [unowned self] in onChange() }
-    hooks.onUnaskedLoad = { [unowned self] in
+    hooks.onLoadWhileOpening = { [unowned self] in
       // What a run has come across is to be reported, and watched, like what a change has brought.
       timer = timers.callSoon { [unowned self] in onChange() }
     }

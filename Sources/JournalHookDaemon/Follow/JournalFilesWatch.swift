@@ -16,7 +16,7 @@ struct JournalFilesWatch {
   ///   - cursor: where the reader is; nil if it has read nothing.
   init(machine: String, now: UInt64, cursor: JournalCursor?) {
     files = ActiveJournalFiles(machine: machine)
-    files.noteOpen()
+    files.noteOpenFiles()
     readUntil = cursor?.realtime ?? now
     lastLook = now
   }
@@ -30,7 +30,7 @@ struct JournalFilesWatch {
     if let gap = givenUp() { gaps.append(gap) }
     if files.isRemoved(), removedSince == nil { removedSince = lastLook }
     lastLook = now
-    if let since = removedSince, files.isThere {
+    if let since = removedSince, files.exist {
       removedSince = nil
       gaps.append(Gap(.deleted, since: since, until: now))
     }
@@ -40,7 +40,7 @@ struct JournalFilesWatch {
   /// The gap that a file leaves which was given up as damaged before it was read to its end.
   func givenUp() -> Gap? {
     // What the reader is past already was read before it was damaged.
-    files.givenUp().flatMap { $0 > readUntil ? Gap(.corrupt, since: readUntil, until: $0) : nil }
+    files.lastTimeInClosedFiles().flatMap { $0 > readUntil ? Gap(.corrupt, since: readUntil, until: $0) : nil }
   }
 
   /// All that was there was read.
@@ -50,5 +50,5 @@ struct JournalFilesWatch {
   }
 
   /// The files were opened again.
-  func noteOpen() { files.noteOpen() }
+  func noteOpen() { files.noteOpenFiles() }
 }

@@ -153,9 +153,11 @@ final class LoopGuard {
   private func cause(of event: LifecycleEvent) throws -> Int64? {
     if let lastCause, lastCause.event == event.id { return lastCause.run }
     var newest: Int64?
-    for hook in effects() where hook.effects.mayTouch(event.unit) {
+    for hook in effects() where hook.effects.mayAffect(event.unit) {
       let runs = try ledger.runsUnderWay(of: hook.hook, at: event.realtime, aftermath: LoopGuard.aftermath)
-      for run in runs where hook.effects.touches(event.unit, of: run.unit) { newest = max(newest ?? run.id, run.id) }
+      for run in runs where hook.effects.affects(event.unit, inRunFor: run.unit) {
+        newest = max(newest ?? run.id, run.id)
+      }
     }
     lastCause = (event.id, newest)
     return newest
@@ -167,7 +169,7 @@ extension LoopGuard {
   convenience init(_ engine: RunEngine, _ reader: EventReader, manager: Manager) {
     self.init(
       ledger: engine.ledger, effects: { [hooks = engine.hooks] in hooks.hooks.map { ($0.name, $0.effects) } },
-      units: reader.tracker.units.keys, hasUnitFile: UnitFiles(of: manager).contain
+      units: reader.tracker.units.keys, hasUnitFile: UnitFiles(of: manager).contains
     ) { [reporter = engine.reporter] in reporter.say($0, .cycle, priority: .error) }
   }
 }

@@ -16,7 +16,7 @@ extension ManagerConnection {
     let units = hooks.mentionedUnits
     guard !units.isEmpty, let bus = open(to: manager) else { return UnitAliases() }
     var aliases = UnitAliases()
-    let end = Clock.monotonic() + Bus.patience
+    let end = Clock.monotonic() + Bus.callTimeout
     for unit in units {
       let now = Clock.monotonic()
       guard now < end else { break }

@@ -77,7 +77,7 @@ final class SystemAttempt: RunAttempt {
 
   func interrupt() { perform(machine.interrupt()) }
 
-  func acts(on unit: String) -> Bool { hook.effects.touches(unit, of: run.event.unit) }
+  func acts(on unit: String) -> Bool { hook.effects.affects(unit, inRunFor: run.event.unit) }
 
   // MARK: The machine's actions
 

@@ -2,14 +2,14 @@ import CSpawn
 import Glibc
 package import Systemd
 
-/// A mounted cgroup2 hierarchy: how names in it, as /proc tells them, become paths.
+/// A mounted cgroup2 hierarchy. It converts the names of cgroups in /proc/PID/cgroup to paths, and back.
 package struct CgroupMount: Hashable, Sendable {
-  /// Where it is mounted, as "/sys/fs/cgroup".
+  /// The mount point, such as "/sys/fs/cgroup".
   package let point: String
-  /// What part of the hierarchy is seen there; "/" but for bind mounts.
+  /// The cgroup that is mounted there; "/" except for bind mounts.
   package let root: String
 
-  /// Finds it in the text of /proc/self/mountinfo. In the hybrid layout it is one among many.
+  /// Finds the hierarchy in the text of /proc/self/mountinfo. In the hybrid layout there are v1 hierarchies besides it.
   package init?(mountInfo: String) {
     for line in mountInfo.split(separator: "\n") {
       // "36 35 98:0 /root /mount/point options [optional fields] - type source options"
@@ -24,11 +24,12 @@ package struct CgroupMount: Hashable, Sendable {
     return nil
   }
 
+  /// The hierarchy that is mounted now; nil if there is none.
   package static func current() -> CgroupMount? {
     readText("/proc/self/mountinfo").flatMap(CgroupMount.init(mountInfo:))
   }
 
-  /// The directory of a cgroup; nil if it is outside of what is mounted.
+  /// The directory of a cgroup; nil if the cgroup is outside of the mounted part of the hierarchy.
   package func path(of name: String) -> String? {
     guard name.hasPrefix("/"), !name.split(separator: "/").contains("..") else { return nil }
     if root == "/" { return name == "/" ? point : point + name }
@@ -36,7 +37,7 @@ package struct CgroupMount: Hashable, Sendable {
     return point + name.dropFirst(root.count)
   }
 
-  /// The name of the cgroup whose directory this is, as /proc/PID/cgroup has it.
+  /// The name of the cgroup with that directory, as in /proc/PID/cgroup; nil if the path is not below the mount point.
   package func name(of path: String) -> String? {
     guard path.hasPrefix(point + "/"), !path.split(separator: "/").contains("..") else { return nil }
     return (root == "/" ? "" : root) + path.dropFirst(point.count)
@@ -57,17 +58,19 @@ package struct CgroupMount: Hashable, Sendable {
   }
 }
 
-/// The cgroup that the daemon is in, below which each run gets one of its own.
+/// The cgroup of the daemon, below which each run gets a cgroup of its own.
 ///
-/// The daemon itself stays where it is: a cgroup may hold processes and children as long as no controller is enabled for
-/// the children, and none is.
+/// The daemon itself stays in this cgroup. A cgroup may have both processes and children as long as no controller is enabled
+/// for the children (cgroups(7)), and none is.
 package struct CgroupRoot: Hashable, Sendable {
+  /// The hierarchy that contains the cgroup.
   package let mount: CgroupMount
-  /// As in /proc/self/cgroup: "/system.slice/journalhook.service".
+  /// The name as in /proc/self/cgroup: "/system.slice/journalhook.service".
   package let name: String
+  /// The directory of the cgroup.
   package let path: String
 
-  /// Our own cgroup now; nil without a cgroup2 hierarchy that shows it.
+  /// The current cgroup of this process; nil if no mounted cgroup2 hierarchy contains it.
   package static func current() -> CgroupRoot? {
     guard let mount = CgroupMount.current(), let name = cgroupName(of: "self"), let path = mount.path(of: name) else {
       return nil
@@ -75,18 +78,18 @@ package struct CgroupRoot: Hashable, Sendable {
     return CgroupRoot(mount: mount, name: name, path: path)
   }
 
-  /// Whether runs can have cgroups here: directories can be made, and processes be moved out of it into those.
+  /// Whether runs can have cgroups here: we may make directories, and move processes out of this cgroup into them.
   package var isWritable: Bool {
     unsafe access(path, W_OK) == 0 && access(path + "/cgroup.procs", W_OK) == 0
   }
 
-  /// Whether systemd has given it to us to divide, which it marks since version 236.
+  /// Whether systemd has delegated the cgroup to us. Since version 236 it marks delegated cgroups with an extended attribute.
   package var isDelegated: Bool {
-    if holdsOthers { return false }
+    if hasOtherProcesses { return false }
     for attribute in ["trusted.delegate", "user.delegate"] {
       var value: UInt8 = 0
       if unsafe getxattr(path, attribute, &value, 1) == 1 { return value == UInt8(ascii: "1") }
-      // A manager that is too old for the mark, or a mark that only root may see: then the directory's owner tells.
+      // systemd is too old for the attribute, or only root may read it: then the owner of the directory decides.
       if errno != ENODATA && errno != ENOTSUP && errno != EPERM { return false }
     }
     var status = stat()
@@ -94,14 +97,14 @@ package struct CgroupRoot: Hashable, Sendable {
     return status.st_uid == geteuid()
   }
 
-  /// Whether other processes than ours are in it, as in a login session, where dividing it would be meddling.
-  package var holdsOthers: Bool {
+  /// Whether there are other processes than ours in the cgroup, as in that of a login session. Then it is not ours to manage.
+  package var hasOtherProcesses: Bool {
     name == "/" || RunCgroup.processes(in: path).contains { $0 != getpid() }
   }
 
   /// Makes the cgroup of a run.
   ///
-  /// - Parameter id: letters, digits, "-", "_" and "."; it has to be new for each attempt.
+  /// - Parameter id: letters, digits, "-", "_" and "."; a different one for each attempt.
   package func makeRun(id: String) throws(SystemError) -> RunCgroup {
     let path = path + "/" + RunCgroup.prefix + id
     guard !id.isEmpty, id.utf8.allSatisfy(RunCgroup.isNameByte) else {
@@ -109,7 +112,7 @@ package struct CgroupRoot: Hashable, Sendable {
     }
     let cgroup = RunCgroup(path: path, name: (name == "/" ? "" : name) + "/" + RunCgroup.prefix + id)
     if unsafe mkdir(path, 0o755) != 0 {
-      // One that is there and empty was made by a daemon that died before it used it.
+      // An empty cgroup of this name was made by a daemon that ended before it used the cgroup.
       guard errno == EEXIST, !cgroup.isPopulated, cgroup.remove() else {
         throw SystemError("make a cgroup", path: path)
       }

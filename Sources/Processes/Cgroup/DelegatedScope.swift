@@ -2,22 +2,23 @@ import CSystemd
 import Glibc
 package import Systemd
 
-/// A scope of its own for a daemon that was started by hand, which has no cgroup to divide: in a login's scope it would
-/// be meddling with what systemd manages.
+/// A scope unit for a daemon that does not run as a service, and so has no delegated cgroup. It must not make cgroups in the
+/// scope of a login session, because systemd manages that one.
 package enum DelegatedScope {
-  /// Asks the manager for `journalhook-PID.scope` with Delegate=yes, and waits until we are in it.
+  /// Asks the service manager to start `journalhook-PID.scope` with Delegate=yes, and waits until this process is in it.
   ///
-  /// Over the manager's private socket, which is there before the bus is, and which nobody but its owner may use.
+  /// The call goes through the manager's private socket, which exists before the bus does, and which only the manager's user
+  /// may use.
   package static func enter(timeoutMilliseconds: Int = 3000) throws(SystemError) -> CgroupRoot {
     let unit = "journalhook-\(getpid()).scope"
     let socket = geteuid() == 0 ? "/run/systemd/private" : UserRuntimeDirectory.path + "/systemd/private"
     do {
       try start(unit, socket: socket, collect: true, timeoutMilliseconds)
     } catch  where error.code != ENOENT && error.code != ECONNREFUSED && error.code != ETIMEDOUT {
-      // Before version 236 the manager knows no CollectMode=.
+      // systemd before 236 has no CollectMode=.
       try start(unit, socket: socket, collect: false, timeoutMilliseconds)
     }
-    // The answer says that the job is queued. It moves us within milliseconds.
+    // The reply means that the job is queued. The job moves this process within milliseconds.
     for _ in 0..<max(1, timeoutMilliseconds / 5) {
       if let root = CgroupRoot.current(), root.name.hasSuffix("/" + unit) { return root }
       _ = poll(nil, 0, 5)
@@ -35,7 +36,7 @@ package enum DelegatedScope {
     try SystemError.check(unsafe sd_bus_start(bus), "connect", path: socket)
 
     var message: OpaquePointer?
-    // The peer is the manager itself: there is no name to send to.
+    // The peer is the manager itself, so the message needs no destination.
     try SystemError.check(
       unsafe sd_bus_message_new_method_call(
         bus, &message, nil, "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager", "StartTransientUnit"),
@@ -60,7 +61,7 @@ package enum DelegatedScope {
   }
 }
 
-/// Writes the arguments of a call, and keeps the first error.
+/// Appends the arguments of a call to a message, and keeps the first error.
 @safe private struct Body {
   private let message: OpaquePointer?
   private(set) var result: Int32 = 0
@@ -68,21 +69,21 @@ package enum DelegatedScope {
   init(message: OpaquePointer?) { unsafe self.message = unsafe message }
 
   mutating func append(_ text: String) {
-    note(unsafe text.withCString { unsafe sd_bus_message_append_basic(message, Self.type("s"), $0) })
+    note(unsafe text.withCString { unsafe sd_bus_message_append_basic(message, busType("s"), $0) })
   }
 
   mutating func append(_ flag: Bool) {
     var value: Int32 = flag ? 1 : 0
-    note(unsafe sd_bus_message_append_basic(message, Self.type("b"), &value))
+    note(unsafe sd_bus_message_append_basic(message, busType("b"), &value))
   }
 
   mutating func append(_ number: UInt32) {
     var value = number
-    note(unsafe sd_bus_message_append_basic(message, Self.type("u"), &value))
+    note(unsafe sd_bus_message_append_basic(message, busType("u"), &value))
   }
 
   mutating func container(_ type: Unicode.Scalar, _ contents: String, _ body: (inout Body) -> Void) {
-    note(unsafe sd_bus_message_open_container(message, Self.type(type), contents))
+    note(unsafe sd_bus_message_open_container(message, busType(type), contents))
     body(&self)
     note(unsafe sd_bus_message_close_container(message))
   }
@@ -97,6 +98,4 @@ package enum DelegatedScope {
   private mutating func note(_ next: Int32) {
     if result >= 0 && next < 0 { result = next }
   }
-
-  private static func type(_ letter: Unicode.Scalar) -> CChar { CChar(truncatingIfNeeded: letter.value) }
 }

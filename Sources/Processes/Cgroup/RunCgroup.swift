@@ -2,13 +2,13 @@ import CSpawn
 import Glibc
 package import Systemd
 
-/// The cgroup of one run: whatever a hook starts is in it, and cannot leave it.
+/// The cgroup of one run. All processes that the hook starts are in it, and cannot leave it.
 package struct RunCgroup: Hashable, Sendable {
   static let prefix = "journalhook-run-"
 
-  /// Its directory, which is what a ledger keeps.
+  /// The directory of the cgroup. The ledger stores this path.
   package let path: String
-  /// Its name in /proc/PID/cgroup.
+  /// The name of the cgroup in /proc/PID/cgroup.
   private let name: String
 
   init(path: String, name: String) {
@@ -16,9 +16,10 @@ package struct RunCgroup: Hashable, Sendable {
     self.name = name
   }
 
-  /// Takes up the cgroup that an earlier process made, which may be gone by now.
+  /// Restores the cgroup that an earlier process made. It may no longer exist.
   ///
-  /// What a ledger says is believed only if it is the name of a run's cgroup in the hierarchy that is mounted.
+  /// - Throws: `EINVAL` if the path is not that of a run's cgroup in the mounted hierarchy, so that a wrong entry in the ledger
+  ///   does not end other processes.
   package init(restoring path: String, mount: CgroupMount? = .current()) throws(SystemError) {
     guard let name = mount?.name(of: path), let last = path.split(separator: "/").last, last.hasPrefix(Self.prefix),
       last.utf8.allSatisfy(Self.isNameByte)
@@ -36,23 +37,23 @@ package struct RunCgroup: Hashable, Sendable {
     }
   }
 
-  /// To be lent to a spawn, so that the process joins before its first instruction.
+  /// Opens the directory for `SpawnRequest.cgroup`, so that a process is in the cgroup before its first instruction.
   package func openDirectory() throws(SystemError) -> OwnedDescriptor {
     try OwnedDescriptor.open(path, O_RDONLY | O_DIRECTORY)
   }
 
-  /// The file that changes (inotify IN_MODIFY) when the last process has ended.
+  /// The file that changes (inotify's IN_MODIFY) when the last process has ended.
   package var eventsPath: String { path + "/cgroup.events" }
 
-  /// Whether a process is alive in it or below it; not if it is gone.
+  /// Whether a process is alive in the cgroup or below it; false if the cgroup does not exist.
   package var isPopulated: Bool {
     readText(eventsPath)?.split(separator: "\n").contains("populated 1") ?? false
   }
 
-  /// Sends a signal to all that is in it.
+  /// Sends a signal to all processes in the cgroup.
   package func signal(_ signal: Int32) {
     var done: Set<ProcessID> = []
-    // What is forked meanwhile gets it too; but a signal is a request, and what races ahead for ever needs `kill`.
+    // Processes that are forked meanwhile get the signal, too, but there is no endless race with them: that needs `kill`.
     for _ in 0..<3 {
       let new = processes.filter { done.insert($0).inserted }
       if new.isEmpty { return }
@@ -60,16 +61,16 @@ package struct RunCgroup: Hashable, Sendable {
     }
   }
 
-  /// Ends all that is in it, at once, whatever it is doing.
+  /// Kills all processes in the cgroup at once.
   package func kill() {
-    // Not before Linux 5.14, nor where a process made it a threaded one.
+    // cgroup.kill exists since Linux 5.14, and does not work in a threaded cgroup.
     if !write("1", to: "cgroup.kill") { freezeAndKill() }
   }
 
-  /// The same on older kernels. What is frozen cannot fork, but can be killed.
+  /// Kills all processes without cgroup.kill. A frozen process cannot fork, but can be killed.
   package func freezeAndKill() {
     _ = write("1", to: "cgroup.freeze")
-    // Freezing takes a moment, and so does ending; whatever is still listed was forked meanwhile, or is on its way out.
+    // Freezing and killing take a moment. A process that is still listed was forked meanwhile, or is ending.
     for _ in 0..<100 {
       let left = processes
       if left.isEmpty { break }
@@ -78,9 +79,9 @@ package struct RunCgroup: Hashable, Sendable {
     _ = write("0", to: "cgroup.freeze")
   }
 
-  /// Removes it with what a hook made below it.
+  /// Removes the cgroup and all cgroups that the hook made below it.
   ///
-  /// - Returns: whether it is gone. While the last processes are still ending it is not, and it is to be tried again.
+  /// - Returns: whether the cgroup is gone. While the last processes are ending it is not, and this has to be tried again.
   package func remove() -> Bool {
     Self.remove(path)
   }
@@ -91,8 +92,8 @@ package struct RunCgroup: Hashable, Sendable {
     let number = cspawn_pidfd_open(pid)
     guard number >= 0 else { return }
     let pidfd = OwnedDescriptor(number)
-    // The number may have gone to another process since it was listed. The descriptor stays with this one, so if the
-    // number is in the cgroup now, either so is this one, or it has ended and the signal reaches nobody.
+    // The pid may belong to another process since it was listed. But the pidfd refers to one process for good: if the process
+    // with this pid is in the cgroup now, either it is that of the pidfd, or that one has ended and receives no signal.
     guard let now = cgroupName(of: String(pid)), now == name || now.hasPrefix(name + "/") else { return }
     _ = cspawn_pidfd_signal(pidfd.rawValue, signal)
   }
@@ -106,7 +107,7 @@ package struct RunCgroup: Hashable, Sendable {
     var found: [ProcessID] = []
     var directories = [path]
     while let directory = directories.popLast() {
-      // 0 stands for a process that our pid namespace does not have.
+      // 0 stands for a process outside of our pid namespace.
       found += (readText(directory + "/cgroup.procs") ?? "").split(separator: "\n").compactMap { ProcessID($0) }.filter
       {
         $0 > 0

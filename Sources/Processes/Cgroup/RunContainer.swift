@@ -2,9 +2,10 @@ import CSpawn
 import Glibc
 package import Systemd
 
-/// What holds all processes of one run together, so that they can be ended together.
+/// The set of all processes of one run, so that they can be ended together: a cgroup or a process tree.
 ///
-/// Nothing here waits. `kill` has done its work when it returns, but the kernel takes a moment to end the processes.
+/// Only `endLeftovers` waits. When `kill` returns, all processes have been sent SIGKILL, and the kernel takes a moment to end
+/// them.
 package struct RunContainer: Sendable {
   private enum Kind: Sendable {
     case cgroup(RunCgroup)
@@ -17,11 +18,11 @@ package struct RunContainer: Sendable {
   package init(_ cgroup: RunCgroup) { kind = .cgroup(cgroup) }
   package init(_ tree: ProcessTree) { kind = .tree(tree) }
 
-  /// Takes up what an earlier daemon has left behind, by its `path`.
+  /// Restores the container of a run that an earlier daemon started, from its `path`.
   package init(restoring path: String, stateDirectory: String) throws(SystemError) {
     if path.hasPrefix(Self.treePrefix) {
       let id = String(path.dropFirst(Self.treePrefix.count))
-      // An empty one would fit too many.
+      // An empty id would match the processes of other runs, too.
       if id.isEmpty { throw SystemError("restore a run", path: path, code: EINVAL) }
       kind = .tree(ProcessTree(runID: id, stateDirectory: stateDirectory, isRestored: true))
     } else {
@@ -29,7 +30,8 @@ package struct RunContainer: Sendable {
     }
   }
 
-  /// What to keep in the ledger: the directory of the cgroup, or "tree:" and the run's id.
+  /// The text for the ledger from which the container can be restored: the directory of the cgroup, or "tree:" and the run's
+  /// id.
   package var path: String {
     switch kind {
     case .cgroup(let cgroup): cgroup.path
@@ -37,7 +39,7 @@ package struct RunContainer: Sendable {
     }
   }
 
-  /// Creates a process in it; the request's own `cgroup` does not count.
+  /// Creates a process in the container. The container sets the request's `cgroup`.
   package mutating func spawn(_ request: SpawnRequest) throws(SpawnError) -> SpawnedProcess {
     var request = request
     switch kind {
@@ -48,7 +50,7 @@ package struct RunContainer: Sendable {
       return try Processes.spawn(request)
     case .tree(var tree):
       request.cgroup = nil
-      request.name = tree.nameOfUnborn
+      request.name = tree.nameBeforeExec
       let process = try Processes.spawn(request)
       tree.adopt(process.pid)
       kind = .tree(tree)
@@ -56,13 +58,14 @@ package struct RunContainer: Sendable {
     }
   }
 
-  /// The file to watch by inotify (IN_MODIFY): then `isEmpty` may have changed. Without one, it is to be asked by a timer.
+  /// A file that changes (inotify's IN_MODIFY) when `isEmpty` may have changed; nil if there is none, and `isEmpty` has to be
+  /// called by a timer.
   package var eventsPath: String? {
     guard case .cgroup(let cgroup) = kind else { return nil }
     return cgroup.eventsPath
   }
 
-  /// Whether nothing of the run is alive.
+  /// Whether no process of the run is alive.
   package mutating func isEmpty() -> Bool {
     switch kind {
     case .cgroup(let cgroup): return !cgroup.isPopulated
@@ -72,7 +75,7 @@ package struct RunContainer: Sendable {
     }
   }
 
-  /// Asks all of it to end: SIGTERM, and SIGCONT, as what is stopped would not notice.
+  /// Asks all processes of the run to end, with SIGTERM. SIGCONT follows, because a stopped process would not receive SIGTERM.
   package mutating func terminate() {
     switch kind {
     case .cgroup:
@@ -84,7 +87,7 @@ package struct RunContainer: Sendable {
     }
   }
 
-  /// Sends a signal to all of it.
+  /// Sends a signal to all processes of the run.
   package mutating func signal(_ signal: Int32) {
     switch kind {
     case .cgroup(let cgroup): cgroup.signal(signal)
@@ -94,13 +97,13 @@ package struct RunContainer: Sendable {
     }
   }
 
-  /// Ends all that an earlier daemon has left of it, and waits for that, for two seconds at most.
+  /// Kills all processes of a run that an earlier daemon started, and waits for their end, for a few seconds at most.
   ///
-  /// - Returns: whether nothing is left.
+  /// - Returns: whether no process is left.
   package mutating func endLeftovers() -> Bool {
     killUntilEmpty()
     if case .tree = kind, isEmpty() {
-      // What begins its program at this moment has lost its old name, and does not show its environment yet.
+      // A process in the middle of execve(2) no longer has its old name, and its environment cannot be seen yet.
       _ = poll(nil, 0, 10)
       RecentProcesses.forgetAll()
       killUntilEmpty()
@@ -115,7 +118,7 @@ package struct RunContainer: Sendable {
     }
   }
 
-  /// Ends all of it, whatever it is doing.
+  /// Kills all processes of the run.
   package mutating func kill() {
     switch kind {
     case .cgroup(let cgroup): cgroup.kill()
@@ -125,16 +128,16 @@ package struct RunContainer: Sendable {
     }
   }
 
-  /// Collects the orphans that have ended, where they are ours to collect.
+  /// Reaps orphans that have ended, if they are our children.
   ///
-  /// - Parameter spared: the main processes, which have their own ends.
+  /// - Parameter spared: the main processes, which other code waits for.
   package func reap(sparing spared: Set<ProcessID>) {
     if case .tree = kind { ProcessTree.reap(sparing: spared) }
   }
 
-  /// Removes what the kernel keeps for the run.
+  /// Removes the cgroup of the run, if it has one.
   ///
-  /// - Returns: false if that has to be tried again, as processes are still ending.
+  /// - Returns: false if processes are still ending, so that this has to be tried again.
   package func remove() -> Bool {
     guard case .cgroup(let cgroup) = kind else { return true }
     return cgroup.remove()

@@ -1,18 +1,24 @@
 internal import Glibc
 package import Systemd
 
-/// A user of the system, as `User=` and `Group=` name one.
+/// A user and a group of the system, as `User=` and `Group=` name them.
 package struct Account: Equatable {
+  /// The name of the user.
   package var name: String
+  /// The home directory of the user.
   package var home: String
+  /// The ids of the user and the groups.
   package var identity: SpawnRequest.Identity
 
   /// The account that journalhook itself runs as.
   package static let own: Account? = unsafe getpwuid(geteuid()).map { unsafe Account($0.pointee) }
 
+  /// Finds the account for `User=` and `Group=`.
+  ///
   /// - Parameters:
-  ///   - user: a name or a number; nil for journalhook's own.
+  ///   - user: a name or a number; nil for the user that journalhook runs as.
   ///   - group: a name or a number; nil for the user's primary group.
+  /// - Throws: `EPERM` if journalhook has no right to run processes as this account.
   package static func find(user: String?, group: String?) throws(SystemError) -> Account {
     var account: Account
     if let user {
@@ -32,7 +38,7 @@ package struct Account: Equatable {
     } else {
       account.identity.supplementaryGroups = groups(of: account)
     }
-    // Only root can become somebody else; the kernel would say so, too, but not what is to be done.
+    // Only root can run processes as another user. The kernel would refuse it, too, but only when the process is created.
     let isOwn = account.identity.user == geteuid() && account.identity.group == getegid()
     guard geteuid() == 0 || isOwn else {
       throw SystemError("run as the user or group", path: user ?? group, code: EPERM)
@@ -40,7 +46,7 @@ package struct Account: Equatable {
     return account
   }
 
-  /// There is no errno for it: getpwnam(3) finds nothing, and that is no failure.
+  /// The error for a name that does not exist. It has no `errno`, because for getpwnam(3) that is not a failure.
   private static func unknown(_ kind: String, _ name: String) -> SystemError {
     SystemError("there is no \(kind)", path: name, code: 0)
   }
@@ -60,7 +66,7 @@ package struct Account: Equatable {
       if unsafe getgrouplist(account.name, account.identity.group, &groups, &count) >= 0 {
         return Array(groups.prefix(Int(count)))
       }
-      // It tells how many there are.
+      // If the array was too small, getgrouplist(3) has set `count` to the number of groups.
       if count <= asked { return [account.identity.group] }
     }
   }

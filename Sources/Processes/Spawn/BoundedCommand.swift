@@ -3,31 +3,31 @@ internal import Glibc
 internal import Systemd
 package import TrustedFiles
 
-/// A short command of our own whose end is waited for, with bounds for its time and its output.
+/// Runs a short command and waits for its end, with limits for its time and its output.
 package enum BoundedCommand {
-  /// The user `nobody`, without further groups, who may do least.
+  /// The user `nobody`, the one with the fewest rights, without supplementary groups.
   package static let nobody = SpawnRequest.Identity(user: 65534, group: 65534, supplementaryGroups: [])
 
   /// How a command ended.
   package struct Result {
     /// The exit status; nil if a signal ended it.
     package var status: Int32?
-    /// What it has printed, of both kinds.
+    /// What it has written to standard output and standard error.
     package var output: String
   }
 
-  /// In milliseconds.
-  private static let patience: UInt64 = 5000
-  /// In bytes.
+  /// How long a command may run, in milliseconds.
+  private static let timeLimit: UInt64 = 5000
+  /// How much a command may print, in bytes.
   private static let outputLimit = 4096
 
-  /// Runs a program in a minimal environment, and kills it when its time is over or its output is too long.
+  /// Runs a program in a minimal environment, and kills it when it exceeds the limit of time or output.
   ///
   /// - Parameters:
-  ///   - identity: who it runs as, where journalhook runs as root.
-  ///   - input: its standard input, open.
+  ///   - identity: the user and groups of the process. They are used only if journalhook runs as root.
+  ///   - input: a descriptor for its standard input.
   ///   - searchPath: its PATH.
-  /// - Returns: nil if it could not be started.
+  /// - Returns: nil if the program could not be started.
   package static func run(
     _ program: borrowing TrustedFile, _ arguments: [String], as identity: SpawnRequest.Identity, input: CInt,
     searchPath: String
@@ -35,7 +35,7 @@ package enum BoundedCommand {
     guard let started = start(program, arguments, as: identity, input: input, searchPath) else { return nil }
     let (pid, reading) = (started.process.pid, started.reading.rawValue)
     var output: [UInt8] = []
-    let end = Clock.monotonic() / 1000 + patience
+    let end = Clock.monotonic() / 1000 + timeLimit
     var buffer = [UInt8](repeating: 0, count: outputLimit)
     while output.count < outputLimit, case let now = Clock.monotonic() / 1000, now < end {
       var waited = pollfd(fd: reading, events: Int16(POLLIN), revents: 0)
@@ -44,11 +44,11 @@ package enum BoundedCommand {
       if count == 0 { break }
       if count > 0 { output += buffer[..<count] }
     }
-    // It may have closed its output and go on.
+    // The command may have closed its output and still run.
     var ended = pollfd(fd: started.process.pidfd.rawValue, events: Int16(POLLIN), revents: 0)
     let left = CInt(end - min(end, Clock.monotonic() / 1000))
     if unsafe poll(&ended, 1, output.count < outputLimit ? left : 0) <= 0 {
-      // The session that it began with, and so whatever it has started.
+      // The process is the leader of its process group: this kills its descendants, too, unless they have left the group.
       _ = kill(-pid, SIGKILL)
     }
     var status: CInt = 0
@@ -59,7 +59,7 @@ package enum BoundedCommand {
 
   private struct Started: ~Copyable {
     let process: SpawnedProcess
-    /// Where its output is read, which ends with the last process that has it.
+    /// The reading end of its output, which ends when the last process has closed the other end.
     let reading: OwnedDescriptor
   }
 

@@ -2,15 +2,18 @@ import CSpawn
 import Glibc
 package import Systemd
 
-/// `pid_t`, without the import that would tell everybody which C module it is from.
+/// `pid_t`. With this name, other rooms need not import the C module of `pid_t`.
 package typealias ProcessID = Int32
 
-/// What a new process shall be. All descriptors are borrowed.
+/// The properties of a process to be created. All descriptors are borrowed: the caller keeps their ownership.
 package struct SpawnRequest: Sendable {
-  /// The user and groups that a process runs with.
+  /// The user and the groups of a process.
   package struct Identity: Hashable, Sendable {
+    /// The user id.
     package var user: UInt32
+    /// The group id.
     package var group: UInt32
+    /// The ids of the supplementary groups.
     package var supplementaryGroups: [UInt32]
 
     package init(user: UInt32, group: UInt32, supplementaryGroups: [UInt32]) {
@@ -20,26 +23,36 @@ package struct SpawnRequest: Sendable {
     }
   }
 
+  /// The program, open.
   package var executable: Int32
-  /// What the executable is a copy of: whether the process may execute it is decided by this one.
+  /// If the executable is a copy, the file of which it is one. The process must have the right to execute this file.
   package var original: Int32?
-  /// What the process is called until it executes, of at most 15 bytes.
+  /// The name of the process until it executes its program, at most 15 bytes.
   package var name = ""
-  /// Beginning with the program's own name, which a script does not see: its `$0` is /dev/fd/3.
+  /// The arguments, of which the first is the program's name. A script does not see that one: its `$0` is /dev/fd/3.
   package var arguments: [String]
+  /// The variables of the environment. All others are unset.
   package var environment: [(String, String)] = []
+  /// The descriptor that becomes standard input.
   package var standardInput: Int32
+  /// The descriptor that becomes standard output.
   package var standardOutput: Int32
+  /// The descriptor that becomes standard error.
   package var standardError: Int32
   /// The directory of the cgroup to join, open.
   package var cgroup: Int32?
-  /// Without one it is the daemon's own.
+  /// The directory in which the process starts, open; nil for the daemon's own.
   package var workingDirectory: Int32?
+  /// The file mode creation mask.
   package var umask: UInt32 = 0o022
+  /// The nice level; nil for the daemon's own.
   package var nice: Int32?
-  /// The soft limit of open descriptors; the daemon's own may be higher than what programs with select(2) survive.
+  /// The soft limit of open descriptors; nil for the daemon's own. That one may be higher than the 1024 descriptors with which
+  /// select(2) works.
   package var descriptorLimit: UInt64? = 1024
+  /// The user and groups; nil for the daemon's own.
   package var identity: Identity?
+  /// Whether the process and its descendants can gain no privileges by execve(2), as with setuid programs.
   package var noNewPrivileges = false
 
   package init(
@@ -53,13 +66,17 @@ package struct SpawnRequest: Sendable {
   }
 }
 
-/// A process of ours that runs; its owner waits for it.
+/// A process that we have created. The owner of this value has to wait for its end.
 package struct SpawnedProcess: ~Copyable, Sendable {
+  /// The process id.
   package let pid: ProcessID
+  /// A pidfd (pidfd_open(2)), which becomes readable when the process ends.
   package let pidfd: OwnedDescriptor
 }
 
-/// Creates a process, in about 0.15 ms, and returns when it executes its program or could not.
+/// Creates a process, which takes about 0.15 ms. Returns when the process has executed its program.
+///
+/// - Throws: `SpawnError` if the process could not be created, or could not execute its program.
 package func spawn(_ request: SpawnRequest) throws(SpawnError) -> SpawnedProcess {
   let arguments = CStrings(request.arguments)
   let environment = CStrings(request.environment.lazy.map { "\($0)=\($1)" })
@@ -101,7 +118,7 @@ package func spawn(_ request: SpawnRequest) throws(SpawnError) -> SpawnedProcess
   throw SpawnError(step: step, code: result.error)
 }
 
-/// Strings as execve(2) takes them: one block of bytes, and a list of pointers into it that ends with a null.
+/// Strings in the form of execve(2)'s arguments: one block of bytes, and a list of pointers into it that ends with a null.
 private struct CStrings {
   private var bytes: [CChar] = []
   private var offsets: [Int] = []
@@ -109,7 +126,7 @@ private struct CStrings {
   init(_ strings: some Sequence<String>) {
     for string in strings {
       offsets.append(bytes.count)
-      // A NUL cannot be told to a process. Left out, it does at least not cut off what follows.
+      // An argument cannot contain NUL. The NUL is left out, so that at least the bytes after it are passed.
       for byte in string.utf8 where byte != 0 { bytes.append(CChar(bitPattern: byte)) }
       bytes.append(0)
     }

@@ -5,17 +5,17 @@ package import TrustedFiles
 
 /// A copy of a script in memory that nobody can change.
 ///
-/// Shells read a script as they go, so one that is overwritten while it runs would go on in the new text. The file of a
-/// program for the machine cannot be written as long as it runs; that one needs no copy.
+/// Shells read a script while they run it, so a script that is overwritten while it runs would continue in the new text. An ELF
+/// program needs no copy, because the kernel does not let anybody write to its file while it runs (ETXTBSY).
 package enum SealedCopy {
-  /// What is larger, an archive that unpacks itself say, is run from its file.
+  /// The largest file that is copied, in bytes. A larger one, such as a self-extracting archive, is run from its file.
   static let limit = 64 << 20
 
-  /// Copies what was checked.
+  /// Copies a file that was checked.
   ///
-  /// - Returns: a descriptor, to be closed by the caller; nil for what is run from its file: programs for the machine, files that may be executed but not read, and those over the
-  ///   limit.
-  /// - Throws: `SpawnError` of `ETXTBSY` if the file is being written; `SystemError` if there can be no copy.
+  /// - Returns: a descriptor, which the caller closes; nil for a file that needs no copy or gets none: an ELF program, a file
+  ///   that may be executed and not read, and a file over the limit.
+  /// - Throws: `SpawnError` with `ETXTBSY` if the file is being written; `SystemError` if the copy cannot be made.
   package static func make(of file: borrowing TrustedFile) throws -> Int32? {
     let source = file.descriptor.rawValue
     var magic: [UInt8] = [0, 0, 0, 0]
@@ -23,7 +23,7 @@ package enum SealedCopy {
     else {
       return nil
     }
-    // As the kernel does before it executes a file.
+    // The kernel checks the same before it executes a file.
     if cspawn_is_being_written(source) { throw SpawnError(step: .execute, code: ETXTBSY) }
     let number = try SystemError.checkErrno(
       unsafe cspawn_sealable_file("journalhook-script"), "make a copy in memory", path: file.path)
@@ -35,13 +35,14 @@ package enum SealedCopy {
       if count == 0 { break }
       if count < 0, errno != EINTR { throw SystemError("copy", path: file.path) }
     }
-    // Whoever holds the descriptor may read and execute it; who may have it was checked by the original.
+    // Everybody who has the descriptor may read and execute the copy. Whether the hook's user may execute the original is
+    // checked when the process is created.
     try SystemError.checkErrno(fchmod(number, 0o555), "make a copy in memory", path: file.path)
     try SystemError.checkErrno(cspawn_seal(number), "make a copy in memory", path: file.path)
     guard offset == size, file.isUnchanged else { throw SpawnError(step: .execute, code: ETXTBSY) }
     return copy.release()
   }
 
-  /// Whether no copy can be made on this system at all: there is no memfd_create(2), or it is forbidden.
+  /// Whether an error means that this system lacks or forbids memfd_create(2), so that no copy can be made at all.
   package static func isImpossible(_ error: SystemError) -> Bool { [ENOSYS, EPERM, EACCES].contains(error.code) }
 }

@@ -4,19 +4,21 @@ internal import Systemd
 
 /// Why a process could not be created: the step that failed and its `errno`.
 package struct SpawnError: Error, Hashable, Sendable {
-  /// In the order in which they are taken.
+  /// The steps, in the order in which the new process takes them.
   package enum Step: String, CaseIterable, Sendable {
     case create, session, cgroup, descriptors, nice, limits, groups, group, user, workingDirectory, privileges, execute
 
     init?(_ step: cspawn_step) {
-      // The C values begin with "none", so the cases are one behind.
+      // The first C value is CSPAWN_NONE, for which there is no case here.
       let index = Int(step.rawValue) - 1
       guard Self.allCases.indices.contains(index) else { return nil }
       self = Self.allCases[index]
     }
   }
 
+  /// The step that failed.
   package let step: Step
+  /// Its `errno`.
   package let code: Int32
 
   package init(step: Step, code: Int32) {
@@ -29,26 +31,29 @@ package struct SpawnError: Error, Hashable, Sendable {
     SystemError.isTemporary(code) || code == ETXTBSY
   }
 
+  /// What to do about the error.
   package var remedy: String {
     switch (step, code) {
     case (_, EAGAIN): "too many processes: raise TasksMax= of journalhook.service or the user's limit (ulimit -u)"
     case (_, ENOMEM): "the system is out of memory"
     case (_, EMFILE), (_, ENFILE): "too many open files: raise LimitNOFILE= of journalhook.service or lower --jobs"
     case (.create, EPERM), (.create, EINVAL), (.create, ENOSYS):
-      "journalhook needs Linux 5.3, and no filter of clone(2)"
+      "journalhook needs Linux 5.3 or later, and no system call filter may forbid clone(2)"
     case (.cgroup, ENOENT), (.cgroup, ENODEV):
-      "somebody removed the run's cgroup: journalhook.service needs Delegate=yes"
+      "another program removed the run's cgroup: journalhook.service needs Delegate=yes"
     case (.cgroup, _): "journalhook.service needs Delegate=yes"
     case (.nice, _): "a Nice= below that of journalhook needs root"
     case (.groups, _), (.group, _), (.user, _): "User= and Group= need root, with CAP_SETUID and CAP_SETGID"
     case (.workingDirectory, EACCES): "the user of the hook may not enter WorkingDirectory="
     case (.execute, ENOENT): "the interpreter in its first line does not exist, or /proc or /dev/fd is missing"
     case (.execute, EACCES): "the hook's user may not execute it (chmod a+rx), or its file system is mounted noexec"
-    case (.execute, ENOEXEC): "neither a program for this machine nor a script that begins with #!/bin/sh or the like"
+    case (.execute, ENOEXEC):
+      "it is neither a program for this machine nor a script whose first line names an interpreter, such as #!/bin/sh"
     case (.execute, ETXTBSY): "a program still has it open for writing"
-    case (.execute, E2BIG): "one value is longer than 128 KiB, or all together than the stack limit allows"
-    case (.execute, ELOOP): "the interpreter in its first line is itself a script, too many times over"
-    default: "journalhook doctor may tell more"
+    case (.execute, E2BIG):
+      "an argument or variable is longer than 128 KiB, or all together exceed what the stack limit allows"
+    case (.execute, ELOOP): "the interpreter in its first line is a script, and so are too many interpreters after it"
+    default: "run journalhook doctor to look for the cause"
     }
   }
 }

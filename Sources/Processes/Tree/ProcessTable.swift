@@ -1,26 +1,27 @@
 import Glibc
 internal import Systemd
 
-/// All processes at about one moment, from /proc.
+/// All processes at about one moment, from /proc/PID/stat.
 ///
-/// Not the "children" files: the kernel does not always have them, and they say nothing of sessions and orphans.
+/// The files /proc/PID/task/TID/children would not do: they exist only with CONFIG_PROC_CHILDREN, and show neither sessions
+/// nor orphans.
 struct ProcessTable {
   struct Entry: Hashable {
     let pid: ProcessID
     let parent: ProcessID
     let session: ProcessID
     let state: UInt8
-    /// In ticks since the boot. With the pid it names a process for good.
+    /// The start time in clock ticks since boot. Together with the pid it identifies a process even if the pid is used again.
     let started: UInt64
 
     var isZombie: Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }
 
-    /// Takes the text of /proc/PID/stat: "12 (any thing) S 1 12 12 …". The name may itself contain ") ".
+    /// Reads the text of /proc/PID/stat: "12 (any thing) S 1 12 12 …". The name may itself contain ") ".
     init?(stat text: some Collection<UInt8>) {
       let text = Array(text)
       guard let end = text.lastIndex(of: UInt8(ascii: ")")), let pid = Self.number(text[...]), end + 2 < text.count
       else { return nil }
-      // Byte by byte, for it is read of every process again and again while runs are being ended.
+      // The text is read byte by byte, because while runs are being ended this is done for every process again and again.
       var fields: InlineArray<20, UInt64> = .init(repeating: 0)
       var rest = text[(end + 2)...]
       for index in 0..<20 {
@@ -35,7 +36,7 @@ struct ProcessTable {
       started = fields[19]
     }
 
-    /// The number that a text begins with, a minus passed over; nil where there is none.
+    /// The number at the start of a text, without its sign; nil if there is none.
     private static func number(_ text: ArraySlice<UInt8>) -> UInt64? {
       var value: UInt64?
       for byte in text.first == UInt8(ascii: "-") ? text.dropFirst() : text {
@@ -45,20 +46,20 @@ struct ProcessTable {
       return value
     }
 
-    /// The process of that number now.
+    /// The process that has this pid now; nil if there is none.
     init?(pid: ProcessID) {
       guard let file = try? OwnedDescriptor.open("/proc/\(pid)/stat", O_RDONLY) else { return nil }
-      // In one call, as the kernel makes the text anew for each; what counts is at its beginning.
+      // One call, because each call makes the kernel generate the text again. The fields that matter are in its first 1024 bytes.
       let text = unsafe [UInt8](unsafeUninitializedCapacity: 1024) { buffer, count in
         count = max(0, unsafe pread(file.rawValue, buffer.baseAddress, 1024, 0))
       }
       self.init(stat: text)
     }
 
-    /// What the process is called now (PR_SET_NAME); nil if it has ended.
+    /// The current name of the process (PR_SET_NAME); nil if it has ended.
     var name: String? { readText("/proc/\(pid)/comm").map { String($0.prefix { $0 != "\n" }) } }
 
-    /// A variable in the environment that it was executed with.
+    /// A variable in the environment with which the process executed its program.
     func environmentValue(_ name: String) -> Substring? {
       readText("/proc/\(pid)/environ", limit: 4 << 20)?
         .split(separator: "\0").first { $0.hasPrefix(name + "=") }?.dropFirst(name.utf8.count + 1)
@@ -74,7 +75,7 @@ struct ProcessTable {
     return ProcessTable(entries: names.compactMap { ProcessID($0) }.compactMap(Entry.init(pid:)))
   }
 
-  /// The given processes and all that descends from them.
+  /// The given processes and all their descendants.
   func trees(of roots: [Entry]) -> [Entry] {
     var children: [ProcessID: [Entry]] = [:]
     for entry in entries { children[entry.parent, default: []].append(entry) }

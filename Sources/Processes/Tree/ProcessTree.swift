@@ -2,14 +2,16 @@ import CSpawn
 import Glibc
 internal import Systemd
 
-/// The processes of one run where it has no cgroup: its main processes, what descends from them, and the orphans among those,
-/// which the kernel makes our children as we are a "child subreaper".
+/// The processes of a run that has no cgroup: its main processes and their descendants. Orphans among the descendants become
+/// our children, because we are a child subreaper (PR_SET_CHILD_SUBREAPER in prctl(2)).
 ///
-/// An orphan belongs to the run if it was seen below a main process before, or is in the session of one, or has the
-/// run's id in its environment. One that escaped all three belongs to no run that can be told: see `endStrays`.
+/// An orphan belongs to the run if it was seen below a main process before, or is in the session of a main process, or has the
+/// run's id in its environment. An orphan for which none of these holds cannot be assigned to a run: see `endStrays`.
 package struct ProcessTree: Sendable {
+  /// The variable with the run's id in the environment of its processes.
   package static let marker = "JOURNALHOOK_RUN_ID"
 
+  /// How often the processes are listed and stopped before they are killed in any case.
   private static let roundLimit = 200
 
   private struct Identity: Hashable {
@@ -22,13 +24,16 @@ package struct ProcessTree: Sendable {
     }
   }
 
+  /// The id of the run in the ledger.
   package let runID: String
-  /// Those that we created ourselves.
-  private var mains: Set<Identity> = []
+  /// The processes that we created ourselves.
+  private var mainProcesses: Set<Identity> = []
+  /// The members that were found last.
   private var seen: Set<Identity> = []
-  /// The ledger's directory. Another journalhook counts its runs from 1 as well; its runs have their state directories elsewhere.
+  /// The ledger's directory. It distinguishes our runs from those of another journalhook on this machine, which counts its runs
+  /// from 1, too.
   private let stateDirectory: String
-  /// Whether an earlier daemon began the run, so that its orphans are not our children.
+  /// Whether an earlier daemon started the run, so that its orphans are not our children.
   private let isRestored: Bool
 
   package init(runID: String, stateDirectory: String, isRestored: Bool = false) {
@@ -37,35 +42,36 @@ package struct ProcessTree: Sendable {
     self.isRestored = isRestored
   }
 
-  /// What a process of it is called that does not execute its program yet, so that its environment does not name the run.
-  package var nameOfUnborn: String {
-    // FNV-1a; a process's name has 15 bytes.
+  /// The name of a process of the run before it executes its program. Until then its environment does not contain the run's
+  /// id.
+  package var nameBeforeExec: String {
+    // An FNV-1a hash, because the name of a process has at most 15 bytes.
     let hash = "\(stateDirectory)\0\(runID)".utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) {
       ($0 ^ UInt64($1)) &* 0x100_0000_01b3
     }
     return "hook-" + String(hash, radix: 36).prefix(10)
   }
 
-  /// Tells of a process that belongs to it, right after it was created.
+  /// Adds a main process, right after it was created.
   package mutating func adopt(_ pid: ProcessID) {
     RecentProcesses.forget()
-    if let entry = ProcessTable.Entry(pid: pid) { mains.insert(Identity(entry)) }
+    if let entry = ProcessTable.Entry(pid: pid) { mainProcesses.insert(Identity(entry)) }
   }
 
-  /// To be called once, before the first run: from then on no orphan gets away to init.
+  /// Makes this process the parent of orphans among its descendants, instead of init. Call it once, before the first run.
   package static func becomeSubreaper() -> Bool {
     cspawn_become_subreaper() == 0
   }
 
-  /// Whether nothing of it is alive; what has ended and only waits to be reaped does not count.
+  /// Whether no process of the run is alive. Zombies are not alive.
   package mutating func isEmpty() -> Bool {
     members(in: RecentProcesses.table()).isEmpty
   }
 
-  /// Sends signals to all of it.
+  /// Sends signals to all processes of the run.
   package mutating func signal(_ signals: Int32...) {
     var done: Set<Identity> = []
-    // As with a cgroup: some rounds for what is forked meanwhile, but no race without an end.
+    // As in `RunCgroup.signal`: three rounds for processes that are forked meanwhile, and no endless race.
     for round in 0..<3 {
       let new = members(in: round == 0 ? RecentProcesses.table() : .current())
         .filter { done.insert(Identity($0)).inserted }
@@ -76,11 +82,11 @@ package struct ProcessTree: Sendable {
     }
   }
 
-  /// Ends all of it: stops it, until nothing is left that could fork, and then kills it.
+  /// Kills all processes of the run: first stops them until none is left that could fork, then kills them.
   package mutating func kill() {
     var stopped: Set<Identity> = []
-    // A process that was stopped forks no more; so each round finds fewer, and the last none. Only of one that is not
-    // ours to stop, as its program is setuid, there may always be more.
+    // A stopped process cannot fork; so each round finds fewer processes that are not stopped, and the last round none. Only a
+    // setuid program, which we may not stop, can go on forking.
     var found: [ProcessTable.Entry] = []
     for _ in 0..<Self.roundLimit {
       found = members()
@@ -91,9 +97,9 @@ package struct ProcessTree: Sendable {
     for member in found { Self.send(SIGKILL, to: member) }
   }
 
-  /// Collects what has ended and has no parent but us.
+  /// Reaps zombies among our children.
   ///
-  /// - Parameter spared: the processes that others wait for.
+  /// - Parameter spared: children that other code waits for.
   package static func reap(sparing spared: Set<ProcessID>) {
     let own = getpid()
     for entry in RecentProcesses.table().entries
@@ -103,9 +109,10 @@ package struct ProcessTree: Sendable {
     }
   }
 
-  /// Kills orphans that no run owns up to, with what is below them: to be called when no run is under way.
+  /// Kills all orphans that are our children, and their descendants. Call it when no run is under way, so that they belong to
+  /// no run.
   ///
-  /// - Parameter spared: children of ours that are none of a run's.
+  /// - Parameter spared: children that do not come from a run.
   package static func endStrays(sparing spared: Set<ProcessID>) {
     var stopped: Set<Identity> = []
     let own = getpid()
@@ -124,31 +131,32 @@ package struct ProcessTree: Sendable {
 
   private mutating func members(in table: ProcessTable = .current()) -> [ProcessTable.Entry] {
     let members = table.trees(of: table.entries.filter { isRoot($0) }).filter { !$0.isZombie }
-    // Those that have ended are forgotten; their numbers may come back.
+    // Processes that have ended are removed, because their pids may be used again.
     seen = Set(members.map(Identity.init))
     return members
   }
 
   private func isRoot(_ entry: ProcessTable.Entry) -> Bool {
     let identity = Identity(entry)
-    if mains.contains(identity) || seen.contains(identity) { return true }
-    // Only orphans can be without a parent in the run. Those of an earlier daemon went to init or another subreaper.
+    if mainProcesses.contains(identity) || seen.contains(identity) { return true }
+    // Only an orphan can have a parent outside of the run: us, or for a run of an earlier daemon init or another subreaper.
     guard isRestored ? entry.pid != getpid() : entry.parent == getpid(), !entry.isZombie else { return false }
-    if isRestored, entry.name == nameOfUnborn { return true }
-    // A session is a number too, which may have gone on to another run: then the environment tells.
+    if isRestored, entry.name == nameBeforeExec { return true }
+    // The environment comes before the session, because the number of a session may be used again by another run.
     if let id = RecentProcesses.marker(of: entry) {
       guard isRestored else { return id == runID }
       return id == runID
         && entry.environmentValue("JOURNALHOOK_STATE_DIRECTORY")?.hasPrefix("\(stateDirectory)/") == true
     }
-    return !isRestored && mains.contains { $0.pid == entry.session }
+    return !isRestored && mainProcesses.contains { $0.pid == entry.session }
   }
 
   private static func send(_ signal: Int32, to entry: ProcessTable.Entry) {
     let number = cspawn_pidfd_open(entry.pid)
     guard number >= 0 else { return }
     let pidfd = OwnedDescriptor(number)
-    // The descriptor holds on to one process; if it is the one that was found, it stays so.
+    // A pidfd refers to one process for good. If the process that has the pid now is the one that was found, so is that of the
+    // pidfd.
     guard ProcessTable.Entry(pid: entry.pid)?.started == entry.started else { return }
     _ = cspawn_pidfd_signal(pidfd.rawValue, signal)
   }

@@ -5,9 +5,9 @@ internal import Glibc
 public struct JournalEntry: Sendable {
   /// A field and its value; values may be any bytes.
   public struct Field: Sendable, Equatable {
-    /// The name, `MESSAGE` say.
+    /// The name, such as `MESSAGE`.
     public let name: String
-    /// The bytes behind the first `=`.
+    /// The bytes after the first `=`.
     public let bytes: [UInt8]
 
     /// Makes a field of a name and bytes.
@@ -16,7 +16,7 @@ public struct JournalEntry: Sendable {
       self.bytes = bytes
     }
 
-    /// The value as text; bytes that are no UTF-8 are replaced.
+    /// The value as text; bytes that are not valid UTF-8 are replaced.
     public var text: String { String(decoding: bytes, as: UTF8.self) }
   }
 
@@ -26,17 +26,18 @@ public struct JournalEntry: Sendable {
       Field(name: String(decoding: data[place.name], as: UTF8.self), bytes: Array(data[place.value]))
     }
   }
-  /// All fields as `NAME=value`, one behind the other: an allocation each would be most of the cost of reading.
+  /// All fields as `NAME=value`, in one array: one allocation per field would be most of the cost of reading.
   private var data: [UInt8] = []
-  /// How much of that is this entry's.
+  /// The number of bytes of `data` that belong to this entry; the rest is left from an earlier, longer one.
   private var length = 0
   private var places: [Place] = []
-  /// A bit for each mark that the hash of a field has: a field that is not there is hardly looked for.
+  /// The marks of all fields (see `FieldSet.mark`): if the mark of a name is missing, the entry has no such field, and no
+  /// search is needed.
   private var marks: UInt64 = 0
 
-  /// Where a field is.
+  /// Where a field is in `data`.
   struct Place: Sendable {
-    /// Tells most names apart without a look at them.
+    /// The hash of the name, which differs for nearly all different names.
     let hash: UInt64
     let start: Int
     let equals: Int
@@ -46,10 +47,10 @@ public struct JournalEntry: Sendable {
     var value: Range<Int> { equals + 1..<end }
   }
 
-  /// Whether a field may occur more than once; those of different names count as well where their hash is the same.
+  /// Whether some field may occur more than once. True also where two different names have the same hash.
   public private(set) var hasRepetitions = false
 
-  /// Where the entry is.
+  /// The cursor of the entry.
   public internal(set) var cursor = ""
   /// Wall-clock time of reception in microseconds since 1970.
   public internal(set) var realtime: UInt64 = 0
@@ -57,13 +58,13 @@ public struct JournalEntry: Sendable {
   public internal(set) var monotonic: UInt64 = 0
   /// The boot id: 32 hexadecimal digits.
   public private(set) var boot = ""
-  /// The same, to see that it is the same in the next entry: the text is made once for each boot.
+  /// The boot id as a number. The text is made again only when the number changes.
   private var bootID: (UInt64, UInt64)?
 
-  /// An entry without fields, to be read into.
+  /// Makes an entry without fields, to read an entry into.
   public init() {}
 
-  /// Makes an entry of its parts.
+  /// Makes an entry from its parts.
   public init(fields: [Field], cursor: String, realtime: UInt64, monotonic: UInt64, boot: String) {
     for field in fields {
       let whole = Array(field.name.utf8) + [UInt8(ascii: "=")] + field.bytes
@@ -78,7 +79,7 @@ public struct JournalEntry: Sendable {
     self.boot = boot
   }
 
-  /// Makes room for other fields, in the same memory.
+  /// Removes all fields, and keeps their memory for those of the next entry.
   mutating func removeFields() {
     length = 0
     places.removeAll(keepingCapacity: true)
@@ -93,7 +94,12 @@ public struct JournalEntry: Sendable {
     boot = id.hexadecimal
   }
 
-  /// Adds a field: its text, the length of its name and the hash of that.
+  /// Adds a field.
+  ///
+  /// - Parameters:
+  ///   - field: `NAME=value`.
+  ///   - name: the length of the name in bytes.
+  ///   - hash: the hash of the name.
   mutating func append(_ field: UnsafeRawBufferPointer, name: Int, hash: UInt64) {
     let start = length
     length += field.count
@@ -116,14 +122,14 @@ public struct JournalEntry: Sendable {
   /// Whether there is a field of that name.
   public func has(_ name: StaticString) -> Bool { place(of: name) != nil }
 
-  /// Whether the first field of that name has this value: the same as to compare the value, without a copy of it.
+  /// Whether the first field of that name has this value. Unlike the subscript, this copies nothing.
   public func has(_ name: StaticString, _ value: String) -> Bool {
     guard let place = place(of: name) else { return false }
     return unsafe value.utf8Span.span.withUnsafeBytes { unsafe isEqual($0, to: place.value) }
   }
 
-  /// The value of the first field of that name as a 128-bit id, as systemd writes them: 32 digits, in small letters; nil
-  /// where it is none.
+  /// The value of the first field of that name as a 128-bit id: 32 hexadecimal digits in lower case, as systemd writes them;
+  /// nil if there is no such field or its value is not an id.
   public func id(_ name: StaticString) -> UInt128? {
     guard let place = place(of: name), place.value.count == 32 else { return nil }
     let digits = data.span.extracting(place.value)
@@ -137,14 +143,14 @@ public struct JournalEntry: Sendable {
     return isID ? UInt128(id.high) &<< 64 | UInt128(id.low) : nil
   }
 
-  /// The value of a digit; more than 15 if it is none.
+  /// The value of a hexadecimal digit; more than 15 if the byte is not one.
   private static func digit(_ byte: UInt8) -> UInt8 {
     let number = byte &- UInt8(ascii: "0")
     let letter = byte &- UInt8(ascii: "a")
     return number < 10 ? number : letter < 6 ? letter &+ 10 : 255
   }
 
-  /// How often a field occurs.
+  /// The number of fields of that name.
   public func count(of name: StaticString) -> Int {
     name.withUTF8Buffer { name in
       let name = UnsafeRawBufferPointer(name)
@@ -173,11 +179,11 @@ public struct JournalEntry: Sendable {
   }
 }
 
-/// Names of fields that are wanted of entries, so that the others need not be copied.
+/// A set of field names: the fields that a reader copies out of entries.
 public struct FieldSet: Sendable {
-  /// The hashes of the names, each at the place that its highest bits tell; 0 where there is none.
+  /// The hashes of the names, each at the index that its highest six bits give; 0 where there is none.
   private var table = [UInt64](repeating: 0, count: 64)
-  /// Those whose place was taken.
+  /// The hashes whose index was taken by another.
   private var others: [UInt64] = []
 
   /// Makes a set of names.
@@ -197,17 +203,20 @@ public struct FieldSet: Sendable {
     FieldSet(hashes: [self, other].flatMap { $0.table.filter { $0 != 0 } + $0.others })
   }
 
-  /// Whether a name of this hash is wanted. Another name of the same hash would be copied for nothing, no more.
+  /// Whether the set has a name of this hash. Another name may have the same hash; then its field is copied needlessly, which
+  /// does no harm.
   func contains(_ hash: UInt64) -> Bool { table[FieldSet.place(of: hash)] == hash || others.contains(hash) }
 
-  /// A number below 64.
+  /// The index of a hash in the table, from 0 to 63.
   private static func place(of hash: UInt64) -> Int { Int(hash &>> 58) }
 
-  /// One bit of 64: a set of them tells of most hashes that they are not among those that it was made of.
+  /// One of 64 bits. The union of the bits of many hashes is a Bloom filter of them: a hash whose bit is missing is not among
+  /// them.
   static func mark(_ hash: UInt64) -> UInt64 { 1 &<< UInt64(place(of: hash)) }
 
-  /// Tells names apart by their ends and their length, as nearly all differ there. This is done for every field of every
-  /// entry: a good hash would be a good part of the cost of reading.
+  /// A hash of the first and last eight bytes of a name and of its length, in which nearly all field names differ.
+  ///
+  /// It is computed for every field of every entry: a hash of all bytes would be a large part of the cost of reading.
   static func hash(_ name: UnsafeRawBufferPointer) -> UInt64 {
     let length = name.count
     let ends: UInt64

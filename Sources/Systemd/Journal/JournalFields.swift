@@ -2,13 +2,13 @@
 ///
 /// A field may be given more than once.
 public struct JournalFields: Sendable {
-  /// A value longer than this is cut, so that an entry stays within what one datagram holds.
+  /// The longest value that is sent whole, in bytes. A longer one is cut, so that the entry fits into one datagram.
   public static let longestValue = 128 * 1024
 
   /// The datagram.
   public private(set) var bytes: [UInt8] = []
 
-  /// No fields yet.
+  /// Makes an entry without fields.
   public init() {}
 
   /// Encodes fields of text.
@@ -34,7 +34,7 @@ public struct JournalFields: Sendable {
   private mutating func appendWhole(_ name: String, _ value: ArraySlice<UInt8>) {
     bytes += name.utf8
     if value.contains(UInt8(ascii: "\n")) {
-      // Its length before it: what follows may be anything.
+      // A value with a newline is preceded by its length: 64 bits, little endian.
       bytes.append(UInt8(ascii: "\n"))
       let length = UInt64(value.count)
       for shift in stride(from: UInt64(0), to: 64, by: 8) { bytes.append(UInt8(truncatingIfNeeded: length >> shift)) }

@@ -2,8 +2,9 @@ internal import Glibc
 
 /// Writes structured entries to the journal through journald's native socket, and never waits for journald.
 ///
-/// What journald does not take at once is queued, up to a bound, and sent when it reads again; what does not fit is counted
-/// and told then. `sd_journal_sendv` would wait instead, for as long as journald is stopped.
+/// Entries that journald does not accept at once are queued and sent when it reads again. Entries that do not fit into the
+/// queue are lost; `onLoss` then reports their number. `sd_journal_sendv` would wait instead, for as long as journald is
+/// stopped.
 public final class JournalWriter {
   /// syslog(3)'s priorities.
   public enum Priority: Int, Sendable {
@@ -13,52 +14,54 @@ public final class JournalWriter {
   /// Where journald listens.
   public static let systemSocket = "/run/systemd/journal/socket"
 
-  private static let longestQueue = 4096
-  private static let largestQueue = 2 << 20
-  /// How long one turn sends what is queued, in microseconds.
-  private static let turn: UInt64 = 2000
-  /// What sd-journal asks for, too.
+  /// The largest number of queued entries.
+  private static let queueLimit = 4096
+  /// The largest size of all queued entries together, in bytes.
+  private static let queueByteLimit = 2 << 20
+  /// How long one turn of the event loop sends queued entries, in microseconds.
+  private static let turnLength: UInt64 = 2000
+  /// The size of the send buffer in bytes; sd-journal requests the same.
   private static let sendBuffer: CInt = 8 << 20
 
   private let path: String
-  /// -1 if there could be none.
+  /// -1 if no socket could be created.
   private let descriptor: CInt
   private var isConnected = false
   private weak var loop: EventLoop?
   private var writable: EventSource?
 
-  /// What journald has not taken yet: from `head` on.
+  /// The entries that journald has not accepted yet are those from index `head` on.
   private var queue: [[UInt8]] = []
   private var head = 0
   private var queuedBytes = 0
   private var lost = 0
   private var isAwaited = false
 
-  /// Called when journald takes entries again, with the number of those that were lost before.
+  /// Called when journald accepts entries again, with the number of entries that were lost in the meantime.
   public var onLoss: ((Int) -> Void)?
-  /// Called when there is room again, after somebody was told by `isBackedUp` that there is little.
+  /// Called when the queue is at most a quarter full, after `isBackedUp` was true.
   public var onRoom: (() -> Void)?
 
-  /// Makes a writer, which connects itself when it is needed. Where there is no socket, entries are lost.
+  /// Makes a writer, which connects when the first entry is sent. If there is no socket, entries are lost.
   public init(path: String = JournalWriter.systemSocket) {
     self.path = path
     let kind = SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue
     descriptor = socket(AF_UNIX, CInt(kind), 0)
     var size = JournalWriter.sendBuffer
     let length = socklen_t(MemoryLayout<CInt>.size)
-    // The first needs a capability; the second is bounded by net.core.wmem_max.
+    // SO_SNDBUFFORCE needs CAP_NET_ADMIN. SO_SNDBUF is limited by net.core.wmem_max.
     if unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDBUFFORCE, &size, length) != 0 {
       _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, length)
     }
   }
 
   deinit {
-    // Before its descriptor is closed.
+    // The event source must go before its descriptor is closed.
     writable = nil
     if descriptor >= 0 { close(descriptor) }
   }
 
-  /// From now on the loop sends what is queued as soon as journald takes it; without a loop the next `send` does.
+  /// From now on the loop sends queued entries as soon as journald accepts them. Without a loop, the next `send` sends them.
   public func attach(to loop: EventLoop) {
     self.loop = loop
     if !isEmpty { waitForRoom() }
@@ -67,18 +70,18 @@ public final class JournalWriter {
   /// Whether nothing is queued.
   public var isEmpty: Bool { head == queue.count }
 
-  /// Whether the queue is more than half full; who can wait should, until `onRoom` is called.
+  /// Whether the queue is more than half full. A caller that can wait should do so until `onRoom` is called.
   ///
-  /// Never without a loop, since nobody would end the waiting.
+  /// Always false without a loop, because nothing would then call `onRoom`.
   public var isBackedUp: Bool {
-    guard isOver(2), writable != nil else { return false }
+    guard isFilled(byMoreThanOneIn: 2), writable != nil else { return false }
     isAwaited = true
     return true
   }
 
-  /// Whether the queue is full by more than one of so many parts.
-  private func isOver(_ parts: Int) -> Bool {
-    queuedBytes > JournalWriter.largestQueue / parts || queue.count - head > JournalWriter.longestQueue / parts
+  /// Whether more than one half (2), one quarter (4), … of the queue is in use.
+  private func isFilled(byMoreThanOneIn parts: Int) -> Bool {
+    queuedBytes > JournalWriter.queueByteLimit / parts || queue.count - head > JournalWriter.queueLimit / parts
   }
 
   /// Sends one entry.
@@ -103,7 +106,7 @@ public final class JournalWriter {
     send(JournalFields(text + fields))
   }
 
-  /// Sends what is queued, and waits for journald up to so many microseconds.
+  /// Sends all queued entries, and waits for journald for at most `time` microseconds.
   public func flush(within time: UInt64) {
     let end = Clock.monotonic() + time
     while true {
@@ -118,9 +121,9 @@ public final class JournalWriter {
   // MARK: The queue
 
   private func enqueue(_ entry: [UInt8]) {
-    // The newest is given up: what is queued explains how it came to this.
-    let isRoom = queue.count - head < JournalWriter.longestQueue
-    guard isRoom, queuedBytes + entry.count <= JournalWriter.largestQueue else {
+    // The newest entry is dropped, not the oldest: the queued ones show how the queue filled up.
+    let isRoom = queue.count - head < JournalWriter.queueLimit
+    guard isRoom, queuedBytes + entry.count <= JournalWriter.queueByteLimit else {
       lost += 1
       return
     }
@@ -130,13 +133,13 @@ public final class JournalWriter {
 
   private func waitForRoom() {
     guard writable == nil, let loop else { return }
-    // Readiness of a connected datagram socket is that of the receiver's queue, too.
+    // A connected datagram socket is writable only if the receiver's queue has room.
     writable = try? loop.watch(descriptor, for: .output) { [unowned self] _ in flush() }
   }
 
-  /// Sends what is queued, as long as journald takes it and the turn lasts.
+  /// Sends queued entries until journald accepts no more or the turn is over.
   private func flush() {
-    let end = Clock.monotonic() + JournalWriter.turn
+    let end = Clock.monotonic() + JournalWriter.turnLength
     var isSent = false
     sending: while !isEmpty, Clock.monotonic() < end {
       switch transmit(queue[head]) {
@@ -153,11 +156,11 @@ public final class JournalWriter {
       head = 0
       writable = nil
       if isSent { reportLoss() }
-    } else if head > JournalWriter.longestQueue {
+    } else if head > JournalWriter.queueLimit {
       queue.removeFirst(head)
       head = 0
     }
-    if isAwaited, !isOver(4) {
+    if isAwaited, !isFilled(byMoreThanOneIn: 4) {
       isAwaited = false
       onRoom?()
     }
@@ -175,7 +178,7 @@ public final class JournalWriter {
   private enum Outcome { case sent, full, lost }
 
   private func transmit(_ entry: [UInt8]) -> Outcome {
-    // A second time when journald's socket was made anew meanwhile.
+    // The second attempt is for the case that journald has replaced its socket.
     for _ in 0..<2 {
       if !isConnected { isConnected = connect() }
       guard isConnected else { return .lost }

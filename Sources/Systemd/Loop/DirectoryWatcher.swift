@@ -1,7 +1,7 @@
 internal import CSystemd
 internal import Glibc
 
-/// Says when directories have changed: what is in them, or whether they exist.
+/// Reports changes of directories: of their contents, or of whether they exist.
 package final class DirectoryWatcher {
   private let loop: EventLoop
   private let timers: any Timers
@@ -9,30 +9,30 @@ package final class DirectoryWatcher {
   private var inotify: OwnedDescriptor?
   private var source: EventSource?
   private var timer: Timer?
-  /// By watch: the names that count in a directory; nil where every name does.
+  /// For each watch: the names in its directory whose changes matter; nil if those of all names do.
   private var watches: [CInt: Set<String>?] = [:]
 
-  /// What was looked up on the way, and the directories whose contents count, without links.
+  /// The paths that were looked up, and the directories whose contents are watched; both without symbolic links.
   private var paths: Set<String> = []
   private var directories: Set<String> = []
   private var mountTable: OwnedDescriptor?
   private var mountSource: EventSource?
-  /// The mounts on the way, as they were when it was last watched.
+  /// The mounts that affect these paths and directories, as they were when watching began.
   private var mounts: Set<[UInt8]> = []
-  /// Files that are being written in place: what is in them is neither what was nor what will be.
+  /// Files that are being overwritten in place: they have neither their old nor their new content.
   private var unfinished: Set<UnfinishedFile> = []
   private struct UnfinishedFile: Hashable {
     var watch: CInt
     var name: String
   }
-  /// Whether the kernel does not tell of changes, so that it is looked every second.
+  /// Whether the kernel reports no changes, so that `changed` is called every second.
   private var isPolling = false
 
-  /// Changes that come together are answered together, and within a second.
+  /// How long to wait after a change for further ones before `changed` is called, in microseconds.
   private static let delay: UInt64 = 100_000
-  /// How often to look where the kernel does not tell: it has no inotify instance or watch left to give, or may not.
+  /// How often to look for changes where inotify is not available or has no instance or watch left, in microseconds.
   private static let pollInterval: UInt64 = 1_000_000
-  /// More than any table of mounts has, in bytes.
+  /// The largest part of the mount table that is read, in bytes: more than any real table has.
   private static let mountLimit = 16 << 20
 
   package init(loop: EventLoop, timers: any Timers, changed: @escaping () -> Void) {
@@ -41,30 +41,32 @@ package final class DirectoryWatcher {
     self.changed = changed
   }
 
-  /// Watches hook directories instead of anything earlier: the files in them and their directories of drop-ins. The way to each of
-  /// them is watched, too, with every directory that holds a link on it, and what is mounted on it. To be called before they are
-  /// read, so that nothing is missed.
+  /// Watches the files in directories and in their drop-in directories (`NAME.d`). This replaces everything that was watched
+  /// before.
+  ///
+  /// Every directory and every symbolic link on the path to them is watched, too, and so are mounts on that path. Call this
+  /// before reading the directories, so that no change is missed.
   ///
   /// - Parameters:
-  ///   - links: paths that lead elsewhere, to a file or a directory.
-  ///   - files: single files besides, whatever else is in their directories.
-  /// - Returns: an error if they can only be looked at regularly.
+  ///   - links: paths of symbolic links in the directories, to files or directories; their targets are watched.
+  ///   - files: other single files to watch.
+  /// - Returns: an error if the kernel cannot report changes; then `changed` is called every second.
   package func watch(contentsOf directories: [String], links: Set<String>, files: [String] = []) -> SystemError? {
     var text: [UInt8] = []
     let error = begin { (inotify: borrowing OwnedDescriptor) throws(SystemError) in
       try watchMounts()
       text = (try? mountTable?.read(limit: DirectoryWatcher.mountLimit)) ?? []
       for path in directories {
-        guard let directory = try addWay(to: path, to: inotify), try addDirectory(directory, to: inotify) else {
+        guard let directory = try addPath(path, to: inotify), try addDirectory(directory, to: inotify) else {
           continue
         }
         for name in (try? listNames(of: directory)) ?? [] where name.hasSuffix(".d") {
-          if let inner = try addWay(to: "\(directory)/\(name)", to: inotify) {
+          if let inner = try addPath("\(directory)/\(name)", to: inotify) {
             _ = try addDirectory(inner, to: inotify)
           }
         }
       }
-      for path in links.union(files) { try addWay(to: path, isFile: true, to: inotify) }
+      for path in links.union(files) { try addPath(path, isFile: true, to: inotify) }
     }
     mounts = MountTable(text).concerning(paths: paths, directories: self.directories)
     isPolling = error != nil
@@ -72,10 +74,12 @@ package final class DirectoryWatcher {
     return error
   }
 
-  /// Watches whether directories come or go, instead of anything earlier.
+  /// Watches whether directories are created or removed. This replaces everything that was watched before.
+  ///
+  /// - Returns: an error if the kernel cannot report changes; then the directories are examined every second.
   package func watch(existenceOf directories: [String]) -> SystemError? {
     let error = begin { (inotify: borrowing OwnedDescriptor) throws(SystemError) in
-      for directory in directories { try addWay(to: directory, to: inotify) }
+      for directory in directories { try addPath(directory, to: inotify) }
     }
     if error != nil { poll(existenceOf: directories, inodes(of: directories)) }
     return error
@@ -120,21 +124,22 @@ package final class DirectoryWatcher {
     return try listDirectory(descriptor.rawValue)
   }
 
-  private static let contents = UInt32(
+  /// The inotify events of a directory whose contents are watched.
+  private static let contentEvents = UInt32(
     IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_DELETE_SELF
       | IN_MOVE_SELF)
 
-  /// Watches every directory in which a part of a path is looked up, for that name: those above its end, and those above what links
-  /// on the way lead to. At the end of a file also for changes of it.
+  /// Watches every directory in which the kernel looks up a part of a path, for changes of that name. This includes the
+  /// directories through which symbolic links lead. If the path is that of a file, changes of its content are watched, too.
   ///
-  /// - Returns: the path without links; nil if it leads nowhere.
+  /// - Returns: the path without symbolic links; nil if it leads to nothing.
   @discardableResult
-  private func addWay(
-    to end: String, isFile: Bool = false, to inotify: borrowing OwnedDescriptor
+  private func addPath(
+    _ end: String, isFile: Bool = false, to inotify: borrowing OwnedDescriptor
   ) throws(SystemError) -> String? {
     var pending = Array(end.split(separator: "/").reversed())
     var path = ""
-    // As many links as the kernel itself follows.
+    // The kernel follows 40 links, too (path_resolution(7)).
     var links = 40
     while let part = pending.popLast() {
       if part == "." { continue }
@@ -142,7 +147,7 @@ package final class DirectoryWatcher {
         path = String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
         continue
       }
-      // Watched before it is looked at, so that no change falls in between.
+      // The watch comes before the lookup, so that no change in between is missed.
       try addName(String(part), isFile: isFile && pending.isEmpty, in: path.isEmpty ? "/" : path, to: inotify)
       let next = "\(path)/\(part)"
       paths.insert(next)
@@ -168,7 +173,7 @@ package final class DirectoryWatcher {
     let watch = unsafe inotify_add_watch(inotify.rawValue, directory, UInt32(names | changes | IN_MASK_ADD))
     if watch >= 0 {
       if let known = watches[watch] {
-        // Where every name counts, they still do.
+        // A watch for all names stays one for all names.
         if let known { watches.updateValue(known.union([name]), forKey: watch) }
       } else {
         watches.updateValue([name], forKey: watch)
@@ -190,9 +195,12 @@ package final class DirectoryWatcher {
     return length < 0 ? nil : String(decoding: target, as: UTF8.self)
   }
 
-  /// Watches a directory; false when there is none.
+  /// Watches the contents of a directory.
+  ///
+  /// - Returns: false if there is no such directory, or it cannot be read.
   private func addDirectory(_ directory: String, to inotify: borrowing OwnedDescriptor) throws(SystemError) -> Bool {
-    let watch = unsafe inotify_add_watch(inotify.rawValue, directory, DirectoryWatcher.contents | UInt32(IN_ONLYDIR))
+    let watch = unsafe inotify_add_watch(
+      inotify.rawValue, directory, DirectoryWatcher.contentEvents | UInt32(IN_ONLYDIR))
     if watch >= 0 {
       watches.updateValue(nil, forKey: watch)
       directories.insert(directory)
@@ -204,7 +212,7 @@ package final class DirectoryWatcher {
 
   // MARK: Mounts
 
-  /// A file system that is mounted over a directory is no change in it: inotify does not tell.
+  /// Watches the mount table, because inotify does not report a file system that is mounted over a directory.
   private func watchMounts() throws(SystemError) {
     if mountSource != nil { return }
     let table = try OwnedDescriptor.open("/proc/self/mountinfo", O_RDONLY)
@@ -217,7 +225,7 @@ package final class DirectoryWatcher {
     if MountTable(text).concerning(paths: paths, directories: directories) != mounts { schedule() }
   }
 
-  /// Whether something was mounted or unmounted since that was asked last.
+  /// Whether something was mounted or unmounted since the last call.
   private func haveMountsChanged() -> Bool {
     guard let descriptor = mountTable?.rawValue else { return false }
     var query = pollfd(fd: descriptor, events: Int16(POLLPRI), revents: 0)
@@ -243,7 +251,7 @@ package final class DirectoryWatcher {
         let length = Int(word(3))
         let name = String(decoding: rest.dropFirst(16).prefix(length).prefix { $0 != 0 }, as: UTF8.self)
         rest = rest.dropFirst(16 + length)
-        // Of those above a directory only the next part of its path counts: /run is busy.
+        // In a directory on the path, only changes of the next name matter: a directory such as /run changes all the time.
         if let awaited = watches[watch], let awaited, !name.isEmpty, !awaited.contains(name) { continue }
         isRelevant = true
         let file = UnfinishedFile(watch: watch, name: name)
@@ -253,9 +261,11 @@ package final class DirectoryWatcher {
     if isRelevant { schedule() }
   }
 
-  /// Whether something has changed until now that `changed` was not called for yet. Whoever asks answers it.
+  /// Whether there has been a change for which `changed` was not called yet. If so, it will not be called: the caller of this
+  /// function reads the directories.
   ///
-  /// Where the kernel does not tell, everything may have. A file that is being overwritten counts once it is closed.
+  /// Always true where the kernel does not report changes. A file that is being overwritten counts as changed once it is
+  /// closed.
   package func takeChange() -> Bool {
     if isPolling { return true }
     read()

@@ -1,10 +1,10 @@
 internal import CSystemd
 internal import Glibc
 
-/// sd-event as the loop of one thread.
+/// The event loop of the process's only thread.
 ///
-/// Everything that the process waits for is a source of this loop: descriptors, timers, signals. No other thread is ever started.
-/// The corresponding C object is `sd_event`; see sd-event(3).
+/// Everything that the process waits for is a source of this loop: descriptors, timers, signals. The corresponding C object is
+/// `sd_event`; see sd-event(3).
 @safe public final class EventLoop {
   private let handle: OpaquePointer
 
@@ -14,7 +14,7 @@ internal import Glibc
     try SystemError.check(unsafe sd_event_new(&handle), "make an event loop")
     guard let handle = unsafe handle else { throw SystemError("make an event loop", code: ENOMEM) }
     unsafe self.handle = handle
-    // The descriptor that timers need is made with the first one: now, while there are descriptors to be had.
+    // sd-event creates the descriptor for its timers with the first timer: do that now, before descriptors can run out.
     _ = try schedule(at: .max) {}
   }
 
@@ -25,7 +25,9 @@ internal import Glibc
     try SystemError.check(unsafe sd_event_loop(handle), "run the event loop")
   }
 
-  /// Waits for at most so many microseconds for one event and deals with it; for tests and for bounded waits.
+  /// Waits for one event for at most `timeout` microseconds, and handles it; for tests and for bounded waits.
+  ///
+  /// - Returns: whether there was an event.
   @discardableResult
   public func runOnce(timeout: UInt64 = .max) throws(SystemError) -> Bool {
     try SystemError.check(unsafe sd_event_run(handle, timeout), "run the event loop") > 0
@@ -40,40 +42,40 @@ internal import Glibc
     return unsafe sd_event_now(handle, CLOCK_MONOTONIC, &time) >= 0 ? time : 0
   }
 
-  /// Sends the service manager's watchdog its signs of life while the loop runs.
+  /// Lets sd-event reset the service manager's watchdog timer as long as the loop runs (sd_event_set_watchdog(3)).
   public func sendWatchdogNotifications() throws(SystemError) {
     try SystemError.check(unsafe sd_event_set_watchdog(handle, 1), "answer the watchdog")
   }
 
-  /// For other parts of libsystemd that attach themselves to the loop.
+  /// The C object, for other parts of libsystemd that attach to the loop.
   var rawHandle: OpaquePointer { unsafe handle }
 
   // MARK: Sources
 
-  /// What to wait for on a descriptor: epoll's events.
+  /// What to wait for on a descriptor: the events of epoll_ctl(2).
   public struct Readiness: OptionSet, Sendable {
     /// epoll's bits.
     public let rawValue: UInt32
-    /// Takes epoll's bits.
+    /// Makes a set from epoll's bits.
     public init(rawValue: UInt32) { self.rawValue = rawValue }
     /// There is something to read.
     public static let input = Readiness(rawValue: EPOLLIN.rawValue)
     /// There is room to write.
     public static let output = Readiness(rawValue: EPOLLOUT.rawValue)
-    /// There is something out of the ordinary, such as a change of /proc/self/mountinfo.
+    /// There is an exceptional condition, such as a change of /proc/self/mountinfo (EPOLLPRI).
     public static let exceptional = Readiness(rawValue: EPOLLPRI.rawValue)
     /// The other end is gone.
     public static let hangUp = Readiness(rawValue: EPOLLHUP.rawValue)
   }
 
-  /// When a source's turn comes, among those that are ready in one round.
+  /// The order in which sources that are ready in the same round are called.
   public enum Priority: Int64, Sendable {
     case important = -100
     case normal = 0
     case idle = 100
   }
 
-  /// Calls back when the descriptor is ready; the descriptor stays the caller's.
+  /// Calls back when the descriptor is ready. The caller keeps the ownership of the descriptor.
   public func watch(
     _ descriptor: CInt, for readiness: Readiness, priority: Priority = .normal,
     _ action: @escaping (Readiness) -> Void
@@ -101,7 +103,7 @@ internal import Glibc
     return source
   }
 
-  /// Calls back for each arrival of a signal, which is blocked from now on; before whatever else is ready.
+  /// Calls back for each arrival of a signal, before all other sources that are ready. The signal is blocked from now on.
   public func watch(signal: CInt, _ action: @escaping () -> Void) throws(SystemError) -> EventSource {
     EventLoop.block([signal])
     let source = EventSource { _ in action() }

@@ -1,6 +1,6 @@
 internal import CSystemd
 
-/// Something that an `EventLoop` waits for. It is waited for as long as this object is kept, or until `cancel()`.
+/// Something that an `EventLoop` waits for, until `cancel()` or the end of this object's life.
 ///
 /// The corresponding C object is `sd_event_source`.
 @safe public final class EventSource: @unchecked Sendable {
@@ -11,7 +11,7 @@ internal import CSystemd
 
   deinit { cancel() }
 
-  /// No longer waits. May be called from the source's own action.
+  /// Ends the waiting. This may be called from the source's own action.
   public func cancel() {
     if let handle = unsafe handle {
       unsafe sd_event_source_disable_unref(handle)
@@ -20,9 +20,9 @@ internal import CSystemd
     action = nil
   }
 
-  /// Of a timer: is called once more, at another time (microseconds of CLOCK_MONOTONIC).
+  /// Sets a new time for a timer (microseconds of CLOCK_MONOTONIC), and enables it for one call.
   ///
-  /// This needs neither memory nor a descriptor, so it cannot fail for want of them. The corresponding C functions are
+  /// This needs neither memory nor a descriptor, so it does not fail when those run out. The corresponding C functions are
   /// `sd_event_source_set_time` and `sd_event_source_set_enabled`.
   package func rearm(at time: UInt64, accuracy: UInt64) {
     guard let handle = unsafe handle else { return }
@@ -31,13 +31,15 @@ internal import CSystemd
     unsafe sd_event_source_set_enabled(handle, CInt(SD_EVENT_ONESHOT))
   }
 
-  /// Is called once more; false if the loop has no memory for that.
+  /// Enables the source for one call.
+  ///
+  /// - Returns: false if memory for that is lacking.
   package func enableOnce() -> Bool {
     guard let handle = unsafe handle else { return false }
     return unsafe sd_event_source_set_enabled(handle, CInt(SD_EVENT_ONESHOT)) >= 0
   }
 
-  /// Is not called until it is enabled again.
+  /// Disables the source until it is enabled again.
   package func disable() {
     if let handle = unsafe handle { unsafe sd_event_source_set_enabled(handle, CInt(SD_EVENT_OFF)) }
   }
@@ -47,7 +49,7 @@ internal import CSystemd
     _ priority: EventLoop.Priority,
     _ add: (UnsafeMutablePointer<OpaquePointer?>, UnsafeMutableRawPointer) -> CInt
   ) throws(SystemError) {
-    // Unretained: the handle goes away with this object.
+    // The pointer is not retained: this object frees the handle when its own life ends.
     let context = unsafe Unmanaged.passUnretained(self).toOpaque()
     var handle: OpaquePointer?
     try SystemError.check(unsafe add(&handle, context), "add an event source")
@@ -58,7 +60,7 @@ internal import CSystemd
 
   static func call(_ context: UnsafeMutableRawPointer?, _ value: Int64) -> CInt {
     guard let context = unsafe context else { return 0 }
-    // Retained for the call, since the action may give up the last reference.
+    // The local variable retains the source for the call, because the action may release the last other reference.
     let source = unsafe Unmanaged<EventSource>.fromOpaque(context).takeUnretainedValue()
     source.action?(value)
     return 0

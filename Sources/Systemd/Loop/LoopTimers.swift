@@ -1,9 +1,9 @@
 internal import CSystemd
 
-/// The timers of an event loop, and the real clocks.
+/// The timers of an event loop, and the system's clocks.
 ///
-/// All of them share two sources of the loop that are made at the start. So a timer cannot fail for want of memory or
-/// descriptors when it is needed.
+/// All timers share two sources of the loop, which are made at the start. So making a timer does not fail when memory or
+/// descriptors run out.
 package final class LoopTimers: Timers {
   private var queue = TimerQueue()
   private var source: EventSource?
@@ -28,7 +28,7 @@ package final class LoopTimers: Timers {
   }
 
   package func callSoon(_ action: @escaping () -> Void) -> Timer {
-    // sd-event lets everything that is ready have its turn before a deferred source that was enabled meanwhile.
+    // sd-event calls every source that is ready before a deferred source that was enabled meanwhile.
     soonCount += 1
     let timer = Timer(
       time: 0, accuracy: 0, number: soonCount,
@@ -58,7 +58,7 @@ package final class LoopTimers: Timers {
   private func callDue() {
     let newest = queue.newest
     let now = monotonic
-    // Those that are made meanwhile wait for the next round: descriptors and signals must have their turn, too.
+    // Timers that are made meanwhile wait for the next round, so that descriptors and signals get their turn.
     while let timer = queue.takeDue(now: now, upTo: newest) { timer.fire() }
     if !soonTimers.isEmpty { callDeferred() }
     arm()

@@ -20,28 +20,28 @@ package struct SystemClocks: Clocks {
 package protocol Timers: Clocks, AnyObject {
   /// Calls once when CLOCK_MONOTONIC has reached a time, at most `accuracy` microseconds later.
   ///
-  /// The call is made as long as the returned object is kept, and is not canceled.
+  /// The call is made only if the returned object still exists then, and was not canceled.
   func call(at time: UInt64, accuracy: UInt64, _ action: @escaping () -> Void) -> Timer
 
-  /// Calls once in the next round of the loop, after what is ready now has had its turn.
+  /// Calls once in the next round of the loop, after all sources that are ready now.
   func callSoon(_ action: @escaping () -> Void) -> Timer
 }
 
 extension Timers {
-  /// Calls once in some microseconds, at most `accuracy` microseconds later.
+  /// Calls once after `delay` microseconds, at most `accuracy` microseconds later.
   package func call(in delay: UInt64, accuracy: UInt64 = 1000, _ action: @escaping () -> Void) -> Timer {
     let (time, isOver) = monotonic.addingReportingOverflow(delay)
     return call(at: isOver ? .max : time, accuracy: accuracy, action)
   }
 }
 
-/// A call that is due later. Whoever gives up this object cancels the call.
+/// A call that is due later. The end of this object's life cancels the call.
 package final class Timer {
-  /// When it is due, in microseconds of CLOCK_MONOTONIC.
+  /// When the call is due, in microseconds of CLOCK_MONOTONIC.
   package let time: UInt64
   /// How much later the call may be made, in microseconds.
   package let accuracy: UInt64
-  /// Tells apart, and orders, timers of the same time.
+  /// The order among timers of the same time: the lower number comes first.
   let number: UInt64
   private var action: (() -> Void)?
   private let onCancel: (Timer) -> Void
@@ -58,7 +58,7 @@ package final class Timer {
 
   deinit { cancel() }
 
-  /// The call is not made any more. May be used within the call itself.
+  /// Cancels the call. This may be done within the call itself.
   package func cancel() {
     if action != nil { onCancel(self) }
     action = nil
@@ -74,7 +74,7 @@ package final class Timer {
 
 /// Timers in the order in which they are due.
 ///
-/// It does not own them: a timer that its owner gives up takes itself out.
+/// The queue does not own its timers: a timer whose life ends removes itself.
 package struct TimerQueue {
   private struct Entry {
     let time: UInt64
@@ -82,13 +82,15 @@ package struct TimerQueue {
     unowned let timer: Timer
   }
 
-  /// The one that is due next is the last.
+  /// In descending order of time: the timer that is due next is the last.
   private var entries: [Entry] = []
   private var count: UInt64 = 0
 
   package init() {}
 
-  /// A timer that takes itself out by `onCancel`; to be inserted by the caller.
+  /// Makes a timer and inserts it into the queue.
+  ///
+  /// - Parameter onCancel: called when the timer is canceled; it has to call `remove`.
   package mutating func makeTimer(
     at time: UInt64, accuracy: UInt64, onCancel: @escaping (Timer) -> Void, _ action: @escaping () -> Void
   ) -> Timer {
@@ -98,7 +100,7 @@ package struct TimerQueue {
     return timer
   }
 
-  /// Takes out a timer that is not to be called any more.
+  /// Removes a timer, so that it is not called.
   package mutating func remove(_ timer: Timer) {
     let place = place(timer.time, timer.number)
     if place < entries.count, entries[place].number == timer.number { entries.remove(at: place) }
@@ -107,16 +109,16 @@ package struct TimerQueue {
   /// The timer that is due next.
   package var next: Timer? { entries.last?.timer }
 
-  /// The number of the newest timer: those made later are left for the next round.
+  /// The number of the newest timer. Timers that are made later have higher numbers.
   package var newest: UInt64 { count }
 
-  /// Takes out a timer that is due, of those up to a number.
+  /// Removes and returns the next timer that is due, of those whose number is at most `newest`; nil if there is none.
   package mutating func takeDue(now: UInt64, upTo newest: UInt64 = .max) -> Timer? {
     guard let place = entries.lastIndex(where: { $0.number <= newest }), entries[place].time <= now else { return nil }
     return entries.remove(at: place).timer
   }
 
-  /// Where an entry of that time and number is, or would be.
+  /// The index at which an entry of that time and number is, or would be inserted.
   private func place(_ time: UInt64, _ number: UInt64) -> Int {
     var (low, high) = (0, entries.count)
     while low < high {

@@ -1,58 +1,39 @@
-internal import CSystemd
-
-/// Mounts and swaps that come up without a job.
+/// Mounts and swaps that become active without a job.
 ///
-/// What mount(8) mounts and swapon(8) adds is up when the manager first has it: it logs nothing, and on the bus tells only that there
-/// is such a unit (`UnitNew`). To ask for such a unit by its name would have the manager load what it has not, and unload it
-/// again: that is a new unit each time, without end. `ListUnitsByPatterns` loads nothing.
+/// A mount of mount(8) or a swap of swapon(8) is active when the manager first loads its unit. The manager then logs nothing,
+/// and sends only the signal `UnitNew`. A question about such a unit by its name would make the manager load units that it has
+/// not loaded, and unload them again, which causes another `UnitNew`, and so on without end. `ListUnitsByPatterns` loads no
+/// units.
 extension Bus {
-  /// Takes note of a message that may tell of a new unit.
-  func noteNewUnit(in message: OpaquePointer?) {
-    guard onUnitState != nil, unsafe sd_bus_message_is_signal(message, Bus.managerInterface, "UnitNew") > 0,
-      let unit = unsafe BusPropertyReader.text(message), unit.hasSuffix(".mount") || unit.hasSuffix(".swap")
+  /// Notes the unit in a `UnitNew` signal, if it is a mount or a swap.
+  func noteNewUnit(in message: BusReader) {
+    guard onUnitState != nil, message.isSignal(Bus.managerInterface, "UnitNew"), let unit = message.text(),
+      unit.hasSuffix(".mount") || unit.hasSuffix(".swap")
     else { return }
     newUnits.insert(unit)
     askForNewUnits()
   }
 
-  /// Asks which of the new units are active, and for the state of those; without waiting for the answers.
+  /// Asks which of the new units are active, and then for the states of those.
   private func askForNewUnits() {
     guard !isAskingForNewUnits, !newUnits.isEmpty else { return }
-    // Names hold no character that a pattern gives a meaning: the manager takes `\` as it is (FNM_NOESCAPE).
+    // A unit name is a pattern that matches only itself: the manager takes a backslash literally (FNM_NOESCAPE), and names
+    // contain no other special characters.
     let patterns = newUnits.sorted()
     newUnits = []
-    var message: OpaquePointer?
-    defer { unsafe sd_bus_message_unref(message) }
-    guard
-      unsafe sd_bus_message_new_method_call(
-        handle, &message, Bus.managerName, Bus.managerPath, Bus.managerInterface, "ListUnitsByPatterns") >= 0,
-      unsafe append(["active"], to: message), unsafe append(patterns, to: message)
-    else { return }
-    let context = unsafe Unmanaged.passUnretained(self).toOpaque()
-    isAskingForNewUnits =
-      unsafe sd_bus_call_async(
-        handle, nil, message,
-        { reply, context, _ in
-          guard let context = unsafe context else { return 0 }
-          let bus = unsafe Unmanaged<Bus>.fromOpaque(context).takeUnretainedValue()
-          bus.isAskingForNewUnits = false
-          // systemd before 230 has no such call.
-          if unsafe sd_bus_message_is_method_error(reply, nil) == 0 {
-            for unit in unsafe Bus.names(of: reply) ?? [] { try? bus.askForState(of: unit) }
-          }
-          bus.askForNewUnits()
-          return 0
-        }, context, Bus.patience) >= 0
-  }
-
-  private func append(_ texts: [String], to message: OpaquePointer?) -> Bool {
-    guard unsafe sd_bus_message_open_container(message, CChar(UInt8(ascii: "a")), "s") >= 0 else { return false }
-    for text in texts {
-      let result = unsafe text.withCString {
-        unsafe sd_bus_message_append_basic(message, CChar(UInt8(ascii: "s")), $0)
+    isAskingForNewUnits = true
+    do throws(SystemError) {
+      let call = try listUnits("ListUnitsByPatterns")
+      try call.append(["active"])
+      try call.append(patterns)
+      try call.send({ $0.unitList() }) { [unowned self] reply in
+        isAskingForNewUnits = false
+        // systemd before 230 has no such method; then nothing is asked.
+        for unit in (try? reply.get()) ?? [] { try? askForState(of: unit.name) }
+        askForNewUnits()
       }
-      if result < 0 { return false }
+    } catch {
+      isAskingForNewUnits = false
     }
-    return unsafe sd_bus_message_close_container(message) >= 0
   }
 }

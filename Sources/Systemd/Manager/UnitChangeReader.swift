@@ -3,131 +3,78 @@ internal import Glibc
 
 /// Reads the manager's PropertiesChanged signals.
 ///
-/// Of each change it sends two: "First for the specific type, then for the generic unit. The clients may rely on this order"
-/// (systemd's dbus-unit.c). So the first is kept until the second comes.
+/// The manager sends two signals for each change: "First for the specific type, then for the generic unit. The clients may rely
+/// on this order" (systemd's dbus-unit.c). So the details of the first are kept until the second comes.
 struct UnitChangeReader {
   private var first: (unit: String, details: UnitChange.Details)?
 
-  /// The change that a message completes; nil for all others.
-  mutating func read(_ message: OpaquePointer?) -> UnitChange? {
-    guard unsafe sd_bus_message_is_signal(message, "org.freedesktop.DBus.Properties", "PropertiesChanged") > 0,
-      let unit = unsafe Self.unit(of: message), let interface = unsafe Self.text(message),
-      interface.hasPrefix(Self.prefix)
+  /// The change that is complete with this message; nil for the first signal of a change and for all other messages.
+  mutating func read(_ message: BusReader) -> UnitChange? {
+    guard message.isSignal(Bus.propertiesInterface, "PropertiesChanged"), let unit = Self.unit(of: message),
+      let interface = message.text(), interface.hasPrefix("\(Bus.managerName).")
     else { return nil }
-    if interface != Self.prefix + "Unit" {
-      var details = UnitChange.Details()
-      first = unsafe Self.properties(message) { unsafe Self.read($0, $1, into: &details) } ? (unit, details) : nil
+    if interface != "\(Bus.managerName).Unit" {
+      first = message.properties(Self.detailProperties).map { (unit, UnitChange.Details($0)) }
       return nil
     }
-    var change = UnitChange(unit: unit, activeState: "")
     defer { first = nil }
-    guard unsafe Self.properties(message, { unsafe Self.read($0, $1, into: &change) }), !change.activeState.isEmpty
+    guard let properties = message.properties(Self.unitProperties),
+      var change = UnitChange(properties, unit: unit)
     else { return nil }
     if let first, first.unit == unit { change.details = first.details }
     return change
   }
 
-  /// The state in the answer to GetAll.
-  static func state(in reply: OpaquePointer?) -> UnitChange? {
-    var change = UnitChange(unit: "", activeState: "")
-    guard unsafe properties(reply, { unsafe read($0, $1, into: &change) }), !change.unit.isEmpty,
-      !change.activeState.isEmpty
-    else { return nil }
-    return change
+  /// The state of a unit in the reply to GetAll; nil if the reply is malformed.
+  static func state(in reply: BusReader) -> UnitChange? {
+    guard let properties = reply.properties(unitProperties) else { return nil }
+    let unit = properties.text("Id")
+    return unit.isEmpty ? nil : UnitChange(properties, unit: unit)
   }
 
-  private static let prefix = "org.freedesktop.systemd1."
+  private static let unitProperties: Set = [
+    "Id", "ActiveState", "SubState", "InvocationID", "Job", "InactiveExitTimestampMonotonic",
+    "ActiveEnterTimestampMonotonic", "ActiveExitTimestampMonotonic", "InactiveEnterTimestampMonotonic",
+  ]
 
-  /// The unit whose object has sent the message.
-  private static func unit(of message: OpaquePointer?) -> String? {
-    guard let path = unsafe sd_bus_message_get_path(message) else { return nil }
+  private static let detailProperties: Set = [
+    "Result", "NRestarts", "ExecMainCode", "ExecMainStatus", "ExecMainStartTimestampMonotonic",
+  ]
+
+  /// The unit whose object has sent the signal.
+  private static func unit(of message: BusReader) -> String? {
+    guard let path = message.path else { return nil }
     var name: UnsafeMutablePointer<CChar>?
-    guard unsafe sd_bus_path_decode(path, "/org/freedesktop/systemd1/unit", &name) > 0, let name = unsafe name else {
-      return nil
-    }
+    guard unsafe sd_bus_path_decode(path, Bus.unitPrefix, &name) > 0, let name = unsafe name else { return nil }
     defer { unsafe free(name) }
     return unsafe String(cString: name)
   }
+}
 
-  /// Goes through the properties; false when the message cannot be read.
-  private static func properties(
-    _ message: OpaquePointer?, _ read: (String, OpaquePointer?) -> Bool
-  ) -> Bool {
-    guard unsafe sd_bus_message_enter_container(message, type("a"), "{sv}") > 0 else { return false }
-    while unsafe sd_bus_message_enter_container(message, type("e"), "sv") > 0 {
-      guard let key = unsafe text(message), unsafe read(key, message) else { return false }
-      unsafe sd_bus_message_exit_container(message)
-    }
-    return true
+extension UnitChange {
+  /// Makes a change from the properties of org.freedesktop.systemd1.Unit; nil without an ActiveState.
+  fileprivate init?(_ properties: BusProperties, unit: String) {
+    let state = properties.text("ActiveState")
+    guard !state.isEmpty else { return nil }
+    self.init(unit: unit, activeState: state)
+    subState = properties.text("SubState")
+    invocation = properties.id("InvocationID")
+    job = UInt32(truncatingIfNeeded: properties.number("Job"))
+    inactiveExit = properties.number("InactiveExitTimestampMonotonic")
+    activeEnter = properties.number("ActiveEnterTimestampMonotonic")
+    activeExit = properties.number("ActiveExitTimestampMonotonic")
+    inactiveEnter = properties.number("InactiveEnterTimestampMonotonic")
   }
+}
 
-  // MARK: Properties
-
-  private static func read(_ key: String, _ message: OpaquePointer?, into change: inout UnitChange) -> Bool {
-    switch key {
-    // Only in answers: it never changes.
-    case "Id": unsafe variant(message, "s") { change.unit = unsafe text(message) ?? "" }
-    case "ActiveState": unsafe variant(message, "s") { change.activeState = unsafe text(message) ?? "" }
-    case "SubState": unsafe variant(message, "s") { change.subState = unsafe text(message) ?? "" }
-    case "InvocationID":
-      unsafe variant(message, "ay") {
-        var bytes: UnsafeRawPointer?
-        var count = 0
-        guard unsafe sd_bus_message_read_array(message, type("y"), &bytes, &count) >= 0, count == 16,
-          let bytes = unsafe bytes
-        else { return }
-        change.invocation = unsafe bytes.loadUnaligned(as: sd_id128_t.self).hexadecimal
-      }
-    case "Job":
-      unsafe variant(message, "(uo)") {
-        guard unsafe sd_bus_message_enter_container(message, type("r"), "uo") > 0 else { return }
-        unsafe sd_bus_message_read_basic(message, type("u"), &change.job)
-        unsafe sd_bus_message_skip(message, "o")
-        unsafe sd_bus_message_exit_container(message)
-      }
-    case "InactiveExitTimestampMonotonic": unsafe number(message, "t", &change.inactiveExit)
-    case "ActiveEnterTimestampMonotonic": unsafe number(message, "t", &change.activeEnter)
-    case "ActiveExitTimestampMonotonic": unsafe number(message, "t", &change.activeExit)
-    case "InactiveEnterTimestampMonotonic": unsafe number(message, "t", &change.inactiveEnter)
-    default: unsafe sd_bus_message_skip(message, "v") >= 0
-    }
+extension UnitChange.Details {
+  /// Takes the details from the properties of a unit type's interface.
+  fileprivate init(_ properties: BusProperties) {
+    self.init()
+    if case .text(let text) = properties["Result"] { result = text }
+    nRestarts = UInt32(truncatingIfNeeded: properties.number("NRestarts"))
+    exitCode = Int32(truncatingIfNeeded: properties.number("ExecMainCode"))
+    exitStatus = Int32(truncatingIfNeeded: properties.number("ExecMainStatus"))
+    mainStart = properties.number("ExecMainStartTimestampMonotonic")
   }
-
-  private static func read(
-    _ key: String, _ message: OpaquePointer?, into details: inout UnitChange.Details
-  ) -> Bool {
-    switch key {
-    case "Result": unsafe variant(message, "s") { details.result = unsafe text(message) }
-    case "NRestarts": unsafe number(message, "u", &details.nRestarts)
-    case "ExecMainCode": unsafe number(message, "i", &details.exitCode)
-    case "ExecMainStartTimestampMonotonic": unsafe number(message, "t", &details.mainStart)
-    case "ExecMainStatus": unsafe number(message, "i", &details.exitStatus)
-    default: unsafe sd_bus_message_skip(message, "v") >= 0
-    }
-  }
-
-  private static func number<Number: FixedWidthInteger>(
-    _ message: OpaquePointer?, _ letter: Unicode.Scalar, _ value: inout Number
-  ) -> Bool {
-    var read = value
-    let isRead = unsafe variant(message, String(letter)) {
-      _ = unsafe sd_bus_message_read_basic(message, type(letter), &read)
-    }
-    value = read
-    return isRead
-  }
-
-  private static func variant(_ message: OpaquePointer?, _ contents: String, _ read: () -> Void) -> Bool {
-    guard unsafe sd_bus_message_enter_container(message, type("v"), contents) > 0 else { return false }
-    read()
-    return unsafe sd_bus_message_exit_container(message) >= 0
-  }
-
-  private static func text(_ message: OpaquePointer?) -> String? {
-    var text: UnsafePointer<CChar>?
-    guard unsafe sd_bus_message_read_basic(message, type("s"), &text) > 0 else { return nil }
-    return unsafe text.map { unsafe String(cString: $0) }
-  }
-
-  private static func type(_ letter: Unicode.Scalar) -> CChar { CChar(truncatingIfNeeded: letter.value) }
 }

@@ -1,15 +1,15 @@
 /// What the service manager knows of a unit at one moment (org.freedesktop.systemd1(5), "Unit Objects").
 ///
-/// Of a unit that it has unloaded since it ran, it knows nothing any more: neither an invocation nor times.
+/// If the manager has unloaded the unit since it ran, the status has neither an invocation nor times.
 public struct UnitStatus: Sendable, Equatable {
-  /// A moment on two clocks; 0 if it never came.
+  /// A moment on two clocks; 0 on both if it has not occurred.
   public struct Moment: Sendable, Equatable {
     /// Microseconds since boot (CLOCK_MONOTONIC).
     public var monotonic: UInt64
     /// Microseconds since 1970.
     public var realtime: UInt64
 
-    /// Makes one of its parts.
+    /// Makes a moment from its two times.
     public init(monotonic: UInt64 = 0, realtime: UInt64 = 0) {
       self.monotonic = monotonic
       self.realtime = realtime
@@ -26,18 +26,18 @@ public struct UnitStatus: Sendable, Equatable {
   public var activeState: String
   /// 32 hexadecimal digits; nil before systemd 232 and for units that never ran.
   public var invocation: String?
-  /// When it last became active.
+  /// When the unit last became active.
   public var activeEnter = Moment()
-  /// When it last ceased to be active.
+  /// When the unit last ceased to be active.
   public var activeExit = Moment()
-  /// When it last became inactive or failed.
+  /// When the unit last became inactive or failed.
   public var inactiveEnter = Moment()
-  /// The number of the job that the manager has for it, queued or running; 0 if there is none.
+  /// The number of the unit's job, waiting or running; 0 if there is none.
   public var job: UInt64 = 0
-  /// systemd's result: `success`, `exit-code`, …; nil where it was not asked for, and for types that have none.
+  /// systemd's result: `success`, `exit-code`, …; nil where nobody asked for it, and for types that have none.
   public var result: String?
 
-  /// Makes a status by hand, for tests.
+  /// Makes a status that did not come from the manager, for tests.
   public init(unit: String, activeState: String, invocation: String? = nil) {
     self.unit = unit
     names = [unit]
@@ -48,7 +48,7 @@ public struct UnitStatus: Sendable, Equatable {
 
   /// Reads the properties of org.freedesktop.systemd1.Unit.
   ///
-  /// - Parameter asked: the name by which the unit was asked for.
+  /// - Parameter asked: the unit name in the question.
   init(_ properties: BusProperties, asked: String) {
     func moment(_ name: String) -> Moment {
       Moment(

@@ -9,7 +9,7 @@ struct ByteScanner {
 
   mutating func next() -> UInt8? { rest.popFirst() }
 
-  /// Skips a text if it comes next, and says so.
+  /// Skips a text if it comes next; returns whether it did.
   mutating func skip(_ text: some Collection<UInt8>) -> Bool {
     guard rest.starts(with: text) else { return false }
     rest = rest.dropFirst(text.count)
@@ -18,7 +18,7 @@ struct ByteScanner {
 
   mutating func skip(_ text: StaticString) -> Bool { skip(Array(text.description.utf8)) }
 
-  /// Skips what systemd takes for white space, and says whether there was any.
+  /// Skips systemd's white space (space, tab, LF, CR); returns whether there was any.
   @discardableResult
   mutating func skipWhitespace() -> Bool {
     let before = rest.startIndex
@@ -26,14 +26,14 @@ struct ByteScanner {
     return rest.startIndex != before
   }
 
-  /// Skips all digits that come next and returns them.
+  /// Skips the digits that come next, and returns them.
   mutating func skipDigits() -> ArraySlice<UInt8> {
     let digits = rest.prefix(while: \.isDigit)
     rest = rest.dropFirst(digits.count)
     return digits
   }
 
-  /// A number as strptime(3) reads it: blanks, then at most `maxDigits` digits, with a value in `range`.
+  /// Reads a number as strptime(3) does: any number of spaces, then at most `maxDigits` digits with a value in `range`.
   mutating func number(maxDigits: Int, in range: ClosedRange<Int>) -> Int? {
     let digits = rest.drop { $0 == UInt8(ascii: " ") }.prefix(maxDigits).prefix(while: \.isDigit)
     guard !digits.isEmpty else { return nil }

@@ -1,14 +1,14 @@
-/// Words as systemd splits them: by white space, with quotes and escapes.
+/// Splits a text into words as systemd does: at white space, with quotes and escapes.
 public enum Words {
-  /// What a backslash means.
+  /// How a backslash is read.
   public enum Escapes: Sendable {
-    /// As in C, as in `ExecStart=` and `Environment=`: `\n`, `\t`, `\"`, `\s` for a blank, `\x2d`, `\055`, `\u00e4`.
+    /// As an escape, as in `ExecStart=` and `Environment=`: `\n`, `\t`, `\"`, `\s` for a space, `\x2d`, `\055`, `\u00e4`.
     case interpreted
-    /// It stays, as in lists of unit names, which may contain some: `dev-disk-by\x2dlabel.device`.
+    /// As an ordinary character, as in lists of unit names: `dev-disk-by\x2dlabel.device`.
     case kept
   }
 
-  /// A word, and what has to be known of how it was written.
+  /// A word, and whether it was quoted.
   public struct Word: Sendable, Hashable {
     /// The word without its quotes.
     public var text: String
@@ -21,7 +21,7 @@ public enum Words {
     try splitMarked(text, escapes: escapes).map(\.text)
   }
 
-  /// Splits a text into words, and says which were quoted.
+  /// Splits a text into words, and reports which of them were quoted.
   public static func splitMarked(
     _ text: String, escapes: Escapes = .interpreted
   ) throws(WordSyntaxError) -> [Word] {
@@ -46,7 +46,7 @@ public enum Words {
           isQuoted = true
         case .kept:
           bytes.append(byte)
-          guard let next = scanner.next() else { throw WordSyntaxError("there is a backslash at the end") }
+          guard let next = scanner.next() else { throw WordSyntaxError("the last character is a backslash") }
           bytes.append(next)
         }
       } else if let open = quote {
@@ -68,7 +68,7 @@ public enum Words {
   }
 }
 
-/// A command line in the syntax of systemd.service(5), as in `ExecStart=`, without prefixes and without variables.
+/// A command line in the syntax of `ExecStart=` (systemd.service(5)), without prefixes and without variables.
 public enum CommandLine {
   /// Splits a command line into the program and its arguments.
   public static func split(_ text: String) throws(WordSyntaxError) -> [String] {
@@ -85,7 +85,7 @@ public enum CommandLine {
   }
 }
 
-/// A text that cannot be split into words.
+/// Why a text cannot be split into words.
 public struct WordSyntaxError: Error, Hashable, CustomStringConvertible {
   /// What is wrong, for people.
   public let description: String

@@ -1,8 +1,8 @@
-/// The escapes of C strings, with systemd's `\s` for a blank.
+/// The escapes of C strings, and systemd's `\s` for a space (systemd.syntax(7)).
 enum Escape {
-  /// Reads what follows a backslash.
+  /// Reads the rest of an escape, after its backslash.
   static func read(_ scanner: inout ByteScanner) throws(WordSyntaxError) -> [UInt8] {
-    guard let byte = scanner.next() else { throw WordSyntaxError("there is a backslash at the end") }
+    guard let byte = scanner.next() else { throw WordSyntaxError("the last character is a backslash") }
     switch byte {
     case UInt8(ascii: "a"): return [0x07]
     case UInt8(ascii: "b"): return [0x08]
@@ -12,7 +12,7 @@ enum Escape {
     case UInt8(ascii: "t"): return [0x09]
     case UInt8(ascii: "v"): return [0x0b]
     case UInt8(ascii: "s"): return [0x20]
-    // `\;` is for `;` alone in a command line.
+    // `\;` is an escape of command lines only, where a lone `;` would separate commands.
     case UInt8(ascii: "\\"), UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: ";"): return [byte]
     case UInt8(ascii: "x"): return [UInt8(truncatingIfNeeded: try number(&scanner, "\\x", digits: 2, radix: 16))]
     case UInt8(ascii: "u"): return try scalar(&scanner, "\\u", digits: 4)

@@ -1,10 +1,10 @@
-/// The name among `candidates` that was probably meant by `name`, if one is near.
+/// The name among `candidates` of which `name` is probably a misspelling; nil if there is none.
 package func nearestName(to name: String, among candidates: some Sequence<String>) -> String? {
   let wanted = Array(name.lowercased().utf8)
   var best: (name: String, distance: Int)?
   for candidate in candidates {
     let letters = Array(candidate.lowercased().utf8)
-    // What has only its end missing is near, however long the end: Timeout, TimeoutSec.
+    // A name that only lacks its end counts as near, however long the end is: Timeout for TimeoutSec.
     let isBeginning = wanted.count >= 4 && letters.starts(with: wanted)
     let isLonger = wanted.count >= 4 && wanted.starts(with: letters)
     let distance = isBeginning ? 1 : isLonger ? min(2, editDistance(wanted, letters)) : editDistance(wanted, letters)
@@ -16,14 +16,14 @@ package func nearestName(to name: String, among candidates: some Sequence<String
   return best.name
 }
 
-/// `; did you mean X?` if there is a near name, else nothing.
+/// `; did you mean X?` if there is a nearest name, else an empty text.
 package func suggestion(for name: String, among candidates: some Sequence<String>, suffix: String = "") -> String {
   nearestName(to: name, among: candidates).map { "; did you mean \($0)\(suffix)?" } ?? ""
 }
 
-/// How many letters have to be inserted, removed, replaced or swapped with their neighbour.
+/// The number of bytes that have to be inserted, removed, replaced or swapped with their neighbour.
 private func editDistance(_ first: [UInt8], _ second: [UInt8]) -> Int {
-  // A key is short; a text of any length may stand in its place.
+  // The cost is the product of the lengths. Keys and unit names are short; what the user wrote may have any length.
   guard first.count <= 64, second.count <= 64 else { return .max }
   var rows = [Array(0...second.count)]
   for i in 1..<(first.count + 1) {
@@ -41,8 +41,8 @@ private func editDistance(_ first: [UInt8], _ second: [UInt8]) -> Int {
   return rows[first.count][second.count]
 }
 
-/// The unit among `units` that was probably meant by a name that is no unit: the same in other letters, of another type, or a near
-/// one of the same type; nil if there is none.
+/// The unit among `units` of which `name`, which is not a unit, is probably a misspelling: the same name in another case, the
+/// same name of another type, or a similar name of the same type; nil if there is none.
 package func nearestUnit(to name: String, among units: some Sequence<String>) -> String? {
   let wanted = UnitName(name.lowercased())
   let units = units.sorted()
@@ -56,7 +56,7 @@ package func nearestUnit(to name: String, among units: some Sequence<String>) ->
   let type = units.filter { UnitName($0).suffix == wanted.suffix }
   let byStem = Dictionary(type.map { (UnitName($0).withoutSuffix, $0) }, uniquingKeysWith: { first, _ in first })
   guard let near = nearestName(to: stem, among: byStem.keys.sorted()) else { return nil }
-  // Of a short name one letter may be wrong, not most of it.
+  // In a short name, only one letter may be wrong.
   guard stem.count > 3 || abs(near.count - stem.count) <= 1 && near.lowercased().contains(stem.prefix(1)) else {
     return nil
   }

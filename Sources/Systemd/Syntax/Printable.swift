@@ -1,7 +1,7 @@
 extension String {
-  /// The text with control characters written as `\x1b`, so that what others have written cannot steer a terminal.
+  /// The text with control characters written as escapes such as `\x1b`, so that text of others cannot control the terminal.
   ///
-  /// All of C0 but the tab, DEL, and C1, which some terminals take for escape sequences, too.
+  /// Escaped are the C0 controls except the tab, DEL, and the C1 controls, which some terminals interpret as escape sequences.
   package var printable: String {
     guard unicodeScalars.contains(where: \.steersTerminals) else { return self }
     var text = ""

@@ -1,8 +1,8 @@
 /// A file in the syntax of systemd.syntax(7): sections of `Key=Value` lines.
 ///
-/// What cannot be read is reported with its line, and the rest is still there.
+/// Each line that cannot be read is reported as a problem; the other lines are read nevertheless.
 public struct UnitFile: Sendable, Hashable {
-  /// The head of a section, `[Name]`.
+  /// A section header, `[Name]`.
   public struct Section: Sendable, Hashable {
     /// The name between the brackets.
     public var name: String
@@ -12,17 +12,17 @@ public struct UnitFile: Sendable, Hashable {
 
   /// One `Key=Value`.
   public struct Assignment: Sendable, Hashable {
-    /// The section that it stands in.
+    /// The name of the section that contains it.
     public var section: String
-    /// What stands before the first `=`.
+    /// The text before the first `=`.
     public var key: String
-    /// What stands behind it, continued lines joined, without white space around it; may be empty.
+    /// The text after the first `=`, with continued lines joined and without white space around it; may be empty.
     public var value: String
-    /// The number of the line that it begins on, from 1.
+    /// The number of its first line, from 1.
     public var line: Int
   }
 
-  /// Something that is wrong.
+  /// An error in the file.
   public struct Problem: Sendable, Hashable {
     /// The number of the line, from 1.
     public var line: Int
@@ -30,7 +30,7 @@ public struct UnitFile: Sendable, Hashable {
     public var message: String
   }
 
-  /// A line of the file before its continuation is resolved.
+  /// A line of the file as it is written, not yet joined with those that continue it.
   public struct Line: Sendable, Hashable {
     /// Its number, from 1.
     public var number: Int
@@ -48,10 +48,10 @@ public struct UnitFile: Sendable, Hashable {
   public private(set) var sections: [Section] = []
   /// The assignments in the order of the file.
   public private(set) var assignments: [Assignment] = []
-  /// What could not be read.
+  /// The lines that could not be read, and why.
   public private(set) var problems: [Problem] = []
 
-  /// The length of a line, continued ones joined, from which on it is refused: 1 MiB, as in systemd.
+  /// The longest line that is accepted, with its continuation lines, in bytes: 1 MiB, as in systemd.
   public static let maxLineLength = 1 << 20
 
   /// Reads the content of a file.
@@ -64,17 +64,17 @@ public struct UnitFile: Sendable, Hashable {
     self.init(parsing: Array(text.utf8))
   }
 
-  /// Reads lines, which need not be all of a file.
+  /// Reads lines, which may be a part of a file.
   public init(lines: some Sequence<Line>) {
     var continued: (number: Int, bytes: [UInt8])?
     for line in lines {
       let text = line.bytes.drop(while: \.isSystemdWhitespace)
-      // A comment does not end the continuation of a line.
+      // A comment within a continued line does not end that line.
       if let first = text.first, "#;".utf8.contains(first) { continue }
       var whole = continued ?? (line.number, [])
       whole.bytes += text
       continued = nil
-      // A backslash continues the line, unless another one takes its meaning away.
+      // A backslash at the end continues the line, unless another backslash escapes it.
       let backslashes = whole.bytes.reversed().prefix { $0 == UInt8(ascii: "\\") }.count
       if !backslashes.isMultiple(of: 2) {
         whole.bytes[whole.bytes.count - 1] = UInt8(ascii: " ")

@@ -1,20 +1,20 @@
-/// The name of a unit, taken apart as systemd.unit(5) describes it.
+/// The name of a unit and its parts (systemd.unit(5)).
 public struct UnitName: Sendable, Hashable {
   /// The whole name: `getty@tty1.service`.
   public let text: String
 
-  /// Takes a name as it is.
+  /// Makes a unit name from a text, without a check.
   public init(_ text: String) {
     self.text = text
   }
 
-  /// The suffixes of the types of units, the most frequent first.
+  /// The suffixes of all unit types, the most frequent first.
   public static let suffixes = [
     "service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope",
     "snapshot",
   ]
 
-  /// The type of the unit (`service`), if the name ends with one.
+  /// The type of the unit (`service`); nil if the name does not end with a suffix of a unit type.
   public var suffix: String? {
     guard let dot = text.lastIndex(of: ".") else { return nil }
     let suffix = String(text[text.index(after: dot)...])
@@ -26,19 +26,19 @@ public struct UnitName: Sendable, Hashable {
     suffix.map { String(text.dropLast($0.count + 1)) } ?? text
   }
 
-  /// What stands before the `@` of a template or instance, else the name without its suffix: `getty`.
+  /// The name up to the `@` of a template or instance (`getty`); for other units the name without its suffix.
   public var prefix: String { String(withoutSuffix.prefix { $0 != "@" }) }
 
-  /// What stands between the `@` and the suffix (`tty1`): empty for a template, nil for other units.
+  /// The text between the `@` and the suffix (`tty1`): empty for a template, nil for a name without `@`.
   public var instance: String? {
     let name = withoutSuffix
     return name.firstIndex(of: "@").map { String(name[name.index(after: $0)...]) }
   }
 
-  /// Whether this is the name of a template, `getty@.service`, which is no unit itself.
+  /// Whether this is the name of a template such as `getty@.service`, which cannot itself be started.
   public var isTemplate: Bool { instance == "" }
 
-  /// The text that systemd-escape(1) made into a part of a name: `-` stands for `/`, `\x2d` for `-`.
+  /// Reverses systemd-escape(1): in a part of a unit name, `-` stands for `/` and `\x2d` for `-`.
   public static func unescape(_ text: String) -> String {
     let escaped = Array(text.utf8)
     var bytes: [UInt8] = []
@@ -60,7 +60,8 @@ public struct UnitName: Sendable, Hashable {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// Whether every character may occur in the name of a unit, and something stands before the suffix.
+  /// Whether this is a valid unit name: at most 255 bytes, only characters that systemd.unit(5) allows, and at least one of
+  /// them before the suffix.
   public var isValid: Bool {
     var text = text
     return text.withUTF8 { bytes in

@@ -1,8 +1,8 @@
 internal import Glibc
 
-/// The names in a directory that is open, without "." and "..".
+/// The names in an open directory, without "." and "..".
 package func listDirectory(_ descriptor: Int32) throws(SystemError) -> [String] {
-  // A file description of its own, so that each listing begins at the start.
+  // A new open file description, because a duplicate would share the read position of an earlier listing.
   let number = try OwnedDescriptor.open(".", in: descriptor, O_RDONLY | O_DIRECTORY).release()
   guard let stream = unsafe fdopendir(number) else {
     let failure = SystemError("list a directory")

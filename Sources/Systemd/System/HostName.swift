@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// This machine's name, as journald writes it.
+/// The name of this machine, as in journald's field _HOSTNAME (gethostname(2)).
 package func hostName() -> String? {
   var buffer = [CChar](repeating: 0, count: 256)
   guard unsafe gethostname(&buffer, buffer.count - 1) == 0 else { return nil }

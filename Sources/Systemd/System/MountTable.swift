@@ -1,4 +1,4 @@
-/// What is mounted, as /proc/self/mountinfo says (proc_pid_mountinfo(5)).
+/// The mounts in /proc/self/mountinfo (proc_pid_mountinfo(5)).
 package struct MountTable {
   private let mounts: [(point: String, line: [UInt8])]
 
@@ -9,9 +9,11 @@ package struct MountTable {
     }
   }
 
-  /// The mounts that decide what is at some paths, or what is in some directories, as lines of the table.
+  /// The mounts that can change what given paths lead to, or what given directories contain, as lines of the table.
   ///
-  /// - Parameter paths: without links, and with every directory above them.
+  /// - Parameters:
+  ///   - paths: paths without symbolic links, and every directory above each of them.
+  ///   - directories: directories in which mounts on single files matter, too.
   package func concerning(paths: Set<String>, directories: Set<String>) -> Set<[UInt8]> {
     Set(
       mounts.filter { mount in
@@ -19,7 +21,7 @@ package struct MountTable {
       }.map(\.line))
   }
 
-  /// Whether a path is below one of some directories.
+  /// Whether a path is below one of the directories.
   private static func isIn(_ directories: Set<String>, _ path: String) -> Bool {
     var path = path[...]
     while let slash = path.lastIndex(of: "/") {
@@ -29,7 +31,7 @@ package struct MountTable {
     return false
   }
 
-  /// Blanks, tabs, newlines and backslashes are written as three octal digits.
+  /// Resolves the escapes of the table: a space, tab, newline or backslash is a backslash and three octal digits.
   private static func unescape(_ field: ArraySlice<UInt8>) -> String {
     var bytes: [UInt8] = []
     var rest = field

@@ -1,8 +1,8 @@
 public import Glibc
 
-/// The owner of a file descriptor, which is closed when its owner ends.
+/// The owner of a file descriptor. The end of the owner's life closes the descriptor.
 public struct OwnedDescriptor: ~Copyable, Sendable {
-  /// The number, to be lent to calls while the owner is alive.
+  /// The number, which calls may use while the owner is alive.
   public let rawValue: Int32
 
   /// Takes over an open descriptor.
@@ -11,7 +11,7 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
   }
 
   deinit {
-    // Linux frees the number even if it reports an error: a second attempt could close somebody else's.
+    // Linux frees the number even if close(2) reports an error: a second attempt could close another descriptor.
     _ = close(rawValue)
   }
 
@@ -22,14 +22,14 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
     return number
   }
 
-  /// Makes a second owner of the same open file.
+  /// Makes a second descriptor of the same open file, with an owner of its own.
   ///
   /// The corresponding C function is `fcntl` with `F_DUPFD_CLOEXEC`.
   public func duplicate() throws(SystemError) -> OwnedDescriptor {
     OwnedDescriptor(try SystemError.checkErrno(fcntl(rawValue, F_DUPFD_CLOEXEC, 0), "duplicate a descriptor"))
   }
 
-  /// Opens a file, always close-on-exec, by its path or by its name in a directory that is open.
+  /// Opens a file, always close-on-exec, by its path or by its name in an open directory.
   ///
   /// The corresponding C function is `openat`.
   public static func open(_ path: String, in directory: Int32 = AT_FDCWD, _ flags: Int32) throws(SystemError)
@@ -42,9 +42,9 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
     }
   }
 
-  /// Reads all there is, from the start, up to a number of bytes.
+  /// Reads the file from its start to its end, but at most `limit` bytes.
   ///
-  /// Also of files that tell no size, as those of /proc. The corresponding C function is `pread`.
+  /// This works also for files that report no size, such as those of /proc. The corresponding C function is `pread`.
   public func read(limit: Int) throws(SystemError) -> [UInt8] {
     var bytes: [UInt8] = []
     while bytes.count < limit {

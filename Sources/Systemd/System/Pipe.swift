@@ -2,10 +2,12 @@ internal import Glibc
 
 /// The two ends of a pipe, both close-on-exec.
 package struct Pipe: ~Copyable {
-  /// What the kernel lets a pipe hold at first (pipe(7)).
+  /// The capacity of a new pipe in bytes (pipe(7)).
   package static let defaultCapacity = 65536
 
+  /// The end that is read.
   package let reading: OwnedDescriptor
+  /// The end that is written to.
   package let writing: OwnedDescriptor
 
   package init() throws(SystemError) {
@@ -17,9 +19,9 @@ package struct Pipe: ~Copyable {
     _ = fcntl(ends[1], F_SETFD, FD_CLOEXEC)
   }
 
-  /// Makes room for so many bytes.
+  /// Raises the capacity to at least `count` bytes.
   package func reserve(_ count: Int) throws(SystemError) {
-    // F_SETPIPE_SZ, which Swift's Glibc module leaves out.
+    // 1031 is F_SETPIPE_SZ, which Swift's Glibc module lacks.
     try SystemError.checkErrno(fcntl(writing.rawValue, 1031, CInt(clamping: count)), "enlarge a pipe")
   }
 }

@@ -1,30 +1,33 @@
 internal import CSystemd
 internal import Glibc
 
-/// Tells the service manager how the service is doing (sd_notify(3)). Does nothing when it was not started by one.
+/// Reports the state of this service to the service manager (sd_notify(3)). Does nothing if no service manager has started
+/// this process.
 public enum ServiceNotifier {
-  /// The service is up.
+  /// The service has finished starting or reloading.
   public static func ready(status: String) { notify("READY=1\nSTATUS=\(oneLine(status))") }
 
-  /// A line for `systemctl status`.
+  /// Sets the status line that `systemctl status` shows.
   public static func status(_ status: String) { notify("STATUS=\(oneLine(status))") }
 
-  /// The service is going down.
+  /// The service is stopping.
   public static func stopping(status: String) { notify("STOPPING=1\nSTATUS=\(oneLine(status))") }
 
-  /// The configuration is being read again; `ready` ends it.
+  /// The service is reloading its configuration, until it calls `ready`.
+  ///
+  /// - Parameter monotonic: the time of CLOCK_MONOTONIC at which the reload began, in microseconds.
   public static func reloading(monotonic: UInt64) { notify("RELOADING=1\nMONOTONIC_USEC=\(monotonic)") }
 
-  /// A sign of life.
+  /// Resets the watchdog timer.
   public static func watchdog() { notify("WATCHDOG=1") }
 
-  /// The time within which the manager wants a sign of life, in microseconds; nil when it wants none.
+  /// The time within which the manager expects `watchdog()`, in microseconds; nil if the watchdog is off.
   public static func watchdogInterval() -> UInt64? {
     var interval: UInt64 = 0
     return unsafe sd_watchdog_enabled(0, &interval) > 0 && interval > 0 ? interval : nil
   }
 
-  /// Whether a service manager is listening.
+  /// Whether a service manager expects notifications from this process.
   public static func isSupervised() -> Bool { unsafe getenv("NOTIFY_SOCKET") != nil }
 
   private static func notify(_ state: String) { _ = unsafe sd_notify(0, state) }

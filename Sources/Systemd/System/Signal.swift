@@ -37,6 +37,6 @@ public enum Signal {
     return 34...64 ~= number ? "RTMIN+\(number - 34)" : nil
   }
 
-  /// The names of the signals without `SIG`, those for programs' own use left out.
+  /// The names of the signals without `SIG`; real-time signals are left out.
   public static var names: [String] { numbers.map(\.name) }
 }

@@ -1,19 +1,19 @@
 public import Glibc
 
-/// A system call or a call of libsystemd that failed: what was done, to what, and the `errno` of it.
+/// A system call or a call of libsystemd that failed: the operation, its object and the `errno`.
 ///
 /// This is the one place where an `errno` becomes an error.
 public struct SystemError: Error, Hashable, Sendable {
-  /// The `errno` value, positive; 0 where there is none, and the operation says all.
+  /// The `errno` value, positive; 0 where there is none. Then `operation` alone describes the error.
   public let code: Int32
   /// What was attempted, in words or as the name of the call: "open", "start the scope".
   public let operation: String
-  /// The file it concerned.
+  /// The file or other object of the operation.
   public let path: String?
 
-  /// Makes an error of the `errno` of the call that has just failed, or of a given code.
+  /// Makes an error from the `errno` of the call that has just failed, or from a given code.
   ///
-  /// libsystemd returns negative codes; both signs are taken.
+  /// - Parameter code: positive as in `errno`, or negative as libsystemd returns it.
   public init(_ operation: String, path: String? = nil, code: Int32 = errno) {
     self.operation = operation
     self.path = path
@@ -37,7 +37,8 @@ public struct SystemError: Error, Hashable, Sendable {
 }
 
 extension SystemError {
-  /// Whether an `errno` tells of the system's state, not of the file or the call: the same call may succeed a moment later.
+  /// Whether an `errno` is due to the state of the system and not to the file or the call, so that the same call may succeed a
+  /// moment later.
   public static func isTemporary(_ code: Int32) -> Bool {
     [EIO, ENOLCK, ESTALE, EINTR, ENOMEM, EMFILE, ENFILE, EAGAIN].contains(code)
   }
@@ -47,7 +48,7 @@ extension SystemError {
 }
 
 extension SystemError: CustomStringConvertible {
-  /// The system's own words for the code.
+  /// The system's text for the code.
   ///
   /// The corresponding C function is `strerror`.
   public var reason: String { unsafe String(cString: strerror(code)) }

@@ -1,4 +1,4 @@
-/// A length of time as systemd.time(7) writes it: `5min 20s`, `1.5h`, `infinity`.
+/// A length of time in the syntax of systemd.time(7): `5min 20s`, `1.5h`, `infinity`.
 public struct TimeSpan: Sendable, Hashable {
   /// The length in microseconds; `UInt64.max` stands for `infinity`.
   public var microseconds: UInt64
@@ -8,10 +8,10 @@ public struct TimeSpan: Sendable, Hashable {
     self.microseconds = microseconds
   }
 
-  /// No time at all.
+  /// A length of 0.
   public static let zero = TimeSpan(microseconds: 0)
 
-  /// Longer than every other time span.
+  /// The time span that is longer than every other.
   public static let infinity = TimeSpan(microseconds: .max)
 
   /// A number of milliseconds.
@@ -26,7 +26,7 @@ public struct TimeSpan: Sendable, Hashable {
   /// Whether this is `infinity`.
   public var isInfinite: Bool { self == .infinity }
 
-  /// Reads a time span in the syntax of systemd.time(7); a number without a unit counts seconds.
+  /// Reads a time span in the syntax of systemd.time(7). A number without a unit is a number of seconds.
   public init(parsing text: String) throws(TimeSyntaxError) {
     do throws(TimeSpanParser.Failure) {
       self.init(microseconds: try TimeSpanParser.parse(Array(text.utf8)[...]))
@@ -56,7 +56,7 @@ extension TimeSpan: CustomStringConvertible {
       if rest < unit.microseconds { continue }
       let whole = rest / unit.microseconds
       rest %= unit.microseconds
-      // Below a minute the rest is shown as a decimal fraction of the unit, not in smaller units.
+      // In a unit below a minute, the rest becomes a decimal fraction, and smaller units are not used.
       if whole * unit.microseconds < TimeUnit.minute, rest > 0 {
         var digits = decimalDigits(unit.microseconds) - decimalDigits(accuracy)
         if digits > 0 {
@@ -92,7 +92,7 @@ enum TimeUnit {
     ("ms", 1000), ("us", 1),
   ]
 
-  /// Every name of a unit; a name stands before those that it begins with.
+  /// All names of units. A name comes before those that are a beginning of it.
   static let names: [(name: [UInt8], microseconds: UInt64)] =
     [
       ("seconds", second), ("second", second), ("sec", second), ("s", second),
@@ -105,7 +105,7 @@ enum TimeUnit {
     ].map { (name: Array($0.0.utf8), microseconds: $0.1) }
 }
 
-/// Reads time spans; the steps and their order are systemd's, so that exactly the same texts are valid.
+/// Reads time spans. The steps and their order are those of systemd's time-util.c, so that exactly the same texts are valid.
 enum TimeSpanParser {
   enum Failure: Error { case malformed, outOfRange }
 
@@ -129,7 +129,7 @@ enum TimeSpanParser {
     return total
   }
 
-  /// One number with its unit.
+  /// Reads one number and its unit.
   private static func term(_ scanner: inout ByteScanner) throws(Failure) -> UInt64 {
     if scanner.peek == UInt8(ascii: "-") { throw .outOfRange }
     let isSigned = scanner.skip("+")
@@ -144,14 +144,14 @@ enum TimeSpanParser {
     var whole: UInt64 = 0
     for digit in integer {
       let value = UInt64(digit - UInt8(ascii: "0"))
-      // systemd reads a signed number.
+      // The limit is that of a signed number, because systemd reads one.
       if whole > (UInt64(Int64.max) - value) / 10 { throw .outOfRange }
       whole = whole * 10 + value
     }
 
     let isSeparated = scanner.skipWhitespace()
     let unit = TimeUnit.names.first { scanner.skip($0.name) }?.microseconds
-    // `1.2.3` is no time span; `1.2 .3` is one.
+    // `1.2 .3` is a time span, and `1.2.3` is not.
     if unit == nil, !isSeparated, !scanner.isAtEnd { throw .malformed }
     let multiplier = unit ?? TimeUnit.second
     if whole >= UInt64.max / multiplier { throw .outOfRange }

@@ -1,4 +1,4 @@
-/// A text that is no time span or no timestamp.
+/// Why a text is not a valid time span or timestamp.
 public struct TimeSyntaxError: Error, Hashable, CustomStringConvertible {
   enum Kind { case span, spanOutOfRange, timestamp, timestampOutOfRange }
   let kind: Kind

@@ -1,27 +1,28 @@
 import Glibc
 import Synchronization
 
-/// The rules by which a time is read and shown.
+/// A time zone: the difference between local times and UTC.
 enum TimeZoneRules: Equatable {
   case utc
   /// Seconds east of UTC.
   case offset(Int)
-  /// The time zone of this process (`TZ`, /etc/localtime); with `isDST` if the text says which of its times it means.
+  /// The time zone of this process (`TZ`, /etc/localtime). `isDST` is whether the text names daylight saving time; nil if
+  /// it does not say.
   case local(isDST: Bool?)
-  /// A time zone of the system's data base, such as `Europe/Berlin`.
+  /// A time zone in the system's database, such as `Europe/Berlin`.
   case named(String)
 
-  /// A local time, and how it differs from UTC.
+  /// A local time and its difference from UTC.
   struct Local {
     var time: CalendarTime
     /// Seconds east of UTC.
     var offset: Int
     var isDST: Bool
-    /// Such as `CET`.
+    /// The abbreviation of the time zone, such as `CET`.
     var abbreviation: String
   }
 
-  /// The seconds from 1970 at which a clock with these rules shows a time; nil before 1970.
+  /// The seconds since 1970 of a time in this zone; nil for a time before 1970.
   func seconds(of time: CalendarTime) -> Int? {
     let seconds: Int
     switch self {
@@ -33,7 +34,7 @@ enum TimeZoneRules: Equatable {
     return seconds >= 0 ? seconds : nil
   }
 
-  /// What a clock with these rules shows.
+  /// The time in this zone that is `seconds` seconds after 1970.
   func local(atSeconds seconds: Int) -> Local {
     switch self {
     case .utc:
@@ -46,14 +47,8 @@ enum TimeZoneRules: Equatable {
   }
 
   private func mktime(_ time: CalendarTime, isDST: Bool?) -> Int {
-    var fields = unsafe tm()
-    unsafe fields.tm_year = Int32(time.year - 1900)
-    unsafe fields.tm_mon = Int32(time.month - 1)
-    unsafe fields.tm_mday = Int32(time.day)
-    unsafe fields.tm_hour = Int32(time.hour)
-    unsafe fields.tm_min = Int32(time.minute)
-    unsafe fields.tm_sec = Int32(time.second)
-    unsafe fields.tm_isdst = isDST.map { $0 ? 1 : 0 } ?? -1
+    var fields = unsafe time.fields
+    if let isDST { unsafe fields.tm_isdst = isDST ? 1 : 0 }
     return unsafe Glibc.mktime(&fields)
   }
 
@@ -61,13 +56,12 @@ enum TimeZoneRules: Equatable {
     var fields = unsafe tm()
     var clock = time_t(seconds)
     unsafe localtime_r(&clock, &fields)
-    let offset = unsafe fields.tm_gmtoff
     return unsafe Local(
-      time: CalendarTime(secondsAsUTC: seconds + offset), offset: offset, isDST: fields.tm_isdst > 0,
+      time: CalendarTime(fields), offset: fields.tm_gmtoff, isDST: fields.tm_isdst > 0,
       abbreviation: fields.tm_zone.map { unsafe String(cString: $0) } ?? "")
   }
 
-  /// glibc knows one time zone at a time, the one that the environment names; nothing may look while it is another.
+  /// glibc has one time zone at a time, that of the variable `TZ`. The lock keeps others from using it while it is changed.
   private static let lock = Mutex<Void>(())
 
   private static func withZone<Result>(_ name: String?, _ body: () -> sending Result) -> sending Result {
@@ -87,7 +81,7 @@ enum TimeZoneRules: Equatable {
     }
   }
 
-  /// The time zone that a word at the end of a timestamp names.
+  /// The time zone that the last word of a timestamp names; nil if the word is not a time zone.
   init?(_ word: String, now: Int) {
     if word.utf8.elementsEqual("UTC".utf8, by: { $0.asciiLowercased == $1.asciiLowercased }) {
       self = .utc
@@ -102,7 +96,7 @@ enum TimeZoneRules: Equatable {
     }
   }
 
-  /// `+02:00`, `+0200` or `+02`, up to a day.
+  /// The seconds of a difference from UTC such as `+02:00`, `+0200` or `+02`, up to one day; nil for other texts.
   static func offset(_ text: ArraySlice<UInt8>) -> Int? {
     var scanner = ByteScanner(text)
     let isWest = scanner.skip("-")
@@ -121,7 +115,8 @@ enum TimeZoneRules: Equatable {
     return isWest ? -seconds : seconds
   }
 
-  /// Whether an abbreviation (`CET`, `CEST`) is the local zone's for summer time; nil if it is not the local zone's.
+  /// Whether an abbreviation of the local time zone (`CET`, `CEST`) stands for daylight saving time; nil if it is not an
+  /// abbreviation of the local time zone.
   private static func isDST(abbreviation: String, near now: Int) -> Bool? {
     for month in 0..<13 {
       let local = Self.local(isDST: nil).local(atSeconds: max(0, now - month * 28 * 86400))
@@ -130,7 +125,7 @@ enum TimeZoneRules: Equatable {
     return nil
   }
 
-  /// Whether the system's time zone data base has such a zone: a file that begins as those do.
+  /// Whether the system's time zone database has a zone of this name, that is a file that begins as in tzfile(5).
   private static func isInDatabase(_ name: String) -> Bool {
     let isAcceptable = name.utf8.allSatisfy { $0.isLetter || $0.isDigit || "-_+/".utf8.contains($0) }
     guard isAcceptable, let first = name.utf8.first, first.isLetter, name.utf8.last != UInt8(ascii: "/"),

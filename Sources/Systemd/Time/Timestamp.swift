@@ -12,7 +12,7 @@ public struct Timestamp: Sendable, Hashable {
   /// `2026-11-22 18:00:05.25`, `18:00`, `yesterday`, `-2h`, `2h 30min ago`, `@1700000000`, with `UTC` or a time zone;
   /// and the forms of RFC 3339.
   ///
-  /// - Parameter now: The time to which relative times and times without a date refer.
+  /// - Parameter now: The time on which relative times and times without a date are based.
   public init(parsing text: String, now: Timestamp) throws(TimeSyntaxError) {
     do throws(TimeSpanParser.Failure) {
       self = try TimestampParser(now: now).parse(text)
@@ -28,7 +28,7 @@ public struct Timestamp: Sendable, Hashable {
   public var iso8601UTC: String {
     let time = CalendarTime(secondsAsUTC: seconds)
     guard (0...9999).contains(time.year) else { return dateAndTime(time) + ".\(fraction)Z" }
-    // Written for every event: without a string for each of its parts.
+    // This is needed for every event. So the digits are written directly, without a string for each part.
     return unsafe String(unsafeUninitializedCapacity: 27) { text in
       var end = 0
       func add(_ number: Int, _ width: Int, _ mark: UInt8) {
@@ -63,11 +63,15 @@ public struct Timestamp: Sendable, Hashable {
   /// The time in this process's time zone as `journalctl` shows it: `Nov 22 19:50:14`.
   public var shortLocal: String {
     let time = TimeZoneRules.local(isDST: nil).local(atSeconds: seconds).time
-    return CalendarTime.monthNames[time.month - 1].prefix(3) + " \(padded(time.day, 2)) \(timeOfDay(time))"
+    return "\(Self.monthNames[time.month - 1]) \(padded(time.day, 2)) \(timeOfDay(time))"
   }
 
   /// The time in this process's time zone as `journalctl -o short-precise` shows it: `Nov 22 19:50:14.123456`.
   public var shortPreciseLocal: String { "\(shortLocal).\(fraction)" }
+
+  private static let monthNames = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+  ]
 
   private func dateAndTime(_ time: CalendarTime) -> String {
     "\(padded(time.year, 4))-\(padded(time.month, 2))-\(padded(time.day, 2))T\(timeOfDay(time))"
@@ -79,7 +83,7 @@ public struct Timestamp: Sendable, Hashable {
 
   private func padded(_ number: Int, _ width: Int) -> String {
     guard number >= 0, String(number).utf8.count < width else { return String(number) }
-    // Short enough to be kept in place.
+    // Such a short string needs no allocation.
     return unsafe String(unsafeUninitializedCapacity: width) { text in
       var rest = number
       for index in (0..<width).reversed() {

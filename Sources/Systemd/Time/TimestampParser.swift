@@ -1,17 +1,22 @@
-/// Reads timestamps; which texts are valid, and what they mean, is as in systemd.
+internal import CSystemd
+internal import Glibc
+
+/// Reads timestamps. The valid texts and their meaning are those of systemd.
 struct TimestampParser {
   typealias Failure = TimeSpanParser.Failure
 
   let now: Timestamp
 
-  /// 30 December 9999, 23:59:59 UTC: the last second that has four digits for its year in every time zone.
+  /// 30 December 9999, 23:59:59 UTC, in microseconds: the last second whose year has four digits in every time zone.
   private static let latest: UInt64 = 253_402_214_399_000_000
 
   func parse(_ text: String) throws(Failure) -> Timestamp {
     let bytes = Array(text.utf8)[...]
+    // strptime(3) would read only the part before the NUL.
+    if bytes.contains(0) { throw .malformed }
     if let relative = try relativeTime(bytes) { return try checked(relative) }
 
-    // A zone may be welded to the time (RFC 3339), or be its last word.
+    // A time zone may follow the time without a space (RFC 3339), or be the last word.
     if bytes.last == UInt8(ascii: "Z"), bytes.count > 2,
       let time = try? calendarTime(bytes.dropLast(), .utc)
     {
@@ -63,7 +68,7 @@ struct TimestampParser {
     return difference
   }
 
-  /// A date, a time of day or both.
+  /// Reads a date, a time of day or both.
   private func calendarTime(_ text: ArraySlice<UInt8>, _ zone: TimeZoneRules) throws(Failure) -> Timestamp {
     var time = zone.local(atSeconds: nowSeconds).time
     var fraction: UInt64 = 0
@@ -80,75 +85,51 @@ struct TimestampParser {
     return try checked(UInt64(seconds) * 1_000_000 + fraction)
   }
 
-  /// Skips the name of a weekday (`Sun`, `Sunday`) and the blank behind it; Sunday is 0.
+  /// Skips the name of a weekday (`Sun`, `Sunday`) and the space after it. Returns the number of the day, 0 for Sunday.
   private static func skipWeekday(_ text: inout ArraySlice<UInt8>) -> Int? {
-    guard let space = text.firstIndex(of: UInt8(ascii: " ")) else { return nil }
-    let word = text[..<space].map(\.asciiLowercased)
-    for (number, name) in CalendarTime.weekdayNames.enumerated() {
-      let name = name.utf8.map(\.asciiLowercased)
-      if word == name || word == Array(name.prefix(3)) {
-        text = text[(space + 1)...]
-        return number
-      }
+    var fields = unsafe tm()
+    guard let length = unsafe read(text, "%a", into: &fields),
+      case let rest = text.dropFirst(length), rest.first == UInt8(ascii: " ")
+    else { return nil }
+    text = rest.dropFirst()
+    return unsafe Int(fields.tm_wday)
+  }
+
+  /// The forms of a time with seconds, which a fraction may follow, as formats of strptime(3). These and the following are
+  /// systemd's (time-util.c, `parse_timestamp_impl`), in the order in which systemd tries them.
+  private static let formsWithSeconds = [
+    "%y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%b %d %H:%M:%S",
+  ]
+  private static let formsWithMinutes = ["%y-%m-%d %H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"]
+  private static let forms =
+    formsWithSeconds + formsWithMinutes + ["%y-%m-%d", "%Y-%m-%d", "%H:%M:%S", "%H:%M"]
+
+  /// Reads a date, a time of day or both, and the fraction of the second in microseconds; nil if the text has none of the forms.
+  private static func parse(_ text: ArraySlice<UInt8>, today: CalendarTime) -> (CalendarTime, UInt64)? {
+    for form in forms {
+      // A form with a date leaves out the time of day, and one without a date is about today.
+      let start = CalendarTime(year: today.year, month: today.month, day: today.day)
+      var fields = unsafe start.fields
+      guard let length = unsafe read(text, form, into: &fields) else { continue }
+      let rest = text.dropFirst(length)
+      if rest.isEmpty { return unsafe (CalendarTime(fields), 0) }
+      if form.hasSuffix("%S"), let fraction = fraction(rest) { return unsafe (CalendarTime(fields), fraction) }
     }
     return nil
   }
 
-  /// The forms of a date and of a time of day, in the order in which systemd tries them.
-  private static func parse(_ text: ArraySlice<UInt8>, today: CalendarTime) -> (CalendarTime, UInt64)? {
-    let dates: [(inout ByteScanner) -> (year: Int, month: Int, day: Int)?] = [
-      { Self.date(&$0, yearDigits: 2) },
-      { Self.date(&$0, yearDigits: 4) },
-      { Self.monthAndDay(&$0).map { (today.year, $0.month, $0.day) } },
-    ]
-    for (form, date) in dates.enumerated() {
-      var scanner = ByteScanner(text)
-      guard let (year, month, day) = date(&scanner) else { continue }
-      var time = CalendarTime(year: year, month: month, day: day)
-      let isShort = form == 2
-      if scanner.isAtEnd, !isShort { return (time, 0) }
-      if form != 1 || !scanner.skip("T") { scanner.skipWhitespace() }
-      if let fraction = timeOfDay(&scanner, into: &time, needsSeconds: isShort) { return (time, fraction) }
+  /// Reads the start of a text by strptime(3), and returns the number of bytes that were read; nil if the text has another form.
+  private static func read(_ text: ArraySlice<UInt8>, _ format: String, into fields: inout tm) -> Int? {
+    let text = text.map(CChar.init(bitPattern:)) + [0]
+    return unsafe text.withUnsafeBufferPointer { buffer in
+      guard let start = buffer.baseAddress, let end = unsafe strptime(start, format, &fields) else { return nil }
+      return unsafe UnsafePointer(end) - start
     }
+  }
+
+  /// Reads a fraction such as `.25` up to the end of the text, in microseconds; nil for other texts.
+  private static func fraction(_ text: ArraySlice<UInt8>) -> UInt64? {
     var scanner = ByteScanner(text)
-    var time = today
-    return timeOfDay(&scanner, into: &time, needsSeconds: false).map { (time, $0) }
-  }
-
-  private static func date(_ scanner: inout ByteScanner, yearDigits: Int) -> (year: Int, month: Int, day: Int)? {
-    guard var year = scanner.number(maxDigits: yearDigits, in: 0...9999), scanner.skip("-"),
-      let month = scanner.number(maxDigits: 2, in: 1...12), scanner.skip("-"),
-      let day = scanner.number(maxDigits: 2, in: 1...31)
-    else { return nil }
-    if yearDigits == 2 { year += year < 69 ? 2000 : 1900 }
-    return (year, month, day)
-  }
-
-  /// `Nov 22`, as `journalctl` shows it.
-  private static func monthAndDay(_ scanner: inout ByteScanner) -> (month: Int, day: Int)? {
-    let word = scanner.rest.prefix(while: \.isLetter)
-    let name = word.map(\.asciiLowercased)
-    let month = CalendarTime.monthNames.firstIndex {
-      let full = $0.utf8.map(\.asciiLowercased)
-      return name == full || name == Array(full.prefix(3))
-    }
-    guard let month, scanner.skip(word) else { return nil }
-    scanner.skipWhitespace()
-    return scanner.number(maxDigits: 2, in: 1...31).map { (month + 1, $0) }
-  }
-
-  /// `18:00`, `18:00:05`, `18:00:05.25`, up to the end of the text; returns the fraction in microseconds.
-  private static func timeOfDay(
-    _ scanner: inout ByteScanner, into time: inout CalendarTime, needsSeconds: Bool
-  ) -> UInt64? {
-    guard let hour = scanner.number(maxDigits: 2, in: 0...23), scanner.skip(":"),
-      let minute = scanner.number(maxDigits: 2, in: 0...59)
-    else { return nil }
-    (time.hour, time.minute, time.second) = (hour, minute, 0)
-    if scanner.isAtEnd { return needsSeconds ? nil : 0 }
-    guard scanner.skip(":"), let second = scanner.number(maxDigits: 2, in: 0...61) else { return nil }
-    time.second = second
-    if scanner.isAtEnd { return 0 }
     guard scanner.skip(".") else { return nil }
     let digits = scanner.skipDigits()
     guard !digits.isEmpty, scanner.isAtEnd else { return nil }

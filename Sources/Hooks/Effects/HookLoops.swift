@@ -1,11 +1,14 @@
 internal import Lifecycle
 internal import Systemd
 
-/// Hooks that drive each other in a circle, as far as their definitions show.
-package struct HookCircles {
-  /// A hook and what it is known to do.
+/// Finds loops of hooks, in which each hook causes the event for which the next one runs, as far as this can be seen in their
+/// definitions.
+package struct HookLoops {
+  /// A hook and its known actions on units.
   package struct Node: Sendable {
+    /// The hook.
     package var hook: Hook
+    /// Its actions on units.
     package var effects: HookEffects
 
     package init(hook: Hook, effects: HookEffects) {
@@ -14,13 +17,13 @@ package struct HookCircles {
     }
   }
 
-  /// One hook leads to another by what it does to a unit.
+  /// An action of one hook on a unit that causes an event for which another hook runs.
   private struct Edge: Hashable {
     var from: Int
     var to: Int
     var verb: HookEffects.Verb
     var unit: String
-    /// Whether the unit can tell the event again without anything that brings it back before.
+    /// Whether the event can occur again for the unit without another action that first reverses this one.
     var repeats: Bool
   }
 
@@ -28,41 +31,41 @@ package struct HookCircles {
 
   package init(_ nodes: [Node]) { self.nodes = nodes }
 
-  /// The circles, each as the hooks' names in the order in which one leads to the next.
+  /// The loops. Each is a list of hook names, in the order in which one hook causes the run of the next.
   package func find() -> [[String]] {
     var edges = Set(nodes.indices.flatMap { from in nodes.indices.flatMap { to in self.edges(from, to) } })
-    // What goes down stays down until something starts it: a circle goes on only if it holds both halves.
+    // A unit that was stopped stays stopped until something starts it. So a loop goes on only if it contains both actions.
     while true {
-      let inCircles = edges.filter { isReachable($0.from, from: $0.to, edges) }
-      let alive = inCircles.filter { edge in
+      let inLoops = edges.filter { isReachable($0.from, from: $0.to, edges) }
+      let recurring = inLoops.filter { edge in
         edge.repeats
-          || inCircles.contains {
-            $0.unit == edge.unit && $0.verb != edge.verb && isReachable($0.from, from: edge.to, inCircles)
+          || inLoops.contains {
+            $0.unit == edge.unit && $0.verb != edge.verb && isReachable($0.from, from: edge.to, inLoops)
           }
       }
-      if alive == edges { break }
-      edges = alive
+      if recurring == edges { break }
+      edges = recurring
     }
-    var circles: [[String]] = []
+    var loops: [[String]] = []
     var seen: Set<Int> = []
     for start in nodes.indices where !seen.contains(start) {
-      guard let path = shortestCircle(from: start, edges) else { continue }
+      guard let path = shortestLoop(from: start, edges) else { continue }
       seen.formUnion(path)
-      circles.append(path.map { nodes[$0].hook.name })
+      loops.append(path.map { nodes[$0].hook.name })
     }
-    return circles
+    return loops
   }
 
   private func edges(_ from: Int, _ to: Int) -> [Edge] {
     let match = nodes[to].hook.definition.match
     let units = match.namedUnits
     return nodes[from].effects.effects.flatMap { effect -> [Edge] in
-      // A pattern on both sides says too little to warn of.
-      let touched = units.filter { unit in
-        nodes[from].hook.definition.match.namedUnits.contains { effect.touches(unit, of: $0) }
+      // If both hooks have patterns, it is not certain enough that they match the same units.
+      let affected = units.filter { unit in
+        nodes[from].hook.definition.match.namedUnits.contains { effect.affects(unit, inRunFor: $0) }
           || effect.units?.matches(unit) == true
       }
-      return touched.compactMap { unit in
+      return affected.compactMap { unit in
         let kinds = effect.verb.events.filter { kind in
           match.matches(
             LifecycleEvent(
@@ -86,7 +89,7 @@ package struct HookCircles {
     return false
   }
 
-  private func shortestCircle(from start: Int, _ edges: Set<Edge>) -> [Int]? {
+  private func shortestLoop(from start: Int, _ edges: Set<Edge>) -> [Int]? {
     var paths = [[start]]
     var reached: Set<Int> = []
     while !paths.isEmpty {
