@@ -54,6 +54,8 @@ package struct TrustError: Error, Hashable, Sendable {
     // The mode of a sticky directory such as /tmp must not change: the hook is in the wrong place.
     case .writable(let mode) where mode & 0o1000 != 0:
       "use a directory that only root can write to, such as /etc/journalhook/hooks.d"
+    // The mode of a device such as /dev/zero must not change.
+    case .writable(let mode) where ![S_IFREG, S_IFDIR].contains(mode & S_IFMT): "use a regular file"
     case .writable: "chmod go-w \(component)"
     case .setID: "chmod ug-s \(component)"
     case .notExecutable: "chmod +x \(component)"

@@ -40,6 +40,8 @@ import Testing
     #expect(problem(directory.path) == .notRegularFile)
     #expect(problem("/") == .notRegularFile)
     #expect(problem("/dev/null") != nil)
+    #expect(throws: TrustError.self) { _ = try TrustedFile.open("/dev/zero") }
+    do { _ = try TrustedFile.open("/dev/zero") } catch { #expect(error.remedy == "use a regular file") }
     mkfifo(directory.path + "/pipe", 0o600)
     #expect(problem(directory.path + "/pipe") == .notRegularFile)
   }
