@@ -51,7 +51,7 @@ import Testing
     ("[Folow]\nJobs=1", "0:1: warning: unknown section [Folow], ignored; did you mean Follow?"),
     ("Jobs=1", "0:1: error: Jobs= stands before the first [Section]"),
   ])
-  func whatIsWrongIsToldWithItsLine(text: String, message: String) {
+  func reportsProblemsWithTheirLines(text: String, message: String) {
     let parser = parse(text)
     #expect(parser.diagnostics.map(\.description).first?.hasPrefix(message) == true, "\(parser.diagnostics)")
     #expect(parser.configuration == Configuration())

@@ -13,7 +13,7 @@ import Testing
     ("20-stpo", "ignored: there is no hook '20-stpo'; did you mean 20-stop.d?"),
     ("tool", "ignored: tool is a program, not a hook"),
   ])
-  func tellsOfDropInsWithoutAHook(_ name: String, _ expected: String) {
+  func warnsOfDropInsWithoutAHook(_ name: String, _ expected: String) {
     let found = HookDirectoryAdvice.dropIns(
       "/h/\(name).d", of: name, hooks: ["10-x.sh", "10-xy", "20-stop"], programs: ["tool", "10-x.sh"])
     #expect(found.description == "/h/\(name).d:1: warning: " + expected)
@@ -25,7 +25,7 @@ import Testing
     ("masked", "hook 'masked' is masked"),
     ("tool", "'tool' is a program without a definition, not a hook"),
   ])
-  func tellsOfAnswersThatDoNotCome(_ name: String, _ expected: String?) {
+  func warnsOfUnusableOnHookFailure(_ name: String, _ expected: String?) {
     let problem = HookDirectoryAdvice.onHookFailure(
       name, isProgram: name == "tool", state: name == "masked" ? "masked" : nil, hooks: ["alarm", "other"])
     #expect(problem == expected.map { "no hook runs when this hook fails, as " + $0 })
@@ -58,7 +58,7 @@ import Testing
     ("/s:5: parse error near `fi'\n", 5, "parse error near `fi'"),
     ("out of memory\n", 1, "out of memory"),
   ])
-  func readsWhatShellsSay(_ output: String, _ line: Int, _ message: String) throws {
+  func readsSyntaxErrorsOfShells(_ output: String, _ line: Int, _ message: String) throws {
     let found = try #require(Shebang.syntaxError(in: output, of: "/s"))
     #expect(found == (line, message))
   }
