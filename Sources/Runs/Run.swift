@@ -30,8 +30,6 @@ package struct Run: Sendable, Equatable {
     case catchUp = "catch-up"
     /// Asked for by `replay`.
     case replay
-    /// Asked for by `fire`.
-    case fire
   }
 
   /// Its number in the ledger.

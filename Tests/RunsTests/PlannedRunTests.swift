@@ -1,4 +1,4 @@
-import Systemd
+internal import Systemd
 import TestSupport
 import Testing
 

@@ -4,7 +4,7 @@ package import Systemd
 /// How the daemon keeps track of the processes of its runs. This is decided once, when the daemon starts.
 package enum Containment: Sendable {
   case cgroups(CgroupRoot)
-  /// There is no cgroup that we may manage. `doctor` and the journal show the reason.
+  /// There is no cgroup that we may manage. The journal shows the reason.
   case processTrees(reason: String)
 
   /// Chooses the best way: below the cgroup that systemd has delegated to us, else in a scope that we start, else by process

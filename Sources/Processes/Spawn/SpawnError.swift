@@ -32,7 +32,7 @@ package struct SpawnError: Error, Hashable, Sendable {
   }
 
   /// What to do about the error.
-  package var remedy: String {
+  package var remedy: String? {
     switch (step, code) {
     case (_, EAGAIN): "too many processes: raise TasksMax= of journalhook.service or the user's limit (ulimit -u)"
     case (_, ENOMEM): "the system is out of memory"
@@ -53,7 +53,7 @@ package struct SpawnError: Error, Hashable, Sendable {
     case (.execute, E2BIG):
       "an argument or variable is longer than 128 KiB, or all together exceed what the stack limit allows"
     case (.execute, ELOOP): "the interpreter in its first line is a script, and so are too many interpreters after it"
-    default: "run journalhook doctor to look for the cause"
+    default: nil
     }
   }
 }
@@ -76,5 +76,5 @@ extension SpawnError: CustomStringConvertible {
     }
   }
 
-  package var description: String { "cannot \(SystemError(action, code: code)); \(remedy)" }
+  package var description: String { "cannot \(SystemError(action, code: code))" + (remedy.map { "; \($0)" } ?? "") }
 }
