@@ -1,3 +1,4 @@
+internal import CSystemd
 internal import Glibc
 internal import Hooks
 internal import Systemd

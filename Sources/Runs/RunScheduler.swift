@@ -155,7 +155,8 @@ package struct RunScheduler: Sendable {
   private mutating func letGo(_ run: Run) -> RunSeries? {
     let series = RunSeries(run)
     guard holds.unblock(run) else { return nil }
-    let others = waiting.values.map(\.run) + underWay.values.map(\.start.run)
+    let busy = underWay.values.filter { !$0.hasEnded || $0.isAddedAgain }
+    let others = waiting.values.map(\.run) + busy.map(\.start.run)
     return others.contains { $0.id != run.id && RunSeries($0) == series } ? nil : series
   }
 

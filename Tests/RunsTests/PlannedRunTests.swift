@@ -61,7 +61,6 @@ import Testing
 
   static let cases = [
     Case(lines: "", mode: .live), Case(lines: "", mode: .catchUp), Case(lines: "", mode: .replay),
-    Case(lines: "", mode: .fire),
     // CatchUp= counts for events from while nobody followed, and for no others.
     Case(lines: "CatchUp=all", mode: .catchUp),
     Case(lines: "CatchUp=latest", mode: .catchUp, isHeld: true),

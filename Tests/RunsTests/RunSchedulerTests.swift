@@ -335,6 +335,17 @@ import Testing
         ]))
   }
 
+  @Test func aRunOfWhichOnlySomethingIsLeftHoldsNothingBack() {
+    // The attempt of run 1 has left a process behind, which takes its time to be ended.
+    play(
+      Story(
+        "ended and not released",
+        [
+          .add(1), .begin([1]), .outcome(1), .add(2), .add(3), .begin([2]), .outcome(2, isRetried: true),
+          .release(2), .supersede(2, reads: true),
+        ]))
+  }
+
   @Test func aRetryWhoseTimeComesBeforeItIsReleasedIsDone() {
     // What a failed attempt has left behind may take longer to be ended than RetryDelaySec=.
     play(
