@@ -154,7 +154,8 @@ struct HookReader {
       }
       entry.status = error.isRefusal ? .refused : .broken
       entry.diagnostics.append(
-        Diagnostic(file: place.path, line: 1, severity: .error, message: "\(error.verdict): \(error)"))
+        describe(directoryAt: place)
+          ?? Diagnostic(file: place.path, line: 1, severity: .error, message: "\(error.verdict): \(error)"))
     } catch let error as HookError {
       entry.status = error.isRefusal ? .refused : .broken
       let place = error.place ?? (file: place.path, line: 1)

@@ -44,16 +44,12 @@ extension HookReader {
     }
   }
 
-  /// The diagnostic about a directory among the hooks: an error if its name ends with `.hook` or it is a symbolic link, because
-  /// then it was meant to be a hook; otherwise a warning.
+  /// The error about a directory that was meant to be a hook: its name ends with `.hook`, or it is a symbolic link.
   func describe(directoryAt place: Place) -> Diagnostic? {
     var status = stat()
     guard unsafe stat(place.path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return nil }
-    let isPlain = unsafe lstat(place.path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-    let isMeant = !isPlain || place.name.hasSuffix(HookFileNames.definitionSuffix)
     return Diagnostic(
-      file: place.path, line: 1, severity: isMeant ? .error : .warning,
-      message: "refused: it is a directory, not a file")
+      file: place.path, line: 1, severity: .error, message: "refused: it is a directory, not a file")
   }
 
   /// The diagnostic about a file that was listed and is not found; nil if it was removed meanwhile.

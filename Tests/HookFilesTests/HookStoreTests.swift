@@ -81,7 +81,7 @@ import Testing
     try store.load()
     #expect(store.hooks.isEmpty)
     #expect(store.entries.map(\.status.name) == ["broken", "broken"])
-    #expect(store.diagnostics.allSatisfy { $0.message.hasPrefix("two files are named 'h': the other one is ") })
+    #expect(store.diagnostics.allSatisfy { $0.message.hasPrefix("two files define a hook named 'h': the other one is ") })
   }
 
   @Test(arguments: [
@@ -331,7 +331,7 @@ import Testing
 
   static let refusals = [
     Refusal(
-      name: "it is gone", change: { unlink("\($0.directory.path)/etc/h") }, reason: "the hook is no longer there"),
+      name: "it is gone", change: { unlink("\($0.directory.path)/etc/h") }, reason: "the hook no longer exists"),
     Refusal(
       name: "it is masked", change: { try $0.write("etc/h", "", mode: 0o755) },
       reason: "the hook is masked or is being changed"),
@@ -346,7 +346,7 @@ import Testing
       reason: "/"),
     Refusal(
       name: "it is no hook any more", change: { try $0.replace("etc/h", "#!/bin/sh\ntrue\n") },
-      reason: "the hook is no longer there"),
+      reason: "the hook no longer exists"),
   ]
 
   @Test(arguments: refusals) func whatWasLoadedAndCannotBeRunIsRefused(_ test: Refusal) throws {

@@ -183,7 +183,7 @@ extension SystemTests {
       ),
       (
         #"echo echo >/usr/local/bin/text; chmod a+x /usr/local/bin/text; printf '%s' "$section" Exec=text >32.hook"#,
-        ["32.hook:5: error: no run can succeed: /usr/local/bin/text: it is a text without a #! line"]
+        ["32.hook:5: error: no run can succeed: /usr/local/bin/text: it is a text file without a #! line"]
       ),
       (
         #"install -m 0700 /bin/true /root/own; printf '%s' "$section" $'Exec=/root/own\nUser=nobody' >33.hook"#,
@@ -223,7 +223,7 @@ extension SystemTests {
       ),
       (
         #"printf '[Match]\nUnit=*.service\nEvent=failed\n[Hook]\nExec=systemctl start alert@%%n\n' >60.hook"#,
-        ["60.hook:2: warning: Unit=: this hook starts alert@*.service, and 'failed' of that runs it again"]
+        ["60.hook:2: warning: Unit=: this hook starts alert@*.service, and their event 'failed' runs it again"]
       ),
       (
         #"printf '[Match]\nUnit=fenec FENCE dbus.timer\nEvent=failed\n[Hook]\nExec=true\n' >61.hook"#,

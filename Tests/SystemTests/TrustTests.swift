@@ -23,8 +23,8 @@ extension SystemTests {
       ("fifo", "mkfifo -m 0755 $1", "is not a regular file"),
       ("device", "mknod -m 0600 $1 c 1 5", "is not a regular file"),
       ("socket-file", "mknod -m 0600 $1.hook p", "is not a regular file"),
-      ("directory", "mkdir $1.hook", "is a directory"),
-      ("link-to-directory", "ln -s /etc $1", "is a directory"),
+      ("directory", "mkdir $1.hook", "it is a directory"),
+      ("link-to-directory", "ln -s /etc $1", "it is a directory"),
       (
         "drop-in-of-another-user", "cp -a ../safe $1; mkdir $1.d; : >$1.d/a.conf; chown nobody $1.d/a.conf",
         "is owned by"

@@ -96,7 +96,7 @@ package final class Follower: JournalFeedClient {
       if hasEvents, hookWatch.takeChange() { reloadHooks() }
       return hookWatch.mayMatch
     }
-    intake.mayCommit = { [damage] in damage.checkPlace() }
+    intake.mayCommit = { [unowned self] in damage.checkPlace() }
     intake.onCommit = { [unowned self] in committed($0, $1) }
     local?.look = { [unowned self] in
       feed.look()
