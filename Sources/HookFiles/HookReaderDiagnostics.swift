@@ -44,16 +44,13 @@ extension HookReader {
     }
   }
 
-  /// The diagnostic about a directory among the hooks: an error if its name ends with `.hook` or it is a symbolic link, because
-  /// then it was meant to be a hook; otherwise a warning.
+  /// The error for a directory that was meant to be a hook: a directory NAME.hook, or a link to a directory; nil if the name is not
+  /// that of a directory.
   func describe(directoryAt place: Place) -> Diagnostic? {
     var status = stat()
     guard unsafe stat(place.path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return nil }
-    let isPlain = unsafe lstat(place.path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-    let isMeant = !isPlain || place.name.hasSuffix(HookFileNames.definitionSuffix)
     return Diagnostic(
-      file: place.path, line: 1, severity: isMeant ? .error : .warning,
-      message: "refused: it is a directory, not a file")
+      file: place.path, line: 1, severity: .error, message: "refused: it is a directory, not a file")
   }
 
   /// The diagnostic about a file that was listed and is not found; nil if it was removed meanwhile.

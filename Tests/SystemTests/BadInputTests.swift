@@ -147,7 +147,7 @@ extension SystemTests {
     private static let match = "# [Match]\n# Unit=work@bad.service\n# Event=failed\n"
     private static let section = "[Match]\nUnit=work@bad.service\nEvent=failed\n[Hook]\n"
 
-    /// A shell's text that makes something in the hook directory, and all that `check` says of that.
+    /// A shell command that makes something in the hook directory, and the messages of `check` about it.
     private static let silent: [(make: String, said: [String])] = [
       (
         "ln -s /no/where 10-dangling.hook",
@@ -160,6 +160,11 @@ extension SystemTests {
       (
         "cp 50-good 10-x.sh; mkdir 10-x.d; echo >10-x.d/a.conf",
         ["10-x.d:1: warning: ignored: there is no hook '10-x'; did you mean 10-x.sh.d?"]
+      ),
+      ("mkdir examples; echo '[Match]' >examples/README", []),
+      (
+        "mkdir examples; cp 50-good examples",
+        ["examples:1: warning: ignored: hooks in a directory below a hook directory are not read"]
       ),
       ("echo >stray.conf", ["stray.conf:1: warning: ignored: a drop-in belongs in the directory of its hook"]),
       (#"printf '%s' "$section" Exec=true >$'20-\e[31m.hook'"#, []),
@@ -183,7 +188,7 @@ extension SystemTests {
       ),
       (
         #"echo echo >/usr/local/bin/text; chmod a+x /usr/local/bin/text; printf '%s' "$section" Exec=text >32.hook"#,
-        ["32.hook:5: error: no run can succeed: /usr/local/bin/text: it is a text without a #! line"]
+        ["32.hook:5: error: no run can succeed: /usr/local/bin/text: it is a text file without a #! line"]
       ),
       (
         #"install -m 0700 /bin/true /root/own; printf '%s' "$section" $'Exec=/root/own\nUser=nobody' >33.hook"#,
@@ -223,7 +228,7 @@ extension SystemTests {
       ),
       (
         #"printf '[Match]\nUnit=*.service\nEvent=failed\n[Hook]\nExec=systemctl start alert@%%n\n' >60.hook"#,
-        ["60.hook:2: warning: Unit=: this hook starts alert@*.service, and 'failed' of that runs it again"]
+        ["60.hook:2: warning: Unit=: this hook starts alert@*.service, and their event 'failed' runs it again"]
       ),
       (
         #"printf '[Match]\nUnit=fenec FENCE dbus.timer\nEvent=failed\n[Hook]\nExec=true\n' >61.hook"#,

@@ -95,7 +95,7 @@ extension SystemTests {
         let explained = try box.sh(#"journalctl -q -x --since "@$1" -u work@view"#, since).text
         for text in [
           "Subject: Hook 50-tells starts", "Subject: Hook 50-tells has succeeded", "Subject: Hook 60-fails has failed",
-          "its state is \"failed\"", "Defined-By: journalhook",
+          "Its state is \"failed\"", "Defined-By: journalhook",
         ] { #expect(explained.contains(text), "\(text)\n\(explained)") }
       }
     }
