@@ -152,6 +152,12 @@ struct HookReader {
         if holdsHook(place) { directoryProblems.append(HookDirectoryAdvice.nestedHooks(place.path)) }
         return
       }
+      if case .notRegularFile = error.problem, let directory = describe(directoryAt: place) {
+        entry.status = .refused
+        entry.diagnostics.append(directory)
+        entries.append(entry)
+        return
+      }
       entry.status = error.isRefusal ? .refused : .broken
       entry.diagnostics.append(
         describe(directoryAt: place)

@@ -44,7 +44,8 @@ extension HookReader {
     }
   }
 
-  /// The error about a directory that was meant to be a hook: its name ends with `.hook`, or it is a symbolic link.
+  /// The error for a directory that was meant to be a hook: a directory NAME.hook, or a link to a directory; nil if the name is not
+  /// that of a directory.
   func describe(directoryAt place: Place) -> Diagnostic? {
     var status = stat()
     guard unsafe stat(place.path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return nil }

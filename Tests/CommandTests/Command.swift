@@ -11,7 +11,7 @@ let binary =
 
 /// What a command line prints, and its exit status.
 func shell(_ text: String) -> (output: String, status: Int32) {
-  // The shell prints the status: other tests of this process reap every child there is, pclose's too.
+  // The shell prints the status, because other tests of this process wait for every child, also for that of pclose(3).
   guard let pipe = popen("{ \(text)\n} 2>&1; echo \"=$?\"", "re") else { return ("", -1) }
   var bytes: [UInt8] = []
   while case let byte = getc(pipe), byte != EOF { bytes.append(UInt8(truncatingIfNeeded: byte)) }

@@ -19,18 +19,18 @@ import Testing
     try body(file)
   }
 
-  @Test(arguments: ["v247", "v252"]) func aRecordingTellsItsEvents(_ name: String) throws {
+  @Test(arguments: ["v247", "v252"]) func aRecordingHasItsEvents(_ name: String) throws {
     withJournal(name) { file in
       let since = shell("journalctl --file '\(file)' -t mark -o short-unix -n 1 --no-pager -r | cut -d' ' -f1").output
       #expect(!since.isEmpty)
-      // From the first mark on, as the recording lists them; what boot logs before it is not listed.
+      // From the first mark on: the recording does not list the events of the boot before it.
       let first = shell(
         "journalctl --file '\(file)' -t mark -o short-unix --no-pager | grep -v '^--' | head -n 1 | cut -d' ' -f1"
       ).output.filter { !$0.isNewline }
       let result = journalhook("events --file '\(file)' --since @\(first)")
       #expect(result.status == 0)
       let lines = result.output.split(separator: "\n").map { line in
-        // Without time, host and the ends of processes.
+        // Without the time, the host and the exit statuses.
         let words = line.split(separator: " ").dropFirst(4).map(String.init)
         let kind = words[1]
         let kept = words.prefix { !$0.hasPrefix("(") }
@@ -64,8 +64,8 @@ import Testing
     }
   }
 
-  /// The end is found by reading boots from the newest on; what it tells is the same as when all is read.
-  @Test(arguments: ["v247", "v252"]) func theEndAndTheReverseAreThoseOfTheWhole(_ name: String) throws {
+  /// The last events are found by reading boots from the newest on. They are the same as when everything is read.
+  @Test(arguments: ["v247", "v252"]) func theLastAndTheReversedEventsAreThoseOfTheWhole(_ name: String) throws {
     withJournal(name) { file in
       func events(_ arguments: String) -> [Substring] {
         journalhook("events --file '\(file)' \(arguments)").output.split(separator: "\n")

@@ -81,7 +81,8 @@ import Testing
     try store.load()
     #expect(store.hooks.isEmpty)
     #expect(store.entries.map(\.status.name) == ["broken", "broken"])
-    #expect(store.diagnostics.allSatisfy { $0.message.hasPrefix("two files define a hook named 'h': the other one is ") })
+    #expect(
+      store.diagnostics.allSatisfy { $0.message.hasPrefix("two files define a hook named 'h': the other one is ") })
   }
 
   @Test(arguments: [

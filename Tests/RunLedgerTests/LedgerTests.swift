@@ -68,7 +68,7 @@ import Testing
     #expect(try ledger.position(of: "files") == nil)
   }
 
-  @Test func eventsComeBackAsTheyWere() throws {
+  @Test func eventsAreRestored() throws {
     let directory = Directory()
     do {
       let ledger = try Ledger(stateDirectory: directory.path)
@@ -78,7 +78,7 @@ import Testing
     #expect(runs == [Run(id: 1, hook: "x", event: event("1"), mode: .catchUp, attempt: 1)])
   }
 
-  @Test func aCrashInterruptsAndTheThirdTimeItIsFailed() throws {
+  @Test func aRunHasFailedAfterTheThirdInterruption() throws {
     let directory = Directory()
     var ledger = try Ledger(stateDirectory: directory.path)
     _ = try commit(ledger, [PlannedRun(event: event("1"), hook: "x", mode: .live)])
@@ -138,7 +138,7 @@ import Testing
     #expect(dropped.allSatisfy { $0.state == .superseded && $0.count == 1 })
   }
 
-  @Test func theTrackerComesBackAsItWas() throws {
+  @Test func theTrackerIsRestored() throws {
     let directory = Directory()
     let ledger = try Ledger(stateDirectory: directory.path)
     var state = UnitState()

@@ -36,7 +36,7 @@ import Testing
     try ledger.database.query("SELECT state FROM runs ORDER BY id").compactMap { $0[0].text }
   }
 
-  @Test func aSettlingRunIsSupersededByTheOppositeTurnInItsTime() throws {
+  @Test func aSettlingRunIsSupersededByTheOppositeDirectionInItsTime() throws {
     let ledger = try Ledger(stateDirectory: directory.path)
     let cases: [(kind: LifecycleEvent.Kind, time: UInt64, unit: String, isSuperseded: Bool)] = [
       (.started, 110, "a.service", true), (.started, 120, "a.service", true), (.started, 121, "a.service", false),
@@ -49,13 +49,13 @@ import Testing
       #expect(answer.superseded.map(\.event.id) == (test.isSuperseded ? ["down-\(index)"] : []), "\(test)")
       if !test.isSuperseded {
         #expect(try ledger.takeDue(owner: "follow", now: 120, limit: 9).count == 1)
-        // It has begun to wait for its turn: nothing supersedes it any more.
+        // It is due, and waits only for other runs: nothing supersedes it any more.
         #expect(try commit(ledger, [event("late-\(index)", .started, at: 115)]).superseded.isEmpty)
       }
     }
   }
 
-  @Test func withinOneStepTheLastTurnIsLeft() throws {
+  @Test func withinOneStepOnlyTheLastEventIsLeft() throws {
     let ledger = try Ledger(stateDirectory: directory.path)
     let events = [
       event("1", .stopped, at: 100), event("2", .started, at: 105), event("3", .stopped, at: 110),
@@ -70,7 +70,7 @@ import Testing
     #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 9).map(\.event.id) == ["4"])
   }
 
-  @Test func aRetryIsOvertakenUntilItBegins() throws {
+  @Test func aRetryIsSupersededUntilItStarts() throws {
     let ledger = try Ledger(stateDirectory: directory.path)
     func fail(_ id: String) throws {
       let down = event(id, .stopped, at: 100)
@@ -84,7 +84,7 @@ import Testing
     try fail("1")
     #expect(try ledger.waitingRetries(owner: "follow").map(\.retries) == [1])
     #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 9).isEmpty)
-    // Long after the event, and also when it waits for its turn only.
+    // This also happens long after the event, and when the retry waits only for other runs.
     #expect(try ledger.takeDue(owner: "follow", now: 210, limit: 9).map(\.attempt) == [2])
     #expect(try commit(ledger, [event("up", .started, at: 9000)]).superseded.map(\.event.id) == ["1"])
     try fail("2")
@@ -94,7 +94,7 @@ import Testing
     #expect(try states(ledger) == ["superseded", "running"])
   }
 
-  @Test func overTheRateLimitTheEarlierIsGivenUp() throws {
+  @Test func aboveTheRateLimitTheEarlierRunIsDropped() throws {
     let ledger = try Ledger(stateDirectory: directory.path)
     var last: String?
     for id in ["1", "2", "3"] {
@@ -107,7 +107,7 @@ import Testing
       #expect(try commit(ledger, [event], [run]).waiting == 1)
     }
     #expect(try states(ledger) == ["rate-limited", "rate-limited", "pending"])
-    // They are reported at the end of the interval, once.
+    // They are reported once, at the end of the interval.
     #expect(try ledger.nextReport() == 200)
     #expect(try ledger.takeDropped(now: 199).isEmpty)
     let dropped = DroppedRuns(hook: "h", state: .rateLimited, units: [("a.service", 2)])
@@ -116,7 +116,7 @@ import Testing
     #expect(try ledger.takeDue(owner: "follow", now: 200, limit: 9).map(\.event.id) == ["3"])
   }
 
-  @Test func rateLimitsComeBackAsTheyWere() throws {
+  @Test func rateLimitsAreRestored() throws {
     let ledger = try Ledger(stateDirectory: directory.path)
     var definition = HookDefinition()
     definition.rateLimitInterval = TimeSpan(microseconds: 100)
@@ -124,7 +124,7 @@ import Testing
     let hook = Hook(name: "h", path: "", kind: .executable, definition: definition, dropIns: [])
     var verdicts: [RateLimiter.Verdict] = []
     for (id, time) in [("1", 100), ("2", 110), ("3", 120), ("4", 500)] as [(String, UInt64)] {
-      // As if journalhook had been started anew for each event.
+      // As if journalhook had been restarted for each event.
       var limiter = RateLimiter(windows: try ledger.rateLimits())
       verdicts.append(limiter.admit(event(id, .reloaded, at: time), by: hook))
       var step = Ledger.Step(planned: [], events: [])
@@ -138,13 +138,13 @@ import Testing
     #expect(try ledger.rateLimits().isEmpty)
   }
 
-  @Test func timesHoldInALaterBoot() throws {
+  @Test func timesStayValidInALaterBoot() throws {
     let ledger = try Ledger(stateDirectory: directory.path)
     let start = DueTime(monotonic: 100, realtime: 100)
     try ledger.startClock(boot: "b", now: start)
     let down = event("1", .stopped, at: 100)
     _ = try commit(ledger, [down], [settling(down)])
-    // The second one fails and is to be tried again; the third one was let go by then and has not begun.
+    // The second run fails and waits for its retry. The wait of the third is over by then, but it has not started.
     var retries: [Run] = []
     for id in ["2", "3"] {
       let event = event(id, .stopped, at: 100, unit: "b.service")
@@ -161,21 +161,21 @@ import Testing
     func times() throws -> [Int64?] {
       try ledger.database.query("SELECT due FROM runs ORDER BY id").map { $0[0].integer }
     }
-    // 110 µs after 1970 the new boot has been up for 7 µs.
+    // At 110 µs since 1970 the new boot has been running for 7 µs.
     try ledger.startClock(boot: "c", now: DueTime(monotonic: 7, realtime: 110))
     #expect(try times() == [17, 47, 7])
-    // In the next one all times have come.
+    // In the next boot all runs are due.
     try ledger.startClock(boot: "d", now: DueTime(monotonic: 5, realtime: 9000))
     #expect(try times() == [5, 5, 5])
     try ledger.putOff(retries[0], until: DueTime(monotonic: 20, realtime: 9015))
     #expect(try times() == [5, 20, 5])
-    // Until it begins a retry is superseded by the unit's start, in this boot as in that of the event.
+    // Until it starts, a retry is superseded by the start of the unit, in this boot as in the boot of the event.
     let up = LifecycleEvent(
       id: "up", kind: .started, unit: "b.service", realtime: 9010, monotonic: 15, boot: "d", machine: "m")
     #expect(try commit(ledger, [up]).superseded.map(\.event.id) == ["2", "3"])
   }
 
-  @Test func aFailureIsAnsweredOnce() throws {
+  @Test func aFailureLeadsToOneRun() throws {
     let ledger = try Ledger(stateDirectory: directory.path)
     let down = event("1", .stopped, at: 100)
     let run = try #require(
@@ -186,7 +186,7 @@ import Testing
     let alarm = try #require(
       try ledger.record(.init(state: .failed), of: run, .mended(by: answer), owner: "follow", now: 3))
     #expect(alarm.failed == Run.FailedRun(id: run.id, hook: "h"))
-    // And after a crash it is known what it is.
+    // After a crash the ledger still has the run that has failed.
     #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 9) == [alarm])
   }
 
@@ -209,7 +209,7 @@ import Testing
     #expect(try !begin(late, "follow"))
     try ledger.record(.init(state: .succeeded), of: early, owner: "replay-1-1", now: 3)
     #expect(try begin(late, "follow"))
-    // Who is dead holds nobody up.
+    // The runs of a dead owner do not delay others.
     let next = try plan("next", at: 250, owner: "replay-1-1")
     #expect(try !begin(next, "replay-1-1"))
     #expect(try ledger.begin(next, container: nil, others: [], now: 4))

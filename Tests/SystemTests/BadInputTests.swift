@@ -147,7 +147,7 @@ extension SystemTests {
     private static let match = "# [Match]\n# Unit=work@bad.service\n# Event=failed\n"
     private static let section = "[Match]\nUnit=work@bad.service\nEvent=failed\n[Hook]\n"
 
-    /// A shell's text that makes something in the hook directory, and all that `check` says of that.
+    /// A shell command that makes something in the hook directory, and the messages of `check` about it.
     private static let silent: [(make: String, said: [String])] = [
       (
         "ln -s /no/where 10-dangling.hook",
@@ -160,6 +160,11 @@ extension SystemTests {
       (
         "cp 50-good 10-x.sh; mkdir 10-x.d; echo >10-x.d/a.conf",
         ["10-x.d:1: warning: ignored: there is no hook '10-x'; did you mean 10-x.sh.d?"]
+      ),
+      ("mkdir examples; echo '[Match]' >examples/README", []),
+      (
+        "mkdir examples; cp 50-good examples",
+        ["examples:1: warning: ignored: hooks in a directory below a hook directory are not read"]
       ),
       ("echo >stray.conf", ["stray.conf:1: warning: ignored: a drop-in belongs in the directory of its hook"]),
       (#"printf '%s' "$section" Exec=true >$'20-\e[31m.hook'"#, []),
