@@ -160,8 +160,7 @@ struct HookReader {
       }
       entry.status = error.isRefusal ? .refused : .broken
       entry.diagnostics.append(
-        describe(directoryAt: place)
-          ?? Diagnostic(file: place.path, line: 1, severity: .error, message: "\(error.verdict): \(error)"))
+        Diagnostic(file: place.path, line: 1, severity: .error, message: "\(error.verdict): \(error)"))
     } catch let error as HookError {
       entry.status = error.isRefusal ? .refused : .broken
       let place = error.place ?? (file: place.path, line: 1)
