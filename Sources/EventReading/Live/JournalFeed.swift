@@ -56,15 +56,15 @@ package final class JournalFeed {
   package func start() throws(SystemError) {
     try watchJournal()
     guard let local = readers.local else { return }
-    watch.onUnitChange = { [unowned self] in
+    watch.manager.onUnitChange = { [unowned self] in
       local.note($0)
       scheduleWitness()
     }
-    watch.onJob = { [unowned self] in
+    watch.manager.onJob = { [unowned self] in
       local.note(job: $0, of: $1, result: $2)
       if $2 != nil { scheduleWitness() }
     }
-    watch.onReturn = { [unowned self] in
+    watch.manager.onReturn = { [unowned self] in
       local.managerIsBack(with: $0)
       scheduleWitness()
     }

@@ -11,7 +11,7 @@ package final class JournalWatch {
   private let loop: EventLoop
   private let timers: any Timers
   private let look: () -> Void
-  private let manager: Manager
+  private let whose: Manager
   private var journalSource: EventSource?
   private var journalDescriptor: CInt?
   /// Whether the descriptor reports every change.
@@ -22,24 +22,11 @@ package final class JournalWatch {
   /// The connection to the manager; nil while there is none.
   package private(set) var bus: Bus?
   private var reconnectTimer: Timer?
-  /// Called when the manager sends a change of a unit's state.
-  package var onUnitChange: ((UnitChange) -> Void)?
-  /// Called when a job of the manager was queued or removed: its id, its unit, and its result if it was removed.
-  package var onJob: ((UInt32, String, String?) -> Void)?
-  /// Called when the connection to the manager is back (for example after `systemctl daemon-reexec`), with the names of all units
-  /// that it has now. The states of units that have changed in between follow by `onUnitChange`.
-  package var onReturn: ((Set<String>) -> Void)?
   /// When the connection was lost, in microseconds since boot; nil while there is one.
   private var lostSince: UInt64?
-  /// Called with true when the shutdown of the system starts, and with false when it was cancelled.
-  package var onShutdown: ((Bool) -> Void)?
-  /// Called with each new connection to the manager.
-  package var onConnect: ((Bus) -> Void)?
-  /// Called when the connection to the manager is lost.
-  package var onDisconnect: (() -> Void)?
-  /// Called when the manager has read the unit files again.
-  package var onReload: (() -> Void)?
   private var reconnectDelay = firstReconnect
+  /// Called with what the service manager sends.
+  package var manager = ManagerCallbacks()
 
   private static let firstDelay: UInt64 = 1000
   private static let lastDelay: UInt64 = 64_000
@@ -56,7 +43,7 @@ package final class JournalWatch {
   package init(loop: EventLoop, timers: any Timers, manager: Manager = .system, look: @escaping () -> Void) {
     self.loop = loop
     self.timers = timers
-    self.manager = manager
+    whose = manager
     self.look = look
   }
 
@@ -102,7 +89,7 @@ package final class JournalWatch {
   }
 
   private func connect() throws(SystemError) -> Bus {
-    switch manager {
+    switch whose {
     case .system: try geteuid() == 0 ? Bus.privateSystemManager() : Bus.systemBus()
     case .user: try Bus.privateUserManager()
     }
@@ -112,9 +99,9 @@ package final class JournalWatch {
   package func listenToManager() {
     do {
       let bus = try connect()
-      bus.onJob = { [unowned self] in onJob?($0, $1, $2) }
-      bus.onShutdown = { [unowned self] in onShutdown?($0) }
-      bus.onReload = { [unowned self] in onReload?() }
+      bus.onJob = { [unowned self] in manager.onJob?($0, $1, $2) }
+      bus.onShutdown = { [unowned self] in manager.onShutdown?($0) }
+      bus.onReload = { [unowned self] in manager.onReload?() }
       try bus.attach(
         to: loop, onMessage: { [unowned self] in nudge($0) }, onDisconnect: { [unowned self] in reconnect() })
       self.bus = bus
@@ -122,23 +109,23 @@ package final class JournalWatch {
       bus.onUnitState = { [unowned self] state in
         // Changes shortly before the connection was lost may not have been received: they count, too.
         guard max(state.activeEnter, state.inactiveEnter) &+ JournalWatch.lastReading >= lostSince ?? 0 else { return }
-        onUnitChange?(state)
+        manager.onUnitChange?(state)
       }
       if lostSince != nil {
-        bus.onUnitNames = { [unowned self] in onReturn?($0) }
+        bus.onUnitNames = { [unowned self] in manager.onReturn?($0) }
         try bus.askForUnits()
         self.lostSince = nil
       }
       reconnectTimer = nil
       reconnectDelay = JournalWatch.firstReconnect
-      onConnect?(bus)
+      manager.onConnect?(bus)
     } catch {
       reconnect()
     }
   }
 
   private func reconnect() {
-    if bus != nil { onDisconnect?() }
+    if bus != nil { manager.onDisconnect?() }
     bus = nil
     if lostSince == nil { lostSince = timers.monotonic }
     reconnectTimer = timers.call(in: reconnectDelay) { [unowned self] in
@@ -150,7 +137,7 @@ package final class JournalWatch {
   }
 
   private func nudge(_ change: UnitChange?) {
-    if let change { onUnitChange?(change) }
+    if let change { manager.onUnitChange?(change) }
     delay = JournalWatch.firstDelay
     look()
     scheduleLook()
@@ -163,4 +150,23 @@ package final class JournalWatch {
       if delay <= JournalWatch.lastDelay { scheduleLook() } else { timer = nil }
     }
   }
+}
+
+/// Who is called with what the service manager sends.
+package struct ManagerCallbacks {
+  /// Called when the manager sends a change of a unit's state.
+  package var onUnitChange: ((UnitChange) -> Void)?
+  /// Called when a job of the manager was queued or removed: its id, its unit, and its result if it was removed.
+  package var onJob: ((UInt32, String, String?) -> Void)?
+  /// Called when the connection to the manager is back (for example after `systemctl daemon-reexec`), with the names of all units
+  /// that it has now. The states of units that have changed in between follow by `onUnitChange`.
+  package var onReturn: ((Set<String>) -> Void)?
+  /// Called with true when the shutdown of the system starts, and with false when it was cancelled.
+  package var onShutdown: ((Bool) -> Void)?
+  /// Called with each new connection to the manager.
+  package var onConnect: ((Bus) -> Void)?
+  /// Called when the connection to the manager is lost.
+  package var onDisconnect: (() -> Void)?
+  /// Called when the manager has read the unit files again.
+  package var onReload: (() -> Void)?
 }

@@ -108,7 +108,7 @@ package final class Follower: JournalFeedClient {
     engine.executor.callbacks.isUpToDate = { [unowned self] in
       feed.isAtEnd && phase == .following && intake.isDone
     }
-    feed.watch.onShutdown = { engine.executor.systemGoesDown($0) }
+    feed.watch.manager.onShutdown = { engine.executor.systemGoesDown($0) }
   }
 
   // MARK: Starting

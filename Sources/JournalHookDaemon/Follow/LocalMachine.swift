@@ -48,12 +48,12 @@ final class LocalMachine {
         reconciliation.note(status, asked: asked, limit: listening)
         schedule()
       })
-    watch.onConnect = { [unowned self] in connected(to: $0) }
-    watch.onDisconnect = { [unowned self] in
+    watch.manager.onConnect = { [unowned self] in connected(to: $0) }
+    watch.manager.onDisconnect = { [unowned self] in
       reconciler?.disconnected()
       reconciliation.clear()
     }
-    watch.onReload = { [unowned self] in resolveAliases() }
+    watch.manager.onReload = { [unowned self] in resolveAliases() }
   }
 
   private func connected(to bus: Bus) {
