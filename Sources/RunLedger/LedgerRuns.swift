@@ -1,68 +1,9 @@
-package import Lifecycle
+internal import Lifecycle
 package import Runs
 internal import Systemd
 
 /// The runs that events lead to.
 extension Ledger {
-  /// Everything that one batch of entries led to.
-  package struct Step {
-    package var planned: [PlannedRun]
-    package var events: [LifecycleEvent]
-    /// The cursor of the last entry that was read; nil if the cursor does not change.
-    package var cursor: String?
-    package var reader = ""
-    /// The units whose tracked state has changed, by their keys in `tracker`.
-    package var changes: Set<LifecycleTracker.Key> = []
-    package var tracker = LifecycleTracker()
-    /// The windows of rate limits that have changed.
-    package var rateLimits: [RateLimiter.Key: RateLimiter.Window?] = [:]
-    package var isCatchingUp = false
-    /// Whether to repeat runs that the ledger has already.
-    package var again = false
-
-    package init(planned: [PlannedRun], events: [LifecycleEvent]) {
-      self.planned = planned
-      self.events = events
-    }
-  }
-
-  /// The result of a step.
-  package struct Commit {
-    /// The runs that can start now.
-    package var runs: [Run] = []
-    /// The runs that waited and were superseded by an event of the step.
-    package var superseded: [Run] = []
-    /// How many runs were added that wait for a time.
-    package var waiting = 0
-    /// The numbers of runs that another owner has added and not finished yet.
-    package var others: [Int64] = []
-  }
-
-  /// Writes the runs, the cursor and the tracked state of a step in one transaction.
-  package func commit(_ step: Step, owner: String, now: UInt64) throws(SQLiteError) -> Commit {
-    try database.transaction { () throws(SQLiteError) in
-      var commit = Commit()
-      var remaining = step.planned[...]
-      for event in step.events {
-        if step.isCatchingUp { try supersedeHeld(by: event, now: now) }
-        commit.superseded += try supersedeWaiting(by: event, now: now)
-        while let next = remaining.first, next.event.id == event.id {
-          remaining.removeFirst()
-          if let run = try insert(next, owner: owner, again: step.again, now: now) { commit.runs.append(run) }
-          if database.changes == 0 {
-            if let other = try claimLater(next, owner: owner) { commit.others.append(other) }
-          } else if next.due != nil {
-            commit.waiting += 1
-          }
-        }
-      }
-      if let cursor = step.cursor { try save(cursor: cursor, of: step.reader) }
-      try save(step.changes, of: step.tracker)
-      try save(step.rateLimits)
-      return commit
-    }
-  }
-
   /// Adds a run, unless the ledger has it already. To be called in a transaction.
   ///
   /// The ledger has one run per event and hook, whoever has added it. `again` adds one more.
@@ -103,7 +44,7 @@ extension Ledger {
   /// Handles a planned run that the ledger has already: returns its number if it belongs to another owner and is not final yet.
   ///
   /// If follow has planned it, the run goes to follow when its owner ends without having done it. To be called in a transaction.
-  private func claimLater(_ planned: PlannedRun, owner: String) throws(SQLiteError) -> Int64? {
+  func claimLater(_ planned: PlannedRun, owner: String) throws(SQLiteError) -> Int64? {
     guard planned.state == .pending else { return nil }
     let run = try database.query(
       "SELECT id FROM runs WHERE event_id = ? AND hook = ? AND open AND owner <> ? ORDER BY again LIMIT 1",

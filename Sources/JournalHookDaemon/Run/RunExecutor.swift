@@ -34,7 +34,7 @@ package final class RunExecutor {
   var callbacks = Callbacks()
   private var scheduler: RunScheduler
   private var active: [Int64: any RunAttempt] = [:]
-  private let writer: LedgerWriter
+  private let writer: LedgerRetries
   private let starter: RunStarter
   let due: DueRuns
   private var putOffs: [Int64: Timer] = [:]
@@ -56,7 +56,7 @@ package final class RunExecutor {
     self.host = host
     self.reporter = reporter
     scheduler = RunScheduler(limit: jobs)
-    writer = LedgerWriter(timers: timers, reporter: reporter)
+    writer = LedgerRetries(timers: timers, reporter: reporter)
     starter = RunStarter(
       owner: owner, ledger: ledger, host: host, reporter: reporter, timers: timers, writer: writer)
     due = DueRuns(owner: owner, timers: timers, ledger: ledger, host: host, boot: boot)

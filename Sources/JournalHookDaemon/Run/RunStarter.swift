@@ -22,7 +22,7 @@ final class RunStarter {
   private let host: any RunHost
   private let reporter: Reporter
   private let timers: any Timers
-  private let writer: LedgerWriter
+  private let writer: LedgerRetries
   /// Runs whose hook was not there when their turn came, once.
   private var secondChances: Set<Int64> = []
   /// Whether it was said already that runs cannot begin.
@@ -32,7 +32,7 @@ final class RunStarter {
   private static let turnInterval: UInt64 = 50_000
 
   init(
-    owner: String, ledger: Ledger, host: any RunHost, reporter: Reporter, timers: any Timers, writer: LedgerWriter
+    owner: String, ledger: Ledger, host: any RunHost, reporter: Reporter, timers: any Timers, writer: LedgerRetries
   ) {
     self.owner = owner
     self.ledger = ledger

@@ -4,13 +4,13 @@ package import Systemd
 ///
 /// The journal is the truth; but clean exits were not logged before systemd 240, are not by user managers since 249, and
 /// `LogLevelMax=` hides them. A change that the journal has not explained within a second, or has passed over, becomes
-/// entries of its own (`BusAccount`).
+/// entries of its own (`BusChangeEntries`).
 package struct BusWitness: Sendable {
   /// How long the journal has to explain a change, in microseconds.
   package static let patience: UInt64 = 1_000_000
 
   private struct Held {
-    var word: BusAccount
+    var word: BusChangeEntries
     var due: UInt64
   }
 
@@ -68,7 +68,7 @@ package struct BusWitness: Sendable {
   package mutating func note(_ change: UnitChange, of manager: Manager, now: UInt64, realtime: UInt64) {
     let wasStopped = jobs.isTerminated(change.unit)
     let isByItself = change.job == 0 && !jobs.hasJob(change.unit)
-    let account = BusAccount(
+    let account = BusChangeEntries(
       change, manager: manager, wasStopped: wasStopped, isByItself: isByItself, restartJob: jobs.restartJob(at: change))
     // An invocation comes up once. That it was down before it did was said of the one before it, in the new one's name: the
     // manager reports a state only after a moment.
@@ -194,7 +194,7 @@ package struct BusWitness: Sendable {
     held.filter(\.word.isUp).map { ($0.word.unit, $0.word.invocation) }
   }
 
-  private func missing(_ word: BusAccount, in tracker: LifecycleTracker) -> [ManagerEntry] {
+  private func missing(_ word: BusChangeEntries, in tracker: LifecycleTracker) -> [ManagerEntry] {
     let state = tracker.units[.init(machine: machine, manager: word.manager, unit: word.unit)]
     return word.missing(from: state, since: since, machine: machine, boot: boot, hostname: hostname)
   }

@@ -28,6 +28,15 @@ package struct RestartPairing: Sendable, Equatable {
     var isAutomatic: Bool
   }
 
+  /// Whether a UNIT_STOPPED is that of a restart job, which brings the unit up again: systemd names the job's type (240 and later).
+  static func isStopOfRestart(_ stopped: ManagerEntry) -> Bool { stopped.job?.type == "restart" }
+
+  /// Whether a start shows that a stop whose UNIT_STOPPED was lost was part of a restart: both are by the same job.
+  static func isRestart(_ start: ManagerEntry, of stop: UnitState.StopJob?) -> Bool {
+    guard start.kind == .starting || start.kind == .started, let job = start.job?.id else { return false }
+    return job == stop?.id
+  }
+
   /// Whether a start by a job, or by none that is known, is the second half of the restart.
   func isContinued(by job: UInt32?) -> Bool {
     if let job, let own = self.job { return job == own }

@@ -76,7 +76,7 @@ struct TrackerStep {
     default: break
     }
     // A start by the stop's job shows a restart whose UNIT_STOPPED was lost.
-    let isSameJob = entry.job?.id != nil && entry.job?.id == state.stop?.id
+    let isSameJob = RestartPairing.isRestart(entry, of: state.stop)
     let restart = state.isStopWaiting && isStart && (state.awaits.contains(.start) || isSameJob)
     state.emitWaiting(restart: restart, into: &events)
     if restart {
@@ -108,8 +108,7 @@ struct TrackerStep {
     stopped.job = nil
     stopped.message = nil
     state.pending = stopped
-    let isStart = entry.kind == .starting || entry.kind == .started
-    let restart = isStart && entry.job?.id != nil && entry.job?.id == state.stop?.id
+    let restart = RestartPairing.isRestart(entry, of: state.stop)
     state.emitWaiting(restart: restart, into: &events)
     if restart {
       state.restart.begin(by: state.stop?.id)

@@ -108,7 +108,7 @@ extension TrackerStep {
       awaitStart()
       return
     }
-    let restart = entry.job?.type == "restart"
+    let restart = RestartPairing.isStopOfRestart(entry)
     if state.isStopWaiting {
       endRestart()
       if restart, isInstantaneous, state.awaits.contains(.stopping) {

@@ -1,7 +1,7 @@
 internal import Systemd
 
 /// Writes to the ledger what must not be lost: what it refuses (a full disk, say) is kept and tried again, in its order.
-final class LedgerWriter {
+final class LedgerRetries {
   private let timers: any Timers
   private let reporter: Reporter
   private var unwritten: [() throws -> Void] = []

@@ -1,7 +1,7 @@
 internal import Systemd
 
 /// What one change on the bus says: a unit is up, or it is down.
-struct BusAccount: Sendable {
+struct BusChangeEntries: Sendable {
   let unit: String
   let manager: Manager
   let isUp: Bool
@@ -42,11 +42,11 @@ struct BusAccount: Sendable {
   }
 
   /// Whether another one says the same of the same moment.
-  func isSame(as other: BusAccount) -> Bool {
+  func isSame(as other: BusChangeEntries) -> Bool {
     isSameInvocation(as: other) && isUp == other.isUp && time == other.time
   }
 
-  func isSameInvocation(as other: BusAccount) -> Bool {
+  func isSameInvocation(as other: BusChangeEntries) -> Bool {
     unit == other.unit && manager == other.manager && invocation == other.invocation
   }
 
@@ -208,7 +208,8 @@ struct BusAccount: Sendable {
   private func hasFinished(_ since: UInt64) -> Bool {
     wasNeverUp && change.inactiveExit > since && change.activeState == "inactive" && !wasStopped
       && change.details.result == "success" && exitCode == "exited"
-      && change.details.mainStart > since && change.details.mainStart &+ BusAccount.spawnTime >= change.inactiveExit
+      && change.details.mainStart > since
+      && change.details.mainStart &+ BusChangeEntries.spawnTime >= change.inactiveExit
   }
 
   /// The main process is started a moment before the manager counts the unit as starting; in microseconds.
