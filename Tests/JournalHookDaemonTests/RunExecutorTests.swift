@@ -789,6 +789,19 @@ import Testing
     #expect(begun == ["h 1", "h 1"])
   }
 
+  @Test func whoeverWaitsForDueRunsHearsThatThereAreNone() throws {
+    // A replay ends when nothing waits. The ledger cannot say so at first.
+    var isWaiting = true
+    executor.callbacks.onProgress = { [unowned executor] in isWaiting = executor.due.isWaiting }
+    try ledger.database.execute("ALTER TABLE runs RENAME TO gone")
+    executor.due.schedule()
+    timers.advance(by: 5 * RunExecutorTests.second)
+    #expect(isWaiting && executor.due.isWaiting)
+    try ledger.database.execute("ALTER TABLE gone RENAME TO runs")
+    timers.advance(by: 2 * RunExecutorTests.second)
+    #expect(!isWaiting)
+  }
+
   @Test(arguments: Refusal.allCases) func anAnswerThatCannotBeWrittenDownIsNotLost(_ refusal: Refusal) throws {
     define { $0.onHookFailure = "alarm" }
     host.definitions["alarm"] = HookDefinition()

@@ -115,22 +115,27 @@ settle() {
   done
 }
 
-# Prints the events in the journal as `EVENT-ID UNIT EVENT`. The options are those of `journalhook events`.
+# Prints events as `EVENT-ID UNIT EVENT MACHINE`. The options are those of `journalhook events`.
+events_of() {
+  journalhook events -q -o json "$@" |
+    sed -E 's/^\{"id":"([^"]*)","event":"([^"]*)","unit":"([^"]*)".*,"machine":"([^"]*)".*/\1 \3 \2 \4/'
+}
+# The same, as soon as journald has written what it has received.
 truth() {
   journalctl --sync || true
-  journalhook events -q -o json "$@" |
-    sed -E 's/^\{"id":"([^"]*)","event":"([^"]*)","unit":"([^"]*)".*/\1 \3 \2/'
+  events_of "$@"
 }
 
 # `judge TRUTH RECORD LEDGER`: compares the events with the lines of the hook, and prints `EVENTS LOST DOUBLED REPEATED`.
 # Lost: an event without a run that has ended, unless it was interrupted three times. Doubled: an attempt that started twice, that
-# started although the attempt before was not interrupted, that overlaps with it, that has no event, or that is out of order.
+# started although the attempt before was not interrupted, that overlaps with it, that has no event, or that is out of the
+# order of its unit's events on its machine.
 # Repeated: attempts after one that was interrupted, which is correct.
 judge() {
   ask "$3" "SELECT run, attempts.attempt, attempts.state FROM attempts JOIN runs ON runs.id = run" | tr '|' ' ' >"$stage/attempts"
   awk -v details="$stage/judged" '
     function complain(what) { print what >details }
-    FILENAME == ARGV[1] { event[$1] = $3; order[$1] = ++events; next }
+    FILENAME == ARGV[1] { event[$1] = $3; machine[$1] = $4; order[$1] = ++events; next }
     FILENAME == ARGV[2] { state[$1, $2] = $3; next }
     $1 == "begin" {
       key = $2 SUBSEP $4
@@ -141,8 +146,8 @@ judge() {
       if ($4 > 1) {
         repeated++
         if (state[$3, $4 - 1] != "interrupted") { doubled++; complain("the attempt before was not interrupted: " $0) }
-      } else if (order[$2] < newest[$5]) { doubled++; complain("out of order: " $0) }
-      if (order[$2] > newest[$5]) newest[$5] = order[$2]
+      } else if (order[$2] < newest[machine[$2], $5]) { doubled++; complain("out of order: " $0) }
+      if (order[$2] > newest[machine[$2], $5]) newest[machine[$2], $5] = order[$2]
       last[$2] = $4
       run[$2] = $3
     }

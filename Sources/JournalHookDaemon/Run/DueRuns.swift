@@ -13,6 +13,7 @@ final class DueRuns {
   /// Whether runs may wait for a time.
   private(set) var isWaiting = false
   private var timer: Timer?
+  private var turn: Timer?
   /// Takes the runs; set once, by the executor itself.
   weak var executor: RunExecutor?
 
@@ -49,6 +50,8 @@ final class DueRuns {
     do {
       guard let due = try ledger.nextDue(owner: owner) else {
         isWaiting = false
+        // Whoever waits for these runs may not be in the calls that lead here.
+        turn = timers.callSoon { [weak executor] in executor?.callbacks.onProgress?() }
         return
       }
       timer = timers.call(at: due, accuracy: 1000) { [unowned self] in
