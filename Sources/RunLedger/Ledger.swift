@@ -31,6 +31,10 @@ package final class Ledger {
   package let stateDirectory: String
   /// The damage for which an earlier ledger was set aside; nil if there was none.
   package var damage: LedgerDamage?
+  /// Whether the process of an owner still runs; nil if that is not known. A simulation has processes of its own.
+  package lazy var isAlive: (_ owner: String) -> Bool? = { [stateDirectory] owner in
+    owner == RunOwner.follow ? LedgerLock.isHeld(in: stateDirectory) : RunOwner(owner)?.isAlive
+  }
   /// The inode of the database that is open.
   private var inode: UInt64 = 0
 

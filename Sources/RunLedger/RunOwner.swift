@@ -60,8 +60,7 @@ extension Ledger {
     ).first?.first?.text {
       last = next
       if next == own { continue }
-      let owner = next == RunOwner.follow ? LedgerLock.holder(in: stateDirectory) : RunOwner(next)
-      if owner?.isAlive == true { living.append(next) }
+      if isAlive(next) == true { living.append(next) }
     }
     return living
   }

@@ -38,6 +38,8 @@ final class FakeRunHost: RunHost {
 
   func hasStartJob(_ unit: String) -> Bool { startJobs.contains(unit) }
 
+  func endLeftovers(in place: String) throws -> Bool { true }
+
   func endStrays() { strayEnds += 1 }
 }
 

@@ -36,12 +36,16 @@ package final class JournalFeed {
   /// The shortest time between two calls of `takeUnexplained()`, in microseconds: the reason why it has to wait may last.
   private static let shortestWitnessDelay: UInt64 = 50_000
 
-  package init(_ readers: EventReaders, loop: EventLoop, timers: any Timers) {
+  package init(_ readers: EventReaders, loop: any Loop, timers: any Timers) {
     self.readers = readers
     self.timers = timers
     var look: () -> Void = {}
-    watch = JournalWatch(loop: loop, timers: timers, manager: readers.selection.manager) { look() }
-    if readers.local != nil {
+    let host = readers.host
+    let manager = readers.selection.manager
+    watch = JournalWatch(
+      loop: loop, timers: timers, connect: { () throws(SystemError) in try host.connect(to: manager) }, look: { look() }
+    )
+    if readers.local != nil, host.hasJournalDirectories {
       directories = DirectoryWatcher(loop: loop, timers: timers) { [unowned self] in
         watchDirectories()
         if reopenTimer == nil { reopen(in: 0) }

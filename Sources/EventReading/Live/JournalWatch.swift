@@ -1,5 +1,4 @@
 internal import Glibc
-package import Lifecycle
 package import Systemd
 
 /// Decides when to read the journal.
@@ -8,10 +7,10 @@ package import Systemd
 /// within a millisecond of the change, but before journald has stored the message. So after a signal the journal is read at once,
 /// and again after 1, 2, 4 … 64 ms. Without a bus everything works, too, but more slowly.
 package final class JournalWatch {
-  private let loop: EventLoop
+  private let loop: any Loop
   private let timers: any Timers
   private let look: () -> Void
-  private let whose: Manager
+  private let connect: () throws(SystemError) -> any ManagerLink
   private var journalSource: EventSource?
   private var journalDescriptor: CInt?
   /// Whether the descriptor reports every change.
@@ -20,7 +19,7 @@ package final class JournalWatch {
   private var pollTimer: Timer?
   private var delay: UInt64 = 0
   /// The connection to the manager; nil while there is none.
-  package private(set) var bus: Bus?
+  package private(set) var bus: (any ManagerLink)?
   private var reconnectTimer: Timer?
   /// When the connection was lost, in microseconds since boot; nil while there is one.
   private var lostSince: UInt64?
@@ -38,12 +37,15 @@ package final class JournalWatch {
   private static let lastReconnect: UInt64 = 10_000_000
 
   /// - Parameters:
-  ///   - manager: the service manager that `listenToManager` connects to.
+  ///   - connect: makes a connection to the service manager, for `listenToManager`.
   ///   - look: reads the journal.
-  package init(loop: EventLoop, timers: any Timers, manager: Manager = .system, look: @escaping () -> Void) {
+  package init(
+    loop: any Loop, timers: any Timers, connect: @escaping () throws(SystemError) -> any ManagerLink,
+    look: @escaping () -> Void
+  ) {
     self.loop = loop
     self.timers = timers
-    whose = manager
+    self.connect = connect
     self.look = look
   }
 
@@ -88,13 +90,6 @@ package final class JournalWatch {
     }
   }
 
-  private func connect() throws(SystemError) -> Bus {
-    switch whose {
-    case .system: try geteuid() == 0 ? Bus.privateSystemManager() : Bus.systemBus()
-    case .user: try Bus.privateUserManager()
-    }
-  }
-
   /// Connects to the service manager of this machine. When the connection is lost or refused, it tries again after a pause.
   package func listenToManager() {
     do {
@@ -102,8 +97,8 @@ package final class JournalWatch {
       bus.onJob = { [unowned self] in manager.onJob?($0, $1, $2) }
       bus.onShutdown = { [unowned self] in manager.onShutdown?($0) }
       bus.onReload = { [unowned self] in manager.onReload?() }
-      try bus.attach(
-        to: loop, onMessage: { [unowned self] in nudge($0) }, onDisconnect: { [unowned self] in reconnect() })
+      try bus.listen(
+        in: loop, onMessage: { [unowned self] in nudge($0) }, onDisconnect: { [unowned self] in reconnect() })
       self.bus = bus
       let lostSince = lostSince
       bus.onUnitState = { [unowned self] state in
@@ -164,7 +159,7 @@ package struct ManagerCallbacks {
   /// Called with true when the shutdown of the system starts, and with false when it was cancelled.
   package var onShutdown: ((Bool) -> Void)?
   /// Called with each new connection to the manager.
-  package var onConnect: ((Bus) -> Void)?
+  package var onConnect: ((any ManagerLink) -> Void)?
   /// Called when the connection to the manager is lost.
   package var onDisconnect: (() -> Void)?
   /// Called when the manager has read the unit files again.

@@ -10,7 +10,7 @@ package final class Reconciler {
   private let units: () -> [String]
   /// Takes an answer, with the time of the question, and the time since which the signals of the manager are received.
   private let take: (UnitStatus, _ asked: UnitStatus.Moment, _ listening: UnitStatus.Moment) -> Void
-  private var bus: Bus?
+  private var bus: (any ManagerLink)?
   private var listening = UnitStatus.Moment()
   /// Whether the states of all units are still to be requested.
   private var isWanted = false
@@ -44,7 +44,7 @@ package final class Reconciler {
   /// There is a connection to the manager.
   ///
   /// - Parameter listening: since when its signals are received, on both clocks.
-  package func connected(to bus: Bus, listening: UnitStatus.Moment) {
+  package func connected(to bus: any ManagerLink, listening: UnitStatus.Moment) {
     self.bus = bus
     self.listening = listening
     start()
@@ -88,7 +88,7 @@ package final class Reconciler {
     timer = nil
     isAskingManager = true
     do {
-      try bus.askManager { [unowned self] in answered($0) }
+      try bus.askSystemState { [unowned self] in answered($0) }
     } catch {
       isAskingManager = false
       startLater()
@@ -96,9 +96,9 @@ package final class Reconciler {
   }
 
   /// Takes the state of the system (`systemctl is-system-running`).
-  private func answered(_ answer: Result<BusProperties, SystemError>) {
+  private func answered(_ answer: Result<String, SystemError>) {
     isAskingManager = false
-    let state = (try? answer.get())?.text("SystemState")
+    let state = try? answer.get()
     // While the system boots, units come up by their jobs. While it shuts down, no hook is to interfere.
     guard let state, ["running", "degraded", "maintenance"].contains(state) else { return startLater() }
     isWanted = false

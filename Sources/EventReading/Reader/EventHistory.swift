@@ -86,7 +86,7 @@ package struct EventHistory {
 
   /// The events of each machine, boot by boot, the newest boot first; or only those of the chosen boot.
   private func bootSources() throws -> [Source] {
-    let boots = try readers.all.map { try BootList($0.source) }
+    let boots = try readers.all.map { try BootList($0.source, on: $0.host) }
     guard let choice = boot else { return zip(readers.all, boots).map(boots(of:in:)) }
     let chosen = try boots.map { try $0.boot(choice) }
     if chosen.allSatisfy({ $0 == nil }) { throw NoSuchBoot() }
@@ -112,7 +112,7 @@ package struct EventHistory {
 
   private func events(of boot: BootList.Boot, _ reader: EventReader) throws -> [LifecycleEvent] {
     // The newest boot is read by the reader itself, so that it can follow from there on.
-    let reader = boot.isNewest ? reader : try EventReader(reader.source, clocks: readers.clocks)
+    let reader = boot.isNewest ? reader : try EventReader(reader.source, on: reader.host)
     try reader.seek(boot)
     var events: [LifecycleEvent] = []
     var order = EventOrder()
@@ -157,9 +157,9 @@ package struct EventHistory {
 
   /// The events that still wait for their last message at the end of the journal. When they are followed, only the overdue ones.
   private func rest(of reader: EventReader) -> [LifecycleEvent] {
-    if isFollowed, readers.selection.isLocal { return reader.flush(until: readers.clocks.monotonic).events }
+    if isFollowed, readers.selection.isLocal { return reader.flush(until: readers.host.clocks.monotonic).events }
     // The monotonic clock of another machine is not known here.
-    if isFollowed, let last = reader.cursor, last.realtime + LifecycleTracker.patience > readers.clocks.realtime {
+    if isFollowed, let last = reader.cursor, last.realtime + LifecycleTracker.patience > readers.host.clocks.realtime {
       return []
     }
     return reader.flush(until: nil).events

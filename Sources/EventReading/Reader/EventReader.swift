@@ -6,7 +6,7 @@ package import Systemd
 /// the units at that position.
 package final class EventReader {
   private(set) var source: MachineJournal
-  var journal: Journal
+  var journal: any JournalFiles
   private let decoder: EntryDecoder
   /// The fields to read from an entry.
   var fields: FieldSet
@@ -27,7 +27,8 @@ package final class EventReader {
   /// The changes that the running manager has sent on the bus; nil as long as the reader does not listen.
   var witness: BusWitness?
   private let oneshots: OneshotLookup?
-  let clocks: any Clocks
+  package let host: any ReadingHost
+  var clocks: any Clocks { host.clocks }
 
   private enum Start {
     case head
@@ -38,17 +39,17 @@ package final class EventReader {
   ///
   /// - Throws: an error with `EACCES` when the caller may not read the journal.
   init(
-    _ source: MachineJournal, clocks: any Clocks, tracker: LifecycleTracker = LifecycleTracker()
+    _ source: MachineJournal, on host: any ReadingHost, tracker: LifecycleTracker = LifecycleTracker()
   ) throws(SystemError) {
-    self.clocks = clocks
+    self.host = host
     self.source = source
     self.tracker = tracker
     decoder = EntryDecoder(trust: source.trust)
     fields =
       source.selection.includesJournald ? decoder.fields.union(FieldSet(JournaldMessage.fields)) : decoder.fields
     let isOfUser = source.selection.manager != .system
-    oneshots = source.selection.isLocal && isOfUser ? OneshotLookup(clocks: clocks) : nil
-    journal = try source.open()
+    oneshots = source.selection.isLocal && isOfUser ? OneshotLookup(clocks: host.clocks) : nil
+    journal = try source.open(on: host)
     try journal.seekHead()
   }
 
@@ -58,9 +59,9 @@ package final class EventReader {
   func newestBoot() -> String? {
     if newest == nil {
       if source.selection.isLocal {
-        newest = (try? Id128.boot()).map { ($0, .max) }
+        newest = (try? host.boot()).map { ($0, .max) }
       } else {
-        newest = (try? BootList(source).newest()) ?? nil
+        newest = (try? BootList(source, on: host).newest()) ?? nil
       }
     }
     return newest?.boot
@@ -101,7 +102,7 @@ package final class EventReader {
     tracker = LifecycleTracker()
     tracker.currentBoot = boot
     try journal.seek(realtime: realtime)
-    if try journal.previous(), let head = try BootList(source).head(of: try journal.boot()) {
+    if try journal.previous(), let head = try BootList(source, on: host).head(of: try journal.boot()) {
       try seek(head)
     } else {
       start = .head
@@ -131,7 +132,7 @@ package final class EventReader {
   ///
   /// - Returns: a description of the place, if the last entry that was read is gone.
   func reopen(_ source: MachineJournal) throws(SystemError) -> LostPlace? {
-    journal = try source.open()
+    journal = try source.open(on: host)
     self.source = source
     failure = nil
     if let cursor { return try goAfter(cursor) }

@@ -5,9 +5,9 @@ package import Systemd
 extension EventReader {
   /// From now on the reader uses what the manager sends on the bus.
   package func listen() {
-    guard let machine = try? Id128.machine(), let boot = try? Id128.boot() else { return }
+    guard let machine = try? host.machine(), let boot = try? host.boot() else { return }
     fields = fields.union(FieldSet(["_SOURCE_REALTIME_TIMESTAMP"]))
-    witness = BusWitness(machine: machine, boot: boot, hostname: hostName(), since: clocks.monotonic)
+    witness = BusWitness(machine: machine, boot: boot, hostname: host.hostname, since: clocks.monotonic)
   }
 
   /// Notes a change that the manager has sent: if the journal does not explain it, it leads to events of its own.

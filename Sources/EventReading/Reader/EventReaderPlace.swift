@@ -31,7 +31,7 @@ extension EventReader {
 
   /// Adds what the journal has around a place.
   private func describe(_ place: inout LostPlace) throws(SystemError) {
-    let all = try Journal(source.selection.journal)
+    let all = try host.open(source.selection.journal)
     place.isVolatile = source.selection.isLocal && !all.hasPersistentFiles
     try source.addMachine(to: all)
     try all.seekTail()
@@ -48,7 +48,7 @@ extension EventReader {
   /// When everything before it was read, its cursor can replace that of the entry that was read last. When the journal is vacuumed it
   /// stays longer. So nothing seems to be missing after a time without messages of the manager.
   package func end() throws(SystemError) -> JournalCursor? {
-    let all = try Journal(source.selection.journal)
+    let all = try host.open(source.selection.journal)
     try source.addMachine(to: all)
     try all.seekTail()
     guard try all.previous() else { return nil }

@@ -7,11 +7,11 @@ package import Systemd
 /// Each has its own position. So nothing is lost when the entries of one machine arrive an hour after those of another.
 package final class EventReaders {
   package let selection: JournalSelection
-  let clocks: any Clocks
+  let host: any ReadingHost
   package private(set) var all: [EventReader] = []
   private var files: MachineFiles
   /// Watches a directory or files that are followed; nil for the journal of this machine.
-  private var watchJournal: Journal?
+  private var watchJournal: (any JournalFiles)?
   private var hasScanned = false
   /// Whether there are no watches, so that new files have to be searched for.
   private var isUnwatched = false
@@ -22,12 +22,12 @@ package final class EventReaders {
   private var watchedDirectories: Set<String> = []
 
   /// Opens the journal, with all readers at its start.
-  package init(_ selection: JournalSelection, clocks: any Clocks = SystemClocks()) throws(SystemError) {
-    self.clocks = clocks
+  package init(_ selection: JournalSelection, on host: any ReadingHost = SystemReadingHost()) throws(SystemError) {
+    self.host = host
     self.selection = selection
     files = MachineFiles(selection.journal)
     if selection.isLocal {
-      all = [try EventReader(MachineJournal(selection: selection, machine: try Id128.machine()), clocks: clocks)]
+      all = [try EventReader(MachineJournal(selection: selection, machine: try host.machine()), on: host)]
     } else {
       _ = try scan()
     }
@@ -61,9 +61,9 @@ package final class EventReaders {
       descriptor = try all[0].fileDescriptor()
       watchJournal = nil
     } else {
-      let opened = try Journal(selection.journal)
+      let opened = try host.open(selection.journal)
       descriptor = try opened.fileDescriptor()
-      watchJournal = consume opened
+      watchJournal = opened
     }
     hasScanned = false
     self.descriptor = descriptor
@@ -78,6 +78,7 @@ package final class EventReaders {
   ///
   /// - Throws: an error whose `isAboutWatching` is true, if a directory has no watch.
   package func checkWatches() throws(SystemError) {
+    guard host.hasJournalDirectories else { return }
     let directories = JournalDirectories.of(selection.journal, files: all.flatMap(\.source.paths))
     if !isUnwatched, directories == watchedDirectories { return }
     if !JournalDirectories.areWatched(directories, by: descriptor) {
@@ -144,7 +145,7 @@ package final class EventReaders {
       if let reader = all.first(where: { $0.machine == machine }) {
         if reader.source != source { _ = try reader.reopen(source) }
       } else {
-        new.append(try EventReader(source, clocks: clocks))
+        new.append(try EventReader(source, on: host))
       }
     }
     all += new

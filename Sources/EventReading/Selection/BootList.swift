@@ -15,15 +15,15 @@ final class BootList {
   }
 
   private let source: MachineJournal
-  private let journal: Journal
+  private let journal: any JournalFiles
   /// The boots that were returned. Where the clock was set back, entries of one boot may be between those of another, and
   /// reading backward meets a boot again.
   private var seen: Set<String> = []
   private var last: Boot?
 
-  init(_ source: MachineJournal) throws(SystemError) {
+  init(_ source: MachineJournal, on host: any ReadingHost) throws(SystemError) {
     self.source = source
-    journal = try source.open()
+    journal = try source.open(on: host)
   }
 
   /// The boot of the newest entry, and the time of that entry in microseconds since 1970.

@@ -1,5 +1,5 @@
 internal import Glibc
-package import Systemd
+internal import Systemd
 
 /// Why a journal cannot be read, and what to do.
 package struct JournalAccessError: Error, CustomStringConvertible {
@@ -23,9 +23,9 @@ package struct JournalAccessError: Error, CustomStringConvertible {
 package enum JournalAccess {
   /// Opens a journal for reading events.
   package static func open(
-    _ selection: JournalSelection, clocks: any Clocks = SystemClocks()
+    _ selection: JournalSelection, on host: any ReadingHost = SystemReadingHost()
   ) throws(JournalAccessError) -> EventReaders {
-    do throws(SystemError) { return try EventReaders(selection, clocks: clocks) } catch {
+    do throws(SystemError) { return try EventReaders(selection, on: host) } catch {
       throw JournalAccessError(error)
     }
   }

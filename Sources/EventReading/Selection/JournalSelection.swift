@@ -58,15 +58,15 @@ struct MachineJournal: Equatable {
     }
   }
 
-  func open() throws(SystemError) -> Journal {
-    let journal = try Journal(selection.journal)
+  func open(on host: any ReadingHost) throws(SystemError) -> any JournalFiles {
+    let journal = try host.open(selection.journal)
     if selection.isLocal, selection.manager == .system { try MachineJournal.checkAccess(journal, machine) }
     try addMatches(to: journal)
     return journal
   }
 
   /// Restricts reading to the entries of the service manager, of which a journal with millions of entries has some thousands.
-  func addMatches(to journal: borrowing Journal) throws(SystemError) {
+  func addMatches(to journal: any JournalFiles) throws(SystemError) {
     try addMachine(to: journal)
     switch selection.manager {
     case .system: try journal.addMatch("_PID", "1")
@@ -85,12 +85,12 @@ struct MachineJournal: Equatable {
   }
 
   /// Restricts reading to this machine, if the files contain entries of others.
-  func addMachine(to journal: borrowing Journal) throws(SystemError) {
+  func addMachine(to journal: any JournalFiles) throws(SystemError) {
     if isMixed { try journal.addMatch("_MACHINE_ID", machine) }
   }
 
   /// Reports a journal that may not be read, because libsystemd opens it as an empty one.
-  private static func checkAccess(_ journal: borrowing Journal, _ machine: String) throws(SystemError) {
+  private static func checkAccess(_ journal: any JournalFiles, _ machine: String) throws(SystemError) {
     guard !journal.hasFiles() else { return }
     for directory in ["/var/log/journal", "/run/log/journal"] {
       let path = "\(directory)/\(machine)/system.journal"

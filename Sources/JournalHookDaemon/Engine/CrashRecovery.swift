@@ -12,14 +12,15 @@ internal import Systemd
 /// - Parameter isStale: whether a run is of an earlier boot, and its hook only for this one.
 /// - Returns: the runs that have failed thereby.
 func recoverFromCrash(
-  _ ledger: Ledger, owner: String, hooks: HookStore, _ reporter: Reporter, now: UInt64,
+  _ ledger: Ledger, owner: String, hooks: HookStore, _ host: any RunHost, _ reporter: Reporter, now: UInt64,
   isStale: (Run) -> Bool
 ) throws -> [Int64] {
-  let failed = try recoverFromDeadReplays(ledger, owner: owner, hooks: hooks, reporter, now: now, isStale: isStale)
+  let failed = try recoverFromDeadReplays(
+    ledger, owner: owner, hooks: hooks, host, reporter, now: now, isStale: isStale)
   for run in try ledger.failUndecodable(now: now) {
     reporter.say("Run \(run) cannot be read from the ledger: failed.", .runFailed, priority: .error)
   }
-  return try failed + endRuns(of: owner, ledger, hooks, reporter, now, isStale)
+  return try failed + endRuns(of: owner, ledger, hooks, host, reporter, now, isStale)
 }
 
 /// Takes over the runs of replays that were killed.
@@ -27,12 +28,12 @@ func recoverFromCrash(
 /// - Parameter isStale: whether a run is of an earlier boot, and its hook only for this one.
 /// - Returns: the runs that have failed thereby.
 func recoverFromDeadReplays(
-  _ ledger: Ledger, owner: String, hooks: HookStore, _ reporter: Reporter, now: UInt64,
+  _ ledger: Ledger, owner: String, hooks: HookStore, _ host: any RunHost, _ reporter: Reporter, now: UInt64,
   isStale: (Run) -> Bool
 ) throws -> [Int64] {
   var failed: [Int64] = []
-  for other in try ledger.owners() where RunOwner(other)?.isAlive == false {
-    failed += try endRuns(of: other, ledger, hooks, reporter, now, isStale)
+  for other in try ledger.owners() where other != RunOwner.follow && ledger.isAlive(other) == false {
+    failed += try endRuns(of: other, ledger, hooks, host, reporter, now, isStale)
     try ledger.changeOwner(from: other, to: owner)
   }
   return failed
@@ -40,20 +41,17 @@ func recoverFromDeadReplays(
 
 /// Ends what is left of a dead owner's runs, and writes them down as interrupted.
 private func endRuns(
-  of owner: String, _ ledger: Ledger, _ hooks: HookStore, _ reporter: Reporter, _ now: UInt64,
+  of owner: String, _ ledger: Ledger, _ hooks: HookStore, _ host: any RunHost, _ reporter: Reporter, _ now: UInt64,
   _ isStale: (Run) -> Bool
 ) throws -> [Int64] {
   for left in try ledger.containers(owner: owner) {
     do {
-      var container = try RunContainer(restoring: left.path, stateDirectory: ledger.stateDirectory)
-      // KILL at once: who asked them to end nicely is dead, and the next attempt must not meet them.
-      if !container.endLeftovers() {
+      if try !host.endLeftovers(in: left.path) {
         reporter.say(
           "Processes of run \(left.run) in \(left.path) do not end, even by SIGKILL; they may wait for a device.",
           .trouble,
           priority: .error)
       }
-      _ = container.remove()
     } catch {
       reporter.say("What run \(left.run) has left behind cannot be found: \(error).", .trouble, priority: .warning)
     }

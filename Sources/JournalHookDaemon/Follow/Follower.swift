@@ -13,7 +13,6 @@ package import Systemd
 /// (`RunIntake`), and the executor does the runs. What is here starts and ends that, and wires it.
 package final class Follower: JournalFeedClient {
   private let options: FollowOptions
-  private let lock: LedgerLock
   private let engine: RunEngine
   private let hookWatch: HookWatch
   private let intake: RunIntake
@@ -30,21 +29,19 @@ package final class Follower: JournalFeedClient {
   private var phase = FollowPhase.waitingForHooks
 
   /// Opens everything that following needs, and locks the state directory.
-  package init(_ options: FollowOptions, loop: EventLoop, reporter: Reporter) throws {
+  package init(_ options: FollowOptions, host: any DaemonHost, reporter: Reporter) throws {
     self.options = options
     var selection = options.selection
     selection.includesJournald = selection.isLocal
-    try Ledger.makeDirectory(options.stateDirectory)
-    lock = try LedgerLock(stateDirectory: options.stateDirectory)
+    try host.lock(stateDirectory: options.stateDirectory)
     engine = try RunEngine(
-      owner: RunOwner.follow, options: options, loop: loop, reporter: reporter, selection: selection,
-      openLedger: { try Ledger.openForFollowing(stateDirectory: options.stateDirectory) })
+      owner: RunOwner.follow, options: options, host: host, reporter: reporter, selection: selection)
     let (engine, timers) = (engine, engine.timers)
     let began = timers.moment
     let localReader = engine.readers.local
     localReader?.tracker.currentBoot = engine.boot
     let trouble = LedgerTrouble(reporter: reporter, timers: timers)
-    hookWatch = HookWatch(engine.hooks, engine.configuration, reporter: reporter, loop: loop, timers: timers) {
+    hookWatch = HookWatch(engine.hooks, engine.configuration, reporter: reporter, host: host) {
       try? engine.ledger.loadedHooks()
     }
     let intake = RunIntake(engine, trouble: trouble, again: options.again)
@@ -54,11 +51,11 @@ package final class Follower: JournalFeedClient {
       ledger: engine.ledger, reporter: reporter, timers: timers, boot: engine.boot, local: localReader,
       selection: selection)
     damage = DamageControl(engine, trouble: trouble, committed: { intake.committedTimes })
-    let feed = JournalFeed(engine.readers, loop: loop, timers: timers)
+    let feed = JournalFeed(engine.readers, loop: host.loop, timers: timers)
     self.feed = feed
     local = localReader.map {
       LocalMachine(
-        $0, hooks: engine.hooks, boot: engine.boot, manager: selection.manager, watch: feed.watch, timers: timers,
+        $0, hooks: engine.hooks, boot: engine.boot, manager: selection.manager, watch: feed.watch, host: host,
         began: began)
     }
     status = StatusLine(timers: timers)
@@ -115,7 +112,7 @@ package final class Follower: JournalFeedClient {
 
   /// Begins; everything else happens while the loop runs.
   package func start() throws {
-    engine.prepareProcess()
+    engine.host.prepareProcess()
     let loop = engine.loop
     sources.append(try loop.watch(signal: SIGTERM) { [unowned self] in drain() })
     sources.append(try loop.watch(signal: SIGINT) { [unowned self] in drain() })

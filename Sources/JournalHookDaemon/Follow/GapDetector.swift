@@ -33,7 +33,9 @@ final class GapDetector {
     self.boot = boot
     self.local = local
     journald = JournaldGaps(boot: boot)
-    if let local, selection.manager == .system, selection.journal == .system {
+    if let local, selection.manager == .system, selection.journal == .system,
+      local.host.hasJournalDirectories
+    {
       files = JournalFilesWatch(machine: local.machine, now: timers.realtime, cursor: local.cursor)
     }
   }

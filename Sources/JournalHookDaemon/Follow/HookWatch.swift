@@ -38,15 +38,15 @@ final class HookWatch {
   private static let patience: UInt64 = 10_000_000
 
   init(
-    _ hooks: HookStore, _ configuration: ConfigurationStore, reporter: Reporter, loop: EventLoop, timers: any Timers,
+    _ hooks: HookStore, _ configuration: ConfigurationStore, reporter: Reporter, host: any DaemonHost,
     earlier: @escaping () -> HookInventory?
   ) {
     self.hooks = hooks
     self.configuration = configuration
     self.reporter = reporter
-    self.timers = timers
+    timers = host.timers
     self.earlier = earlier
-    watcher = DirectoryWatcher(loop: loop, timers: timers) { [unowned self] in onChange() }
+    watcher = host.hookWatcher { [unowned self] in onChange() }
     hooks.onLoadWhileOpening = { [unowned self] in
       // What a run has come across is to be reported, and watched, like what a change has brought.
       timer = timers.callSoon { [unowned self] in onChange() }

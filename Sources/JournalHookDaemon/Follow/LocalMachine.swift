@@ -13,7 +13,8 @@ final class LocalMachine {
   private let boot: CurrentBoot
   private let manager: Manager
   private let watch: JournalWatch
-  private let timers: any Timers
+  private let host: any DaemonHost
+  private var timers: any Timers { host.timers }
   private var reconciler: Reconciler?
   private var reconciliation: Reconciliation
   private var timer: Timer?
@@ -32,18 +33,18 @@ final class LocalMachine {
   /// - Parameter began: when this process began.
   init(
     _ reader: EventReader, hooks: HookStore, boot: CurrentBoot, manager: Manager, watch: JournalWatch,
-    timers: any Timers, began: UnitStatus.Moment
+    host: any DaemonHost, began: UnitStatus.Moment
   ) {
     self.reader = reader
     self.hooks = hooks
     self.boot = boot
     self.manager = manager
     self.watch = watch
-    self.timers = timers
+    self.host = host
     listening = began
-    reconciliation = Reconciliation(machine: reader.machine, manager: manager, hostname: hostName())
+    reconciliation = Reconciliation(machine: reader.machine, manager: manager, hostname: host.reading.hostname)
     reconciler = Reconciler(
-      timers: timers, units: { [unowned self] in unitsToCompare() },
+      timers: host.timers, units: { [unowned self] in unitsToCompare() },
       take: { [unowned self] status, asked, listening in
         reconciliation.note(status, asked: asked, limit: listening)
         schedule()
@@ -56,7 +57,7 @@ final class LocalMachine {
     watch.manager.onReload = { [unowned self] in resolveAliases() }
   }
 
-  private func connected(to bus: Bus) {
+  private func connected(to bus: any ManagerLink) {
     reconciler?.connected(to: bus, listening: listening ?? timers.moment)
     if listening == nil {
       reconciler?.request()
@@ -119,7 +120,7 @@ final class LocalMachine {
   }
 
   /// Asks what units are called otherwise, with a bounded wait: before the first event is answered.
-  func resolveAliasesNow() { hooks.aliases = ManagerConnection.aliases(of: hooks, manager: manager) }
+  func resolveAliasesNow() { hooks.aliases = host.aliases(of: hooks.hooks.map(\.hook), manager: manager) }
 
   /// Asks without waiting: hooks or unit files have changed, or the manager can be asked again.
   func resolveAliases() {

@@ -167,9 +167,10 @@ final class LoopGuard {
 extension LoopGuard {
   /// For what follow's hooks do on this machine.
   convenience init(_ engine: RunEngine, _ reader: EventReader, manager: Manager) {
+    let host = engine.host
     self.init(
       ledger: engine.ledger, effects: { [hooks = engine.hooks] in hooks.hooks.map { ($0.name, $0.effects) } },
-      units: reader.tracker.units.keys, hasUnitFile: UnitFiles(of: manager).contains
+      units: reader.tracker.units.keys, hasUnitFile: { host.hasUnitFile($0, manager: manager) }
     ) { [reporter = engine.reporter] in reporter.say($0, .cycle, priority: .error) }
   }
 }

@@ -6,7 +6,7 @@ internal import Lifecycle
 internal import Processes
 internal import RunLedger
 internal import Runs
-package import Systemd
+internal import Systemd
 internal import TrustedFiles
 
 /// What `journalhook replay` is asked to do.
@@ -69,13 +69,14 @@ package final class Replayer {
   private static let othersInterval: UInt64 = 200_000
 
   package init(
-    _ options: ReplayOptions, loop: EventLoop, reporter: Reporter, report: @escaping (ReplayProgress) -> Void
+    _ options: ReplayOptions, host: any DaemonHost, reporter: Reporter,
+    report: @escaping (ReplayProgress) -> Void
   ) throws {
     self.options = options
     self.report = report
     engine = try RunEngine(
-      owner: RunOwner().name, options: options, mode: .replay, loop: loop, reporter: reporter,
-      selection: options.selection, openLedger: { try Ledger(stateDirectory: options.stateDirectory) })
+      owner: host.replayName, options: options, mode: .replay, host: host, reporter: reporter,
+      selection: options.selection)
     let (hooks, configuration) = (engine.hooks, engine.configuration)
     for reader in engine.readers.all { try reader.seek(realtime: options.since) }
     unread = engine.readers.all[...]
@@ -91,7 +92,7 @@ package final class Replayer {
       throw HookError(.refused, "None of the hooks can be used: nothing to replay.")
     }
     if options.selection.isLocal {
-      hooks.aliases = ManagerConnection.aliases(of: hooks, manager: options.selection.manager)
+      hooks.aliases = host.aliases(of: hooks.hooks.map(\.hook), manager: options.selection.manager)
     }
   }
 
@@ -104,7 +105,7 @@ package final class Replayer {
 
   /// Begins; the loop ends with 1 if a run failed or not all was done.
   package func start() throws {
-    engine.prepareProcess()
+    engine.host.prepareProcess()
     sources.append(try engine.loop.watch(signal: SIGTERM) { [unowned self] in drain() })
     sources.append(try engine.loop.watch(signal: SIGINT) { [unowned self] in drain() })
     engine.ledger.onCorruption = { [unowned self] in noteDamage($0) }
@@ -200,7 +201,7 @@ package final class Replayer {
       let replays = open.filter { $0.key != RunOwner.follow }
       if !isOthersReported { open.sorted { $0.key < $1.key }.forEach(reportOther) }
       isOthersReported = true
-      if !replays.isEmpty, replays.keys.contains(where: { RunOwner($0)?.isAlive ?? false }) {
+      if !replays.isEmpty, replays.keys.contains(where: { engine.ledger.isAlive($0) ?? false }) {
         return goOn(in: Replayer.othersInterval)
       }
       try engine.recoverFromDeadReplays()
@@ -230,7 +231,7 @@ package final class Replayer {
     let what =
       if owner != RunOwner.follow {
         "\(runs) to another replay (\(owner)), which has not done them yet: waiting for it."
-      } else if LedgerLock.isHeld(in: options.stateDirectory) == false {
+      } else if engine.ledger.isAlive(RunOwner.follow) == false {
         "\(runs) to follow, which is not running: it does them when it is started."
       } else {
         "\(runs) to follow, which has not done them yet."

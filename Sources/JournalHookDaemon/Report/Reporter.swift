@@ -45,7 +45,7 @@ package final class Reporter {
   /// Shows a problem of journalhook itself on standard error; nil if that is the journal, or if there is a terminal.
   private let warn: ((String) -> Void)?
 
-  private let journal: JournalWriter
+  private let journal: JournalWriter?
   private var exitSource: EventSource?
   /// The messages of `sayOnce`.
   private var said: Set<String> = []
@@ -81,12 +81,19 @@ package final class Reporter {
     exitSource = try? loop.scheduleAtExit { [unowned self] in flush() }
   }
 
+  /// Makes a reporter that only shows what it reports: there is no journal.
+  package init(show: @escaping (String) -> Void) {
+    journal = nil
+    self.show = show
+    warn = nil
+  }
+
   /// Whether lines are shown on a terminal.
   var hasTerminal: Bool { show != nil }
 
   /// Reports something about journalhook itself.
   package func say(_ message: String, _ id: MessageID, priority: JournalWriter.Priority) {
-    journal.send(
+    journal?.send(
       message.printable, priority: priority,
       fields: [(name: "MESSAGE_ID", value: id.rawValue), (name: "SYSLOG_IDENTIFIER", value: "journalhook")])
     if let show { show(message) } else { warn?(message) }
@@ -169,7 +176,7 @@ package final class Reporter {
       (name: "JOURNALHOOK_HOOK", value: dropped.hook), (name: "JOURNALHOOK_STATE", value: dropped.state.rawValue),
     ]
     let units = dropped.namedUnits.map { (name: "OBJECT_SYSTEMD_UNIT", value: $0) }
-    journal.send(dropped.text, priority: .notice, fields: fields + units)
+    journal?.send(dropped.text, priority: .notice, fields: fields + units)
     show?(dropped.text)
   }
 
@@ -195,7 +202,7 @@ package final class Reporter {
     entry.append("MESSAGE", text)
     entry.append("PRIORITY", [priority])
     entry.append(fields)
-    journal.send(entry)
+    journal?.send(entry)
     show?("\(run.hook)[\(run.id)]: \(String(decoding: text, as: UTF8.self))")
   }
 
@@ -221,7 +228,7 @@ package final class Reporter {
 
   /// Whether the journal takes no output for now. Then the output is resumed when it does again.
   func isBackedUp(for output: RunOutput) -> Bool {
-    guard journal.isBackedUp else { return false }
+    guard journal?.isBackedUp == true else { return false }
     if !pausedOutputs.contains(where: { $0 === output }) { pausedOutputs.append(output) }
     return true
   }
@@ -248,14 +255,14 @@ package final class Reporter {
   /// Sends the remaining messages, as far as the journal takes them within `flushTime`.
   private func flush() {
     endedOutputs.forEach { $0.readRest() }
-    journal.flush(within: Reporter.flushTime)
+    journal?.flush(within: Reporter.flushTime)
   }
 
   private func report(
     _ run: Run, _ message: String, _ id: MessageID, _ priority: JournalWriter.Priority,
     _ extra: [(name: String, value: String)] = []
   ) {
-    journal.send(
+    journal?.send(
       message.printable, priority: priority,
       fields: [(name: "MESSAGE_ID", value: id.rawValue)] + Reporter.fields(of: run) + extra)
     show?(message)

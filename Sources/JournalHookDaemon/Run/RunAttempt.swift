@@ -1,11 +1,11 @@
-internal import HookFiles
-internal import Hooks
-internal import Runs
+package import HookFiles
+package import Hooks
+package import Runs
 
 /// An attempt at a run, from the check of its hook until nothing of it is left.
 ///
 /// This and `RunHost` are where the daemon meets the kernel: a simulation puts its own in their place.
-protocol RunAttempt: AnyObject {
+package protocol RunAttempt: AnyObject {
   var run: Run { get }
   /// The hook's definition, as it was when the attempt was prepared.
   var definition: HookDefinition { get }
@@ -38,7 +38,7 @@ protocol RunAttempt: AnyObject {
 }
 
 /// Prepares attempts, and knows what the system knows of hooks and units.
-protocol RunHost: AnyObject {
+package protocol RunHost: AnyObject {
   /// Opens the hook of a run, as it was checked when it was loaded.
   ///
   /// - Throws: `HookError` if the run must not begin, or not now.
@@ -52,6 +52,11 @@ protocol RunHost: AnyObject {
 
   /// Whether the service manager has a job for a unit that is not active: it is about to be started.
   func hasStartJob(_ unit: String) -> Bool
+
+  /// Ends what the attempt of a dead process has left in its place (`RunAttempt.makePlace`), and removes the place.
+  ///
+  /// - Returns: false if processes are left that do not end.
+  func endLeftovers(in place: String) throws -> Bool
 
   /// No attempt is under way: ends processes that earlier ones have left behind.
   func endStrays()

@@ -42,6 +42,14 @@ final class SystemRunHost: RunHost {
 
   func hasStartJob(_ unit: String) -> Bool { conditions.hasJob(unit) }
 
+  func endLeftovers(in place: String) throws -> Bool {
+    var container = try RunContainer(restoring: place, stateDirectory: stateDirectory)
+    // KILL at once: who asked them to end nicely is dead, and the next attempt must not meet them.
+    let isEmpty = container.endLeftovers()
+    _ = container.remove()
+    return isEmpty
+  }
+
   func endStrays() {
     // Orphans that no run can be found for. With no run under way, ended runs have left them.
     if case .processTrees = containment { ProcessTree.endStrays(sparing: []) }

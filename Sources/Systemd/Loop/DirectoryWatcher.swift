@@ -3,7 +3,7 @@ internal import Glibc
 
 /// Reports changes of directories: of their contents, or of whether they exist.
 package final class DirectoryWatcher {
-  private let loop: EventLoop
+  private let loop: any Loop
   private let timers: any Timers
   private let changed: () -> Void
   private var inotify: OwnedDescriptor?
@@ -35,7 +35,7 @@ package final class DirectoryWatcher {
   /// The largest part of the mount table that is read, in bytes: more than any real table has.
   private static let mountLimit = 16 << 20
 
-  package init(loop: EventLoop, timers: any Timers, changed: @escaping () -> Void) {
+  package init(loop: any Loop, timers: any Timers, changed: @escaping () -> Void) {
     self.loop = loop
     self.timers = timers
     self.changed = changed

@@ -7,7 +7,15 @@ internal import CSystemd
   private var handle: OpaquePointer?
   private var action: ((Int64) -> Void)?
 
+  /// Called when the waiting ends, for loops other than `EventLoop`.
+  private var onCancel: (() -> Void)?
+
   init(_ action: @escaping (Int64) -> Void) { self.action = action }
+
+  /// Makes a source of a loop that is not an `EventLoop`.
+  ///
+  /// - Parameter onCancel: called when nobody waits any more.
+  package init(onCancel: @escaping () -> Void) { self.onCancel = onCancel }
 
   deinit { cancel() }
 
@@ -18,6 +26,8 @@ internal import CSystemd
       unsafe self.handle = nil
     }
     action = nil
+    onCancel?()
+    onCancel = nil
   }
 
   /// Sets a new time for a timer (microseconds of CLOCK_MONOTONIC), and enables it for one call.

@@ -55,7 +55,7 @@ struct Follow: ParsableCommand {
     options.jobs = jobs
     options.configurationPaths = configurationPaths(of: source.manager)
     let loop = try EventLoop()
-    let follower = try Follower(options, loop: loop, reporter: Console.reporter(loop))
+    let follower = try Follower(options, host: SystemDaemonHost(loop), reporter: Console.reporter(loop))
     try follower.start()
     let status = try loop.run()
     _ = follower

@@ -58,7 +58,8 @@ struct Replay: ParsableCommand {
     options.jobs = jobs
     options.configurationPaths = configurationPaths(of: source.manager)
     let loop = try EventLoop()
-    let replayer = try Replayer(options, loop: loop, reporter: Console.reporter(loop), report: { Replay.show($0) })
+    let replayer = try Replayer(
+      options, host: SystemDaemonHost(loop), reporter: Console.reporter(loop), report: { Replay.show($0) })
     try replayer.start()
     let status = try loop.run()
     if Console.showsProgress { Console.progress("\n") }
