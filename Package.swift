@@ -36,6 +36,8 @@ let package = Package(
       dependencies: daemonRooms + [
         "JournalHookDaemon", "CArguments", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+    // A disk in memory for SQLite, and the histories that are played on it.
+    .target(name: "CSimulatedDisk", dependencies: ["CSQLite"], path: "Tests/CSimulatedDisk"),
     .target(name: "TestSupport", dependencies: ["Lifecycle", "Systemd"], path: "Tests/TestSupport"),
     .testTarget(name: "SystemdTests", dependencies: ["Systemd", "CSystemd", "TestSupport"]),
     .testTarget(name: "LifecycleTests", dependencies: ["Lifecycle", "Systemd", "TestSupport"], exclude: ["Fixtures"]),
@@ -49,6 +51,14 @@ let package = Package(
     .testTarget(name: "EventReadingTests", dependencies: ["EventReading", "Lifecycle", "Systemd", "TestSupport"]),
     .testTarget(name: "HookFilesTests", dependencies: ["HookFiles", "Hooks", "Systemd", "TestSupport"]),
     .testTarget(name: "JournalHookDaemonTests", dependencies: daemonRooms + ["JournalHookDaemon", "TestSupport"]),
+    .testTarget(
+      name: "SimulationTests",
+      dependencies: ["RunLedger", "Runs", "Hooks", "Lifecycle", "Systemd", "CSQLite", "CSimulatedDisk", "TestSupport"]),
+    .target(name: "SimulatedSystem", dependencies: ["Systemd"], path: "Tests/SimulatedSystem"),
+    .target(
+      name: "Simulation", dependencies: daemonRooms + ["JournalHookDaemon", "SimulatedSystem", "CSimulatedDisk"],
+      path: "Tests/Simulation"),
+    .executableTarget(name: "simulate", dependencies: ["Simulation"], path: "Tests/Simulate"),
     .testTarget(name: "CommandTests"),
     .testTarget(name: "SystemTests"),
   ],
@@ -62,8 +72,9 @@ if Context.environment["JOURNALHOOK_FUZZ"] != nil {
     .target(name: "Fuzz", dependencies: ["Hooks", "Lifecycle", "Systemd"], path: "Tests/Fuzz", exclude: ["words.dict"]))
 }
 
+let cTargets = ["CSpawn", "CArguments", "CSimulatedDisk"]
 // The same strict rules for every Swift target: unsafe code is marked, imports say what they export, a warning is an error.
-for target in package.targets where target.type != .system && !["CSpawn", "CArguments"].contains(target.name) {
+for target in package.targets where target.type != .system && !cTargets.contains(target.name) {
   target.swiftSettings = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),
@@ -74,5 +85,5 @@ for target in package.targets where target.type != .system && !["CSpawn", "CArgu
     .treatAllWarnings(as: .error),
   ]
   // Tests call C freely; the macros of Swift Testing are not written for strict memory safety.
-  if target.type != .test, target.name != "TestSupport" { target.swiftSettings?.append(.strictMemorySafety()) }
+  if target.type != .test, !["TestSupport", "Simulation", "SimulatedSystem", "simulate"].contains(target.name) { target.swiftSettings?.append(.strictMemorySafety()) }
 }

@@ -44,16 +44,18 @@ package final class Ledger {
 
   /// Opens the ledger of a state directory. Unless it is opened read-only, both are created if they do not exist.
   ///
+  /// - Parameter vfs: the name of the virtual file system of SQLite that is used instead of the real file system, for a
+  ///   simulation. The files beside the database do not exist then.
   /// - Throws: `LedgerError`.
-  package init(stateDirectory: String, readOnly: Bool = false) throws {
+  package init(stateDirectory: String, readOnly: Bool = false, vfs: String? = nil) throws {
     self.stateDirectory = stateDirectory
-    if !readOnly {
+    if !readOnly, vfs == nil {
       try Ledger.makeDirectory(stateDirectory)
       try Ledger.checkTrust(in: stateDirectory)
     }
     let path = "\(stateDirectory)/journalhook.db"
-    if let reason = Ledger.obviousDamage(in: stateDirectory) { throw Ledger.damaged(path, reason) }
-    if readOnly, unsafe access(path, F_OK) != 0 {
+    if vfs == nil, let reason = Ledger.obviousDamage(in: stateDirectory) { throw Ledger.damaged(path, reason) }
+    if readOnly, vfs == nil, unsafe access(path, F_OK) != 0 {
       throw LedgerError(
         kind: .unusable,
         description: "There is no ledger \(path): journalhook follow has not run with this state directory yet.")
@@ -62,9 +64,9 @@ package final class Ledger {
     let mask = umask(0o077)
     defer { umask(mask) }
     do {
-      database = try SQLiteDatabase(path: path, readOnly: readOnly)
+      database = try SQLiteDatabase(path: path, readOnly: readOnly, vfs: vfs)
       if !readOnly { try setUp() } else { try checkVersion(atLeast: LedgerSchema.version) }
-      inode = Ledger.inode(of: path)
+      if vfs == nil { inode = Ledger.inode(of: path) }
     } catch let error as SQLiteError {
       if error.isCorruption {
         throw Ledger.damaged(path, error.message)
@@ -94,11 +96,11 @@ package final class Ledger {
   /// Closes the database and opens it again, as after an error of the disk.
   package func reopen() throws(SQLiteError) {
     try database.reopen()
-    inode = Ledger.inode(of: database.path)
+    if database.vfs == nil { inode = Ledger.inode(of: database.path) }
   }
 
   /// Whether the database that is open is still the one at its path: somebody may have removed or replaced it.
-  package var isInPlace: Bool { Ledger.inode(of: database.path) == inode }
+  package var isInPlace: Bool { database.vfs != nil || Ledger.inode(of: database.path) == inode }
 
   /// 0 if there is none.
   private static func inode(of path: String) -> UInt64 {
@@ -126,7 +128,7 @@ package final class Ledger {
       with: "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-256; PRAGMA foreign_keys=ON;")
     try checkVersion(atLeast: 0)
     try LedgerSchema.migrate(database)
-    Ledger.noteComplete(in: stateDirectory)
+    if database.vfs == nil { Ledger.noteComplete(in: stateDirectory) }
   }
 
   /// Waits until everything that was written is on disk, including the database's directory entry.
@@ -135,8 +137,17 @@ package final class Ledger {
   /// and skip everything that the journal has until then.
   package func makeDurable() throws {
     try database.query("PRAGMA wal_checkpoint(PASSIVE)")
-    let directory = try OwnedDescriptor.open(stateDirectory, O_RDONLY | O_DIRECTORY)
-    try SystemError.checkErrno(fsync(directory.rawValue), "write to disk", path: stateDirectory)
+    if database.vfs == nil {
+      try Ledger.syncDirectory(stateDirectory)
+    } else {
+      try database.syncDirectory()
+    }
+  }
+
+  /// Waits until the names of a state directory's files are on disk.
+  static func syncDirectory(_ path: String) throws {
+    let directory = try OwnedDescriptor.open(path, O_RDONLY | O_DIRECTORY)
+    try SystemError.checkErrno(fsync(directory.rawValue), "write to disk", path: path)
   }
 
   private func checkVersion(atLeast oldest: Int64) throws {

@@ -170,12 +170,15 @@ extension Ledger {
   }
 
   /// Removes the mark of `markDamaged`, when the new ledger is complete.
-  package func removeDamageMark() { DamageMark(stateDirectory: stateDirectory).remove() }
+  package func removeDamageMark() {
+    if database.vfs == nil { DamageMark(stateDirectory: stateDirectory).remove() }
+  }
 
   /// Marks this ledger as damaged: the next start sets it aside and continues from `damage.since`.
   ///
   /// - Returns: false if the mark cannot be written.
   package func markDamaged(_ damage: LedgerDamage) -> Bool {
+    guard database.vfs == nil else { return false }
     do {
       try DamageMark(stateDirectory: stateDirectory).write(damage)
       return true
@@ -185,7 +188,7 @@ extension Ledger {
   }
 
   /// Reads the whole database, and returns what is wrong with it; nil if it is not damaged.
-  package func problem() -> String? { SQLiteDatabase.problem(of: database.path) }
+  package func problem() -> String? { SQLiteDatabase.problem(of: database.path, vfs: database.vfs) }
 }
 
 /// A file beside a database that has to be set aside: the time up to which events were processed, and the reason.

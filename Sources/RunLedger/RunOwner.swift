@@ -50,18 +50,17 @@ package struct RunOwner: Equatable {
 }
 
 extension Ledger {
-  /// The other owners of open runs whose processes still run.
-  package func livingOwners(besides own: String) throws(SQLiteError) -> [String] {
-    var living: [String] = []
+  /// The other owners of open runs, and whether their processes still run.
+  package func otherOwners(besides own: String) throws(SQLiteError) -> [(name: String, isAlive: Bool)] {
+    var others: [(name: String, isAlive: Bool)] = []
     var last = ""
     // One owner after the other, by the index: there may be thousands of runs.
     while let next = try database.query(
       "SELECT owner FROM runs WHERE open AND owner > ? ORDER BY owner LIMIT 1", .text(last)
     ).first?.first?.text {
       last = next
-      if next == own { continue }
-      if isAlive(next) == true { living.append(next) }
+      if next != own { others.append((next, isAlive(next) == true)) }
     }
-    return living
+    return others
   }
 }

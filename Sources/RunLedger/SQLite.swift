@@ -49,9 +49,12 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
 
 /// One connection to one SQLite database, for one thread.
 @safe package final class SQLiteDatabase {
-  private var handle: OpaquePointer
+  /// nil after a connection could not be made again: the next use tries once more.
+  private var handle: OpaquePointer?
   package let path: String
   private let isReadOnly: Bool
+  /// The name of the virtual file system of SQLite that the file is in; nil for the real one.
+  package let vfs: String?
   /// The statements that each new connection runs first.
   private var setUp = ""
   /// Whether to make a new connection before the next use.
@@ -61,25 +64,26 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
   private var statements: [String: OpaquePointer] = unsafe [:]
 
   /// Opens a database file. It is created if it does not exist, unless it is opened read-only.
-  package init(path: String, readOnly: Bool = false) throws(SQLiteError) {
+  package init(path: String, readOnly: Bool = false, vfs: String? = nil) throws(SQLiteError) {
     self.path = path
     self.isReadOnly = readOnly
-    unsafe handle = try SQLiteDatabase.open(path, readOnly: readOnly)
+    self.vfs = vfs
+    unsafe handle = try SQLiteDatabase.open(path, readOnly: readOnly, vfs: vfs)
     unsafe sqlite3_busy_timeout(handle, busyTimeout)
   }
 
   /// Opens a connection.
-  private static func open(_ path: String, readOnly: Bool) throws(SQLiteError) -> OpaquePointer {
+  private static func open(_ path: String, readOnly: Bool, vfs: String?) throws(SQLiteError) -> OpaquePointer {
     var handle: OpaquePointer?
     var flags = (readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) | SQLITE_OPEN_NOMUTEX
     var name = path
     // Even a reader creates the files -wal and -shm, unless the database is immutable. Without a -wal file no process that would
     // write has the database open.
-    if readOnly, unsafe access(path + "-wal", F_OK) != 0 {
+    if readOnly, vfs == nil, unsafe access(path + "-wal", F_OK) != 0 {
       flags |= SQLITE_OPEN_URI
       name = "file:" + SQLiteDatabase.escape(path) + "?immutable=1"
     }
-    let code = unsafe sqlite3_open_v2(name, &handle, flags, nil)
+    let code = unsafe sqlite3_open_v2(name, &handle, flags, vfs)
     guard code == SQLITE_OK, let handle = unsafe handle else {
       let message = unsafe handle.map { unsafe String(cString: sqlite3_errmsg($0)) } ?? "out of memory"
       unsafe sqlite3_close(handle)
@@ -91,7 +95,7 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
 
   /// How long to wait for the lock of another process, in milliseconds. Our own processes hold it for microseconds.
   package var busyTimeout: Int32 = 5000 {
-    didSet { unsafe sqlite3_busy_timeout(handle, busyTimeout) }
+    didSet { if let handle = unsafe handle { unsafe sqlite3_busy_timeout(handle, busyTimeout) } }
   }
 
   /// Runs statements now, and at the start of each later connection.
@@ -106,23 +110,35 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
     unsafe statements = [:]
     // Closed first: the locks belong to the process, and closing the last connection releases all of them.
     unsafe sqlite3_close_v2(handle)
-    unsafe handle = try SQLiteDatabase.open(path, readOnly: isReadOnly)
+    unsafe handle = nil
+    isSpoilt = true
+    unsafe handle = try SQLiteDatabase.open(path, readOnly: isReadOnly, vfs: vfs)
     unsafe sqlite3_busy_timeout(handle, busyTimeout)
-    isSpoilt = false
     try execute(setUp)
+    isSpoilt = false
   }
 
   /// Reads the whole file with a connection of its own.
   ///
   /// - Returns: what is wrong with the file; nil if it is not damaged.
-  static func problem(of path: String) -> String? {
+  static func problem(of path: String, vfs: String? = nil) -> String? {
     do throws(SQLiteError) {
-      let rows = try SQLiteDatabase(path: path).query("PRAGMA quick_check(1)")
+      let rows = try SQLiteDatabase(path: path, vfs: vfs).query("PRAGMA quick_check(1)")
       let text = rows.first?.first?.text ?? "no answer"
       return text == "ok" ? nil : text
     } catch {
       return error.isCorruption ? error.message : nil
     }
+  }
+
+  /// Waits until the name of the file is on disk, in a virtual file system. SQLite has it do that with the deletion of a file.
+  func syncDirectory() throws(SQLiteError) {
+    guard let found = unsafe sqlite3_vfs_find(vfs), let delete = unsafe found.pointee.xDelete else { return }
+    let code = unsafe delete(found, path + "-none", 1)
+    // SQLITE_IOERR_DELETE_NOENT, a macro that Swift does not import.
+    guard code != SQLITE_OK, code != SQLITE_IOERR | (23 << 8) else { return }
+    throw SQLiteError(
+      code: code, operation: "write to disk", path: path, message: unsafe String(cString: sqlite3_errstr(code)))
   }
 
   /// A path, escaped for a URI.
@@ -144,6 +160,7 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
 
   /// Runs statements that return nothing and take no values.
   package func execute(_ script: String) throws(SQLiteError) {
+    if unsafe handle == nil { try reopen() }
     try check(unsafe sqlite3_exec(handle, script, nil, nil, nil), "change the ledger")
   }
 
@@ -155,13 +172,13 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
 
   @discardableResult
   package func query(_ sql: String, _ values: [SQLiteValue]) throws(SQLiteError) -> [[SQLiteValue]] {
-    if isSpoilt, unsafe sqlite3_get_autocommit(handle) != 0 { try reopen() }
+    if isSpoilt, !isInTransaction { try reopen() }
     do {
       return try run(sql, values)
     } catch {
       if error.spoilsConnection { isSpoilt = true }
       // The pages in the log may fit into free pages of the file. Then the space of the log is free.
-      if error.isFull, unsafe sqlite3_get_autocommit(handle) != 0 {
+      if error.isFull, !isInTransaction {
         unsafe sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
       }
       throw error
@@ -188,10 +205,12 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
   }
 
   /// The number of rows that the last statement changed.
-  package var changes: Int { Int(unsafe sqlite3_changes(handle)) }
+  package var changes: Int { unsafe handle.map { unsafe Int(sqlite3_changes($0)) } ?? 0 }
 
   /// The rowid of the last row that was added.
-  package var lastRow: Int64 { unsafe sqlite3_last_insert_rowid(handle) }
+  package var lastRow: Int64 { unsafe handle.map { unsafe sqlite3_last_insert_rowid($0) } ?? 0 }
+
+  private var isInTransaction: Bool { unsafe handle.map { unsafe sqlite3_get_autocommit($0) == 0 } ?? false }
 
   /// Runs a transaction. It takes the write lock at the start, so that what it reads does not change before it writes.
   package func transaction<Value>(_ body: () throws(SQLiteError) -> Value) throws(SQLiteError) -> Value {
@@ -245,9 +264,10 @@ package enum SQLiteValue: Sendable, Equatable, ExpressibleByNilLiteral {
   }
 
   private func failure(_ code: Int32, _ operation: String) -> SQLiteError {
+    let extended = unsafe handle.map { unsafe sqlite3_extended_errcode($0) } ?? code
     let error = SQLiteError(
-      code: unsafe sqlite3_extended_errcode(handle) != SQLITE_OK ? unsafe sqlite3_extended_errcode(handle) : code,
-      operation: operation, path: path, message: unsafe String(cString: sqlite3_errmsg(handle)))
+      code: extended != SQLITE_OK ? extended : code, operation: operation, path: path,
+      message: unsafe String(cString: handle == nil ? sqlite3_errstr(code) : sqlite3_errmsg(handle)))
     if error.isCorruption { onCorruption?(error) }
     return error
   }

@@ -94,7 +94,8 @@ final class StoredRuns {
   /// Whether there may be such runs.
   var mayHaveReplays: Bool { (try? engine.ledger.hasWantedRunsOfOthers()) ?? true }
 
-  private func takeUpFromReplays() {
+  /// Takes over the runs of replays that have ended without having done them.
+  func takeUpFromReplays() {
     var isMoreToCome = true
     do {
       try engine.recoverFromDeadReplays()
