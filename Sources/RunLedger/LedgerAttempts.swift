@@ -4,16 +4,34 @@ internal import Systemd
 
 /// The attempts of runs: their start, their end, and recovery after a crash.
 extension Ledger {
+  /// What became of an attempt that was to begin.
+  package enum Begin: Equatable {
+    case begun
+    /// A run of another owner, whose process runs, comes first.
+    case mustWait
+    /// Owners that were killed may have left processes in these containers, for the same unit. They have to be ended first.
+    case leftovers([String])
+  }
+
   /// Records the start of an attempt, before its process exists.
   ///
-  /// - Parameter others: the other owners that do runs of this ledger now. The runs of one unit are done one at a time and in
-  ///   the order of their events, whoever does them.
-  /// - Returns: false if the attempt has to wait for a run of another owner.
+  /// The runs of one unit are done one at a time and in the order of their events, whoever does them.
+  ///
+  /// - Parameters:
+  ///   - owner: who does the run.
+  ///   - ended: containers of others that were emptied.
   package func begin(
-    _ run: Run, container: String?, isParallel: Bool = false, others: [String] = [], now: UInt64
-  ) throws(SQLiteError) -> Bool {
+    _ run: Run, container: String?, isParallel: Bool = false, owner: String, ended: Set<String> = [], now: UInt64
+  ) throws(SQLiteError) -> Begin {
+    // All in one transaction: no other owner can start a run, or begin to live, between the question and the answer.
     try database.transaction { () throws(SQLiteError) in
-      for other in others where try isAhead(other, of: run, isParallel) { return false }
+      var leftovers: [String] = []
+      for other in try otherOwners(besides: owner) {
+        if other.isAlive == true, try isAhead(other.name, of: run, isParallel) { return .mustWait }
+        if other.isAlive == false { leftovers += try containers(of: other.name, beside: run, isParallel) }
+      }
+      leftovers.removeAll { ended.contains($0) }
+      guard leftovers.isEmpty else { return .leftovers(leftovers) }
       try database.query(
         """
         UPDATE runs SET state = 'running', attempt = ?, started = ?, ended = NULL, reason = NULL, due = NULL, wait = NULL
@@ -22,20 +40,32 @@ extension Ledger {
       try database.query(
         "INSERT OR REPLACE INTO attempts(run, attempt, state, started, container) VALUES(?, ?, 'running', ?, ?)",
         .integer(run.id), SQLiteValue(run.attempt), SQLiteValue(now), SQLiteValue(container))
-      return true
+      return .begun
     }
   }
 
+  /// The runs that must not be done at the same time as a run of hook ?4.
+  private static func lane(_ isParallel: Bool) -> String { isParallel ? "hook = ?4" : "(parallel = 0 OR hook = ?4)" }
+
   /// Whether another owner has a run for the same unit that has to be done before this one.
   private func isAhead(_ other: String, of run: Run, _ isParallel: Bool) throws(SQLiteError) -> Bool {
-    let isInLane = isParallel ? "hook = ?5" : "(parallel = 0 OR hook = ?5)"
-    return try !database.query(
+    try !database.query(
       """
       SELECT 1 FROM runs WHERE open AND owner = ?1 AND unit = ?2 AND machine = ?3 AND held = 0 AND due IS NULL
-        AND (state = 'running' OR (event_time, id) < (?4, ?6)) AND \(isInLane) LIMIT 1
-      """, .text(other), .text(run.event.unit), .text(run.event.machine), SQLiteValue(run.event.realtime),
-      .text(run.hook), .integer(run.id)
+        AND (state = 'running' OR (event_time, id) < (?5, ?6)) AND \(Ledger.lane(isParallel)) LIMIT 1
+      """, .text(other), .text(run.event.unit), .text(run.event.machine), .text(run.hook),
+      SQLiteValue(run.event.realtime), .integer(run.id)
     ).isEmpty
+  }
+
+  /// The containers of another owner's runs that must not be done at the same time as this one.
+  private func containers(of other: String, beside run: Run, _ isParallel: Bool) throws(SQLiteError) -> [String] {
+    try database.query(
+      """
+      SELECT container FROM attempts JOIN runs ON runs.id = run WHERE container IS NOT NULL AND owner = ?1 AND unit = ?2
+        AND machine = ?3 AND \(Ledger.lane(isParallel))
+      """, .text(other), .text(run.event.unit), .text(run.event.machine), .text(run.hook)
+    ).compactMap { $0.first?.text }
   }
 
   /// Removes the record of an attempt that could not be started after all.
@@ -142,16 +172,11 @@ extension Ledger {
   // MARK: After a crash
 
   /// The containers of attempts that may still hold processes. After a crash these are the processes that were left behind.
-  package func containers(owner: String) throws(SQLiteError) -> [(run: Int64, attempt: Int, path: String)] {
+  package func containers(owner: String) throws(SQLiteError) -> [String] {
     try database.query(
-      """
-      SELECT run, attempts.attempt, container FROM attempts JOIN runs ON runs.id = run
-      WHERE container IS NOT NULL AND owner = ?
-      """, .text(owner)
-    ).compactMap { row in
-      guard let run = row[0].integer, let attempt = row[1].integer, let path = row[2].text else { return nil }
-      return (run, Int(attempt), path)
-    }
+      "SELECT container FROM attempts JOIN runs ON runs.id = run WHERE container IS NOT NULL AND owner = ?",
+      .text(owner)
+    ).compactMap { $0.first?.text }
   }
 
   /// Records that the processes of all containers of an owner were ended.

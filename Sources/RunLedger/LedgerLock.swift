@@ -4,7 +4,7 @@ internal import Systemd
 
 /// The lock of a state directory. As long as this value exists, no other `follow` can use the directory.
 package struct LedgerLock: ~Copyable {
-  private let descriptor: CInt
+  private let file: OwnedDescriptor
 
   /// How long to wait for the lock of a `follow` that has ended, in microseconds.
   private static let patience: UInt64 = 1_000_000
@@ -13,17 +13,15 @@ package struct LedgerLock: ~Copyable {
   ///
   /// - Throws: `LedgerError`. Kind `locked` names the process that holds the lock.
   package init(stateDirectory: String) throws {
+    file = try LedgerLock.lock(stateDirectory)
+  }
+
+  private static func lock(_ stateDirectory: String) throws -> OwnedDescriptor {
     let path = "\(stateDirectory)/follow.lock"
-    descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else {
-      throw LedgerError(
-        kind: .unusable,
-        description: "\(SystemError("Cannot open", path: path)). "
-          + (geteuid() == 0 ? "Check that it is writable" : "Run as root, or with --user for your own units")
-          + ", or name another state directory with --state-dir.")
-    }
+    // Closed by its owner, also when this throws.
+    let file = try LedgerLock.open(path)
     let end = Clock.monotonic() + LedgerLock.patience
-    while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+    while flock(file.rawValue, LOCK_EX | LOCK_NB) != 0 {
       let reason = SystemError("Cannot lock", path: path)
       let holder = LedgerLock.holder(in: stateDirectory)
       // A new process shares the lock of its parent until it executes its program. If follow was killed at that moment, the new
@@ -32,7 +30,6 @@ package struct LedgerLock: ~Copyable {
         _ = poll(nil, 0, 10)
         continue
       }
-      close(descriptor)
       guard reason.code == EWOULDBLOCK else { throw LedgerError(kind: .unusable, description: "\(reason)") }
       guard let holder, holder.isAlive else {
         throw LedgerError(
@@ -46,12 +43,23 @@ package struct LedgerLock: ~Copyable {
         description: "Another journalhook follow (process \(holder.pid)) is already running with the state directory "
           + "\(stateDirectory). Stop it first, or name another directory with --state-dir.")
     }
-    ftruncate(descriptor, 0)
+    ftruncate(file.rawValue, 0)
     let text = Array("\(RunOwner().text)\n".utf8)
-    _ = unsafe pwrite(descriptor, text, text.count, 0)
+    _ = unsafe pwrite(file.rawValue, text, text.count, 0)
+    return file
   }
 
-  deinit { close(descriptor) }
+  private static func open(_ path: String) throws -> OwnedDescriptor {
+    let descriptor = unsafe Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else {
+      throw LedgerError(
+        kind: .unusable,
+        description: "\(SystemError("Cannot open", path: path)). "
+          + (geteuid() == 0 ? "Check that it is writable" : "Run as root, or with --user for your own units")
+          + ", or name another state directory with --state-dir.")
+    }
+    return OwnedDescriptor(descriptor)
+  }
 
   /// Whether `follow` is running with a state directory; nil if that cannot be found out.
   package static func isHeld(in stateDirectory: String) -> Bool? {

@@ -50,16 +50,16 @@ package struct RunOwner: Equatable {
 }
 
 extension Ledger {
-  /// The other owners of open runs, and whether their processes still run.
-  package func otherOwners(besides own: String) throws(SQLiteError) -> [(name: String, isAlive: Bool)] {
-    var others: [(name: String, isAlive: Bool)] = []
+  /// The other owners of open runs, and whether their processes still run; nil if that is not known.
+  func otherOwners(besides own: String) throws(SQLiteError) -> [(name: String, isAlive: Bool?)] {
+    var others: [(name: String, isAlive: Bool?)] = []
     var last = ""
     // One owner after the other, by the index: there may be thousands of runs.
     while let next = try database.query(
       "SELECT owner FROM runs WHERE open AND owner > ? ORDER BY owner LIMIT 1", .text(last)
     ).first?.first?.text {
       last = next
-      if next != own { others.append((next, isAlive(next) == true)) }
+      if next != own { others.append((next, isAlive(next))) }
     }
     return others
   }

@@ -57,7 +57,7 @@ import Testing
       }
       let step = Ledger.Step(planned: [planned], events: [failed])
       for run in try ledger.commit(step, owner: "follow", now: time + 1000).runs {
-        #expect(try ledger.begin(run, container: nil, now: time + 1000))
+        #expect(try ledger.begin(run, container: nil, owner: "follow", now: time + 1000) == .begun)
         try ledger.record(.init(state: .succeeded), of: run, owner: "follow", now: time + 1_001_000)
       }
     }

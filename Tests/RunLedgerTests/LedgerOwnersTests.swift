@@ -59,7 +59,7 @@ import Testing
 
   @Test func alsoWhenTheReplayWasKilled() throws {
     let replayed = try plan("ab", "replay-1-1").runs
-    #expect(try ledger.begin(replayed[0], container: nil, now: 2))
+    #expect(try ledger.begin(replayed[0], container: nil, owner: "replay-1-1", now: 2) == .begun)
     #expect(try plan("ab", "follow").others == [1, 2])
     #expect(try ledger.interruptRunning(owner: "replay-1-1", now: 3).map(\.run) == [1])
     // Another replay can be the one that finds it dead.

@@ -85,10 +85,10 @@ import Testing
     for attempt in 1...3 {
       let run = try #require(try ledger.openRuns(owner: "follow", after: 0, limit: 10).first)
       #expect(run.attempt == attempt)
-      #expect(try ledger.begin(run, container: "/c/\(attempt)", now: 2))
+      #expect(try ledger.begin(run, container: "/c/\(attempt)", owner: "follow", now: 2) == .begun)
       #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 10).isEmpty)
       ledger = try Ledger(stateDirectory: directory.path)
-      #expect(try ledger.containers(owner: "follow").map(\.path) == ["/c/\(attempt)"])
+      #expect(try ledger.containers(owner: "follow") == ["/c/\(attempt)"])
       try ledger.forgetContainers(owner: "follow")
       let interrupted = try ledger.interruptRunning(owner: "follow", now: 3)
       #expect(interrupted.map(\.what) == [attempt == 3 ? .gaveUp : .rerun])
@@ -109,7 +109,7 @@ import Testing
     for (index, (outcome, isOpen)) in outcomes.enumerated() {
       let run = try #require(
         try commit(ledger, [PlannedRun(event: event("\(index)"), hook: "x", mode: .live)]).first)
-      #expect(try ledger.begin(run, container: nil, now: 2))
+      #expect(try ledger.begin(run, container: nil, owner: "follow", now: 2) == .begun)
       try ledger.record(outcome, of: run, isOpen ? .rerun : .final, owner: "follow", now: 3)
       #expect(try ledger.interruptRunning(owner: "follow", now: 4).isEmpty == !isOpen)
       #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 10).map(\.id) == (isOpen ? [run.id] : []))
@@ -232,7 +232,7 @@ import Testing
       event.realtime = UInt64(number) * 1000
       let run = try #require(try commit(ledger, [PlannedRun(event: event, hook: "x", mode: .live)]).first)
       if number == 1 { continue }
-      #expect(try ledger.begin(run, container: number == 2 ? "/c" : nil, now: 1))
+      #expect(try ledger.begin(run, container: number == 2 ? "/c" : nil, owner: "follow", now: 1) == .begun)
       let outcome = RunMachine.Outcome(state: .succeeded, exit: .exited(0))
       _ = try ledger.record(outcome, of: run, owner: "follow", now: UInt64(number) * 1_000_000)
     }

@@ -76,7 +76,7 @@ import Testing
       let down = event(id, .stopped, at: 100)
       let run = try #require(
         try commit(ledger, [down], [PlannedRun(event: down, hook: "h", mode: .live)]).runs.first)
-      #expect(try ledger.begin(run, container: nil, now: 2))
+      #expect(try ledger.begin(run, container: nil, owner: "follow", now: 2) == .begun)
       let outcome = RunMachine.Outcome(state: .failed, exit: .exited(1))
       try ledger.record(
         outcome, of: run, .retry(after: 10, due: DueTime(monotonic: 210, realtime: 210)), owner: "follow", now: 3)
@@ -89,7 +89,7 @@ import Testing
     #expect(try commit(ledger, [event("up", .started, at: 9000)]).superseded.map(\.event.id) == ["1"])
     try fail("2")
     let again = try #require(try ledger.takeDue(owner: "follow", now: 210, limit: 9).first)
-    #expect(try ledger.begin(again, container: nil, now: 4))
+    #expect(try ledger.begin(again, container: nil, owner: "follow", now: 4) == .begun)
     #expect(try commit(ledger, [event("up2", .started, at: 9001)]).superseded.isEmpty)
     #expect(try states(ledger) == ["superseded", "running"])
   }
@@ -150,7 +150,7 @@ import Testing
       let event = event(id, .stopped, at: 100, unit: "b.service")
       let run = try #require(
         try commit(ledger, [event], [PlannedRun(event: event, hook: "h", mode: .live)]).runs.first)
-      #expect(try ledger.begin(run, container: nil, now: 100))
+      #expect(try ledger.begin(run, container: nil, owner: "follow", now: 100) == .begun)
       let due = DueTime(monotonic: id == "2" ? 150 : 105, realtime: id == "2" ? 150 : 105)
       try ledger.record(.init(state: .failed), of: run, .retry(after: 50, due: due), owner: "follow", now: 100)
       retries.append(run)
@@ -180,7 +180,7 @@ import Testing
     let down = event("1", .stopped, at: 100)
     let run = try #require(
       try commit(ledger, [down], [PlannedRun(event: down, hook: "h", mode: .live)]).runs.first)
-    #expect(try ledger.begin(run, container: nil, now: 2))
+    #expect(try ledger.begin(run, container: nil, owner: "follow", now: 2) == .begun)
     var answer = PlannedRun(event: down, hook: "alarm", mode: .live)
     answer.cause = run.id
     let alarm = try #require(
@@ -197,21 +197,24 @@ import Testing
       let step = Ledger.Step(planned: [PlannedRun(event: event, hook: "h", mode: .live)], events: [event])
       return try #require(try ledger.commit(step, owner: owner, now: 1).runs.first)
     }
-    let others = ["follow": ["replay-1-1"], "replay-1-1": ["follow"]]
-    func begin(_ run: Run, _ owner: String) throws -> Bool {
-      try ledger.begin(run, container: nil, others: others[owner] ?? [], now: 2)
+    ledger.isAlive = { _ in true }
+    func begin(_ run: Run, _ owner: String, ended: Set<String> = []) throws -> Ledger.Begin {
+      try ledger.begin(run, container: "/c/\(run.id)", owner: owner, ended: ended, now: 2)
     }
     let late = try plan("late", at: 200, owner: "follow")
     let early = try plan("early", at: 100, owner: "replay-1-1")
     let another = try plan("another", at: 300, owner: "replay-1-1", unit: "b.service")
-    #expect(try !begin(late, "follow"))
-    #expect(try begin(early, "replay-1-1") && begin(another, "replay-1-1"))
-    #expect(try !begin(late, "follow"))
+    #expect(try begin(late, "follow") == .mustWait)
+    #expect(try begin(early, "replay-1-1") == .begun)
+    #expect(try begin(another, "replay-1-1") == .begun)
+    #expect(try begin(late, "follow") == .mustWait)
     try ledger.record(.init(state: .succeeded), of: early, owner: "replay-1-1", now: 3)
-    #expect(try begin(late, "follow"))
-    // The runs of a dead owner do not delay others.
+    #expect(try begin(late, "follow") == .begun)
     let next = try plan("next", at: 250, owner: "replay-1-1")
-    #expect(try !begin(next, "replay-1-1"))
-    #expect(try ledger.begin(next, container: nil, others: [], now: 4))
+    #expect(try begin(next, "replay-1-1") == .mustWait)
+    // The runs of a dead owner do not delay others, but what they have left behind has to end.
+    ledger.isAlive = { _ in false }
+    #expect(try begin(next, "replay-1-1") == .leftovers(["/c/\(late.id)"]))
+    #expect(try begin(next, "replay-1-1", ended: ["/c/\(late.id)"]) == .begun)
   }
 }

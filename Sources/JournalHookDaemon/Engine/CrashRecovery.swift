@@ -44,18 +44,7 @@ private func endRuns(
   of owner: String, _ ledger: Ledger, _ hooks: HookStore, _ host: any RunHost, _ reporter: Reporter, _ now: UInt64,
   _ isStale: (Run) -> Bool
 ) throws -> [Int64] {
-  for left in try ledger.containers(owner: owner) {
-    do {
-      if try !host.endLeftovers(in: left.path) {
-        reporter.say(
-          "Processes of run \(left.run) in \(left.path) do not end, even by SIGKILL; they may wait for a device.",
-          .trouble,
-          priority: .error)
-      }
-    } catch {
-      reporter.say("What run \(left.run) has left behind cannot be found: \(error).", .trouble, priority: .warning)
-    }
-  }
+  for place in try ledger.containers(owner: owner) { reporter.endLeftovers(in: place, host) }
   try ledger.forgetContainers(owner: owner)
   let interrupted = try ledger.interruptRunning(owner: owner, now: now) {
     hooks.hook(named: $0)?.definition.rerunInterrupted ?? true
@@ -74,4 +63,19 @@ private func endRuns(
       priority: .warning)
   }
   return interrupted.filter { $0.what == .gaveUp }.map(\.run)
+}
+
+extension Reporter {
+  /// Ends what a run has left in a place, and tells if that is not possible.
+  func endLeftovers(in place: String, _ host: any RunHost) {
+    do {
+      if try !host.endLeftovers(in: place) {
+        say(
+          "Processes of a hook in \(place) do not end, even by SIGKILL; they may wait for a device.", .trouble,
+          priority: .error)
+      }
+    } catch {
+      say("What a hook has left behind in \(place) cannot be found: \(error).", .trouble, priority: .warning)
+    }
+  }
 }

@@ -101,7 +101,6 @@ package final class Follower: JournalFeedClient {
     }
     local?.take = { [unowned self] in takeFound($0) }
     engine.executor.callbacks.onProgress = { [unowned self] in progress() }
-    engine.executor.callbacks.onDeadReplay = { [unowned self] in stored.takeUpFromReplays() }
     engine.executor.callbacks.onDue = { [unowned self] in feed.look() }
     engine.executor.callbacks.isUpToDate = { [unowned self] in
       feed.isAtEnd && phase == .following && intake.isDone

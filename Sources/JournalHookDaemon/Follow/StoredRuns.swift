@@ -94,8 +94,7 @@ final class StoredRuns {
   /// Whether there may be such runs.
   var mayHaveReplays: Bool { (try? engine.ledger.hasWantedRunsOfOthers()) ?? true }
 
-  /// Takes over the runs of replays that have ended without having done them.
-  func takeUpFromReplays() {
+  private func takeUpFromReplays() {
     var isMoreToCome = true
     do {
       try engine.recoverFromDeadReplays()

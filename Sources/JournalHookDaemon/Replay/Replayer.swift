@@ -112,7 +112,6 @@ package final class Replayer {
     engine.executor.callbacks.isUpToDate = { [unowned self] in unread.isEmpty }
     engine.executor.callbacks.onOutcome = { [unowned self] run, outcome in ended(run, outcome) }
     engine.executor.callbacks.onProgress = { [unowned self] in goOn() }
-    engine.executor.callbacks.onDeadReplay = { [unowned self] in takeOver() }
     try engine.recover()
     try takeLeft()
     engine.limitWaits()
@@ -124,16 +123,6 @@ package final class Replayer {
     let left = try engine.ledger.openRuns(owner: engine.owner, after: 0, limit: .max)
     progress.runs += left.count
     engine.executor.add(left)
-  }
-
-  /// Takes over what another replay has left that was killed.
-  private func takeOver() {
-    do {
-      try engine.recoverFromDeadReplays()
-      try takeLeft()
-    } catch {
-      engine.reporter.sayOnce("\(error).", .trouble, priority: .error)
-    }
   }
 
   private func goOn() {

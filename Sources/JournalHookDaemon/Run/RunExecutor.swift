@@ -15,8 +15,6 @@ package final class RunExecutor {
     var onOutcome: ((Run, RunMachine.Outcome) -> Void)?
     /// There is room for more runs, or nothing is left to do.
     var onProgress: (() -> Void)?
-    /// There are runs of a replay that was killed.
-    var onDeadReplay: (() -> Void)?
     /// A run's time has come: what has happened until then is to be read now.
     var onDue: (() -> Void)?
     /// Whether a unit has taken the opposite turn since an event.
@@ -41,7 +39,6 @@ package final class RunExecutor {
   let due: DueRuns
   private var putOffs: [Int64: Timer] = [:]
   private var turn: Timer?
-  private var takeOver: Timer?
 
   /// How soon what could not be done is tried again, in microseconds.
   static let retryInterval: UInt64 = 1_000_000
@@ -64,9 +61,6 @@ package final class RunExecutor {
       owner: owner, ledger: ledger, host: host, reporter: reporter, timers: timers, writer: writer)
     due = DueRuns(owner: owner, timers: timers, ledger: ledger, host: host, boot: boot)
     due.executor = self
-    starter.onDeadReplay = { [unowned self] in
-      takeOver = timers.callSoon { [unowned self] in callbacks.onDeadReplay?() }
-    }
     writer.onWritten = { [unowned self] in
       startNext()
       due.scheduleNext()

@@ -23,10 +23,10 @@ final class RunStarter {
   private let reporter: Reporter
   private let timers: any Timers
   private let writer: LedgerRetries
-  /// Called when there is something to be taken over from a replay that was killed.
-  var onDeadReplay: () -> Void = {}
   /// Runs whose hook was not there when their turn came, once.
   private var secondChances: Set<Int64> = []
+  /// Where owners that were killed had left processes, which were ended.
+  private var endedPlaces: Set<String> = []
   /// Whether it was said already that runs cannot begin.
   private var isStuck = false
 
@@ -95,19 +95,24 @@ final class RunStarter {
 
   /// Writes down that the attempt begins, and where its processes will be; false when another process's run has to end first.
   private func writeDownBegin(of attempt: any RunAttempt) throws -> Bool {
-    let others = try ledger.otherOwners(besides: owner)
-    if others.contains(where: { !$0.isAlive && $0.name != RunOwner.follow }) {
-      // What a killed replay has left behind may be for the same unit: it is ended first.
-      onDeadReplay()
-      return false
-    }
     let place = try attempt.makePlace()
     do {
-      let hasBegun = try ledger.begin(
-        attempt.run, container: place, isParallel: attempt.definition.parallel, others: others.filter(\.isAlive).map(\.name),
-        now: timers.realtime)
-      if !hasBegun { attempt.discard() }
-      return hasBegun
+      while true {
+        let result = try ledger.begin(
+          attempt.run, container: place, isParallel: attempt.definition.parallel, owner: owner, ended: endedPlaces,
+          now: timers.realtime)
+        switch result {
+        case .begun: return true
+        case .mustWait:
+          attempt.discard()
+          return false
+        case .leftovers(let places):
+          for place in places {
+            reporter.endLeftovers(in: place, host)
+            endedPlaces.insert(place)
+          }
+        }
+      }
     } catch {
       attempt.discard()
       throw error
