@@ -56,6 +56,24 @@ import Testing
         "started auto", "restarted",
       ]),
     Story(
+      "the first start that succeeds, after one that a dependency has failed",
+      ["FAILED job=1/start/dependency", "STARTED inv=a job=2/start/done", "SUCCESS inv=a"],
+      ["failed dependency", "started", "stopped success"]),
+    Story(
+      "and of a unit that logs STARTING",
+      [
+        "FAILED job=1/start/dependency", "STARTING inv=a job=2/start", "STARTED inv=a job=2/start/done",
+        "SUCCESS inv=a",
+      ],
+      ["failed dependency", "starting", "started", "stopped success"]),
+    Story(
+      "after one that a condition has refused",
+      [
+        "SKIPPED", "STARTED job=1/start/done", "STARTING inv=a job=2/start", "STARTED inv=a job=2/start/done",
+        "SUCCESS inv=a",
+      ],
+      ["skipped", "starting", "started", "stopped success"]),
+    Story(
       "a restart whose stop is instantaneous logs STOPPING last",
       [
         "STARTING inv=a job=1/start", "STARTED inv=a job=1/start/done", "SUCCESS inv=a",

@@ -33,6 +33,7 @@ internal import Simulation
       for step in small.steps { print("  \(step)") }
       let again = Simulation.play(small, hookSets: hookSets)
       for complaint in again.complaints.prefix(8) { print("  ✘ \(complaint)") }
+      for line in again.story { print("    \(line)") }
       for message in again.messages.suffix(12) { print("    \(message)") }
     }
     let seconds = max(1, time(nil) - begin)

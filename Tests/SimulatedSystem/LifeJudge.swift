@@ -59,6 +59,9 @@ struct LifeJudge {
       one.mayFollowFailure = fact.messages.count > 1
     case .restartBroken:
       one.isRestartFailed = true
+      // It is told of what went down and did not come back.
+      one.invocation = life.facts[..<rank].last { $0.kind == .wentDown }?.invocation ?? fact.invocation
+      one.isRequired = one.isRequired && !isDim(one.invocation)
       one.restartJob = false
       one.isRequired = one.isRequired && fact.restartJob == true
     case .startRefused, .startSkipped: one.isOfAnyInvocation = true

@@ -15,6 +15,8 @@ final class HookProcesses {
   /// One line of what the hooks themselves would have written down.
   struct Line: Sendable {
     var deed: Deed
+    /// The process of journalhook that has started it.
+    var by: String
     var run: Int64
     var attempt: Int
     var hook: String
@@ -33,11 +35,13 @@ final class HookProcesses {
     var isAlive = true
     /// Whether it ignores SIGTERM.
     var isStubborn = false
+    let creator: String
     /// Called when it ends. Only its creator waits for it.
     var onEnd: ((RunMachine.Exit) -> Void)?
     var timer: Timer?
 
-    init(_ run: Run, place: String) {
+    init(_ run: Run, place: String, by creator: String) {
+      self.creator = creator
       self.run = run
       self.place = place
       hook = run.hook
@@ -66,15 +70,15 @@ final class HookProcesses {
   /// Creates the process of an attempt.
   ///
   /// - Parameter isParallel: whether others of the unit may run meanwhile.
-  func spawn(_ run: Run, place: String, definition: HookDefinition, fails: Bool, isParallel: Bool) -> Process {
+  func spawn(_ run: Run, place: String, by creator: String, fails: Bool, isParallel: Bool) -> Process {
     for other in living where other.run.event.unit == run.event.unit && !isParallel && !isParallelHook(other.hook) {
       faults.append(
         "run \(run.id) of \(run.hook) begins while attempt \(other.run.attempt) of run \(other.run.id) of \(other.hook) runs: "
           + "both are for \(run.event.unit)")
     }
-    let process = Process(run, place: place)
+    let process = Process(run, place: place, by: creator)
     lines.append(
-      Line(deed: .begin, run: run.id, attempt: run.attempt, hook: run.hook, event: run.event, epoch: epoch))
+      Line(deed: .begin, by: creator, run: run.id, attempt: run.attempt, hook: run.hook, event: run.event, epoch: epoch))
     living.append(process)
     if isParallel { parallelHooks.insert(run.hook) }
     process.exit = .exited(fails ? 1 : 0)
@@ -100,7 +104,7 @@ final class HookProcesses {
     living.removeAll { $0 === process }
     lines.append(
       Line(
-        deed: .end, run: process.run.id, attempt: process.run.attempt, hook: process.hook, event: process.run.event,
+        deed: .end, by: process.creator, run: process.run.id, attempt: process.run.attempt, hook: process.hook, event: process.run.event,
         epoch: epoch))
     process.onEnd?(exit)
   }

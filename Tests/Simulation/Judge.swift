@@ -5,10 +5,13 @@ internal import SimulatedSystem
 struct Judge {
   let world: World
   let history: History
+  /// What was there before the last replay.
+  private let told: [LedgerRun]
   private let runs: [LedgerRun]
   private(set) var complaints: [String] = []
 
-  init(_ world: World, _ history: History) {
+  private init(_ world: World, _ history: History, told: [LedgerRun]) {
+    self.told = told
     self.world = world
     self.history = history
     runs = world.ledgerRuns()
@@ -17,26 +20,47 @@ struct Judge {
   private func has(_ kinds: Step.Kind...) -> Bool { history.steps.contains { kinds.contains($0.kind) } }
 
   /// Everything that does not hold.
-  static func complaints(about world: World, _ history: History) -> [String] {
-    var judge = Judge(world, history)
+  ///
+  /// - Parameter told: the runs before the replay of everything.
+  static func complaints(about world: World, _ history: History, told: [LedgerRun]) -> [String] {
+    var judge = Judge(world, history, told: told)
     judge.complaints = world.faults + world.hooks.faults
     judge.judgeEvents()
     judge.judgeRuns()
     judge.judgeAttempts()
     judge.judgeOrder()
+    judge.judgeReplay()
     judge.judgeMessages()
     return judge.complaints
   }
 
   // MARK: Events
 
-  /// The events that journalhook has seen, in its order.
-  private var seen: [SeenEvent] { runs.filter { $0.hook == HookSet.all.name }.map(\.event) }
+  /// The events that journalhook has seen, in its order. What a replay has done beside follow is put where it belongs.
+  private var seen: [SeenEvent] {
+    let all = told.filter { $0.hook == HookSet.all.name }
+    guard has(.startReplay) else { return all.map(\.event) }
+    var boots: [String: Int] = [:]
+    for run in all where boots[run.event.boot] == nil {
+      boots[run.event.boot] = world.manager.facts.firstIndex { $0.kind == .booted && $0.boot == run.event.boot }
+    }
+    return all.sorted {
+      ((boots[$0.event.boot] ?? 0), $0.monotonic, $0.id) < ((boots[$1.event.boot] ?? 0), $1.monotonic, $1.id)
+    }.map(\.event)
+  }
 
   /// Nothing lost, nothing invented, restart pairs closed: the oracle knows what has really happened.
   private mutating func judgeEvents() {
-    complaints += []  // ORACLE
+    var lost = Oracle.Lost()
+    for entry in world.journald.lost { lost.insert(entry) }
+    // What has happened in the last moments may still be on its way.
+    let facts = world.manager.facts
+    for entry in world.journald.sentSince(world.clock.passed - min(world.clock.passed, Judge.way)) { lost.insert(entry) }
+    complaints += Oracle.judge(facts, events: seen, lost: lost)
   }
+
+  /// How long it takes at most until what happens is a run, in microseconds.
+  private static let way: UInt64 = 5_000_000
 
   // MARK: Runs
 
@@ -109,12 +133,29 @@ struct Judge {
 
   /// The first attempts of one hook that waits for nothing begin in the order of the unit's events.
   private mutating func judgeOrder() {
+    // What a replay that was killed has left is done when it is found.
+    if has(.startReplay) && has(.killReplay, .endReplay, .killWriting, .reboot, .powerCut, .readError, .diskError) { return }
     var last: [String: (run: Int64, epoch: Int)] = [:]
     for line in world.hooks.lines where line.deed == .begin && line.attempt == 1 && line.hook == HookSet.all.name {
-      if let before = last[line.event.unit], before.epoch == line.epoch, before.run > line.run {
+      let lane = "\(line.by.prefix { $0 != " " }) \(line.event.unit)"
+      if let before = last[lane], before.epoch == line.epoch, before.run > line.run {
         complaints.append("run \(line.run) for \(line.event.unit) begins after run \(before.run)")
       }
-      last[line.event.unit] = (line.run, line.epoch)
+      last[lane] = (line.run, line.epoch)
+    }
+  }
+
+  // MARK: Replay
+
+  /// A replay of everything finds nothing that was not done.
+  private mutating func judgeReplay() {
+    // The beginning of what is left may look different; and other hooks have not done everything.
+    guard !has(.otherHooks, .vacuum), world.journald.lost.isEmpty else { return }
+    for line in world.hooks.lines where line.by == world.lastReplay && line.deed == .begin && line.attempt == 1 {
+      // If the bus has told before journald, the begin of something may be told twice: nothing but its time identifies it.
+      if has(.stallJournald), ["starting", "stopping", "reloading"].contains(line.event.kind.rawValue) { continue }
+      complaints.append(
+        "the replay of everything has done run \(line.run) of \(line.hook): \(line.event.unit) \(line.event.kind.rawValue)")
     }
   }
 

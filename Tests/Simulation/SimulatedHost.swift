@@ -15,6 +15,8 @@ final class SimulatedHost: DaemonHost, ReadingHost {
   let processTimers: ProcessTimers
   let processLoop = ProcessLoop()
   let replayName: String
+  /// The name of the process in stories.
+  private let name: String
   private let owner: CInt
   private var chance: Chance
   private var journals: [Weak<SimulatedJournal>] = []
@@ -30,9 +32,10 @@ final class SimulatedHost: DaemonHost, ReadingHost {
     weak var object: Object?
   }
 
-  init(_ world: World, owner: CInt, seed: UInt64) {
+  init(_ world: World, name: String, owner: CInt, seed: UInt64) {
     self.world = world
     self.owner = owner
+    self.name = name
     processTimers = ProcessTimers(world.clock)
     replayName = "replay-\(owner)-\(owner)"
     chance = Chance(seed)
@@ -71,7 +74,7 @@ final class SimulatedHost: DaemonHost, ReadingHost {
     hooks: HookStore, reporter: Reporter, stateDirectory: String, manager: Manager
   ) -> any RunHost {
     let host = SimulatedRunHost(
-      hooks: hooks, processes: world.hooks, timers: processTimers, manager: world.answers, seed: chance.next(),
+      hooks: hooks, processes: world.hooks, timers: processTimers, manager: world.answers, seed: chance.next(), name: name,
       isDead: { [unowned self] in isGone })
     runs = host
     return host

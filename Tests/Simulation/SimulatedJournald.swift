@@ -10,6 +10,7 @@ final class SimulatedJournald {
     let transport: String
     let unit: String
     let machine: String
+    let message: SentEntry
   }
 
   private let clock: WorldClock
@@ -24,12 +25,18 @@ final class SimulatedJournald {
   private(set) var generation = 0
   /// Until when it does not read its socket, and since when the oldest message waits there.
   private var stalledUntil: UInt64 = 0
-  /// The messages in its socket.
-  private var waiting: Set<Int> = []
-  /// The numbers of messages that it has lost.
-  private(set) var lost: Set<Int> = []
+  /// The messages in its socket, by their numbers.
+  private var waiting: [Int: SentEntry] = [:]
+  /// Messages that it has lost.
+  private(set) var lost: [SentEntry] = []
+  /// All messages, with the time that had passed.
+  private var sent: [(message: SentEntry, passed: UInt64)] = []
   private var lastDelivery: UInt64 = 0
+  /// The time of the newest entry, and its boot.
+  private var lastStored: (monotonic: UInt64, boot: String) = (0, "")
   private var isNotifying = false
+  /// Asks which entries `follow` may not have read.
+  var unread: () -> (JournalEntry) -> Bool = { { _ in false } }
   /// Called when readers get to know that something has changed.
   var onChange: () -> Void = {}
 
@@ -49,22 +56,27 @@ final class SimulatedJournald {
     if clock.monotonic < stalledUntil { delay += stalledUntil - clock.monotonic }
     let time = max(lastDelivery, clock.monotonic + delay)
     lastDelivery = time
-    waiting.insert(message.number)
+    waiting[message.number] = message
+    sent.append((message, clock.passed))
     clock.after(time - clock.monotonic) { [unowned self] in
-      if waiting.remove(message.number) != nil { store(message) }
+      if waiting.removeValue(forKey: message.number) != nil { store(message) }
     }
   }
 
   private func store(_ message: SentEntry) {
     number += 1
+    // journald stamps entries one after the other (journald-server.c, server_dispatch_message_real).
+    lastStored = (lastStored.boot == message.boot ? max(clock.monotonic, lastStored.monotonic + 1) : clock.monotonic, message.boot)
+    let monotonic = lastStored.monotonic
+    let realtime = clock.realtime + (monotonic - clock.monotonic)
     func value(_ name: String) -> String { message.fields.first { $0.name == name }?.text ?? "" }
     let entry = JournalEntry(
-      fields: message.fields, cursor: cursor(message.boot, clock.monotonic, clock.realtime),
-      realtime: clock.realtime, monotonic: clock.monotonic, boot: message.boot)
+      fields: message.fields, cursor: cursor(message.boot, monotonic, realtime), realtime: realtime,
+      monotonic: monotonic, boot: message.boot)
     stored.append(
       Stored(
         entry: entry, pid: value("_PID"), transport: value("_TRANSPORT"), unit: value("UNIT"),
-        machine: value("_MACHINE_ID")))
+        machine: value("_MACHINE_ID"), message: message))
     notify()
   }
 
@@ -85,15 +97,32 @@ final class SimulatedJournald {
     }
   }
 
+  /// All messages that were sent to it.
+  var all: [SentEntry] { sent.map(\.message) }
+
+  /// The messages that were sent after some time had passed.
+  func sentSince(_ passed: UInt64) -> [SentEntry] { sent.filter { $0.passed >= passed }.map(\.message) }
+
+  private func loseWaiting() {
+    lost += waiting.values.sorted { $0.number < $1.number }
+    waiting = [:]
+  }
+
   // MARK: What may happen to it
+
+  /// The power is cut: what it has written last may not be on the disk.
+  func losePower() {
+    let gone = min(stored.count, chance.once(in: 2) ? 0 : chance.below(20))
+    lost += stored.suffix(gone).map(\.message)
+    stored.removeLast(gone)
+  }
 
   /// It does not read its socket for a time.
   func stall(for time: UInt64) { stalledUntil = clock.monotonic + time }
 
   /// It is killed: what it had not read is lost.
   func kill() {
-    lost.formUnion(waiting)
-    waiting = []
+    loseWaiting()
     rotate()
   }
 
@@ -106,6 +135,8 @@ final class SimulatedJournald {
   /// The oldest entries are deleted.
   func vacuum(keeping count: Int) {
     let gone = max(0, stored.count - count)
+    let isUnread = unread()
+    lost += stored[..<gone].filter { isUnread($0.entry) }.map(\.message)
     stored.removeFirst(gone)
     first += gone
     rotate()
@@ -132,8 +163,7 @@ final class SimulatedJournald {
 
   /// The machine boots: what it had not stored is lost.
   func boot() {
-    lost.formUnion(waiting)
-    waiting = []
+    loseWaiting()
     isNotifying = false
     stalledUntil = 0
     lastDelivery = 0

@@ -7,6 +7,7 @@ final class SimulatedProcess {
   let host: SimulatedHost
   let owner: CInt
   let isFollow: Bool
+  let name: String
   private let options: Options
   private var follower: Follower?
   private var replayer: Replayer?
@@ -24,7 +25,8 @@ final class SimulatedProcess {
     self.options = options
     self.isFollow = isFollow
     self.owner = owner
-    host = SimulatedHost(world, owner: owner, seed: seed)
+    name = "\(isFollow ? "follow" : "replay") \(owner)"
+    host = SimulatedHost(world, name: name, owner: owner, seed: seed)
   }
 
   convenience init(follow world: World, since: UInt64?, owner: CInt, hooks: HookSet, seed: UInt64) {
@@ -41,8 +43,6 @@ final class SimulatedProcess {
       hookDirectories: [hooks.directory], since: since)
     self.init(world, .replay(options), isFollow: false, owner: owner, seed: seed)
   }
-
-  var name: String { isFollow ? "follow \(owner)" : "replay \(owner)" }
 
   /// How far a replay is.
   var progress: ReplayProgress? { replayer?.progress }

@@ -13,6 +13,8 @@ final class SimulatedRunHost: RunHost {
   fileprivate let timers: ProcessTimers
   private let manager: any AnsweringManager
   private var chance: Chance
+  /// The name of the process that this is for.
+  let name: String
   /// Whether the process that this is for has died, so that it does nothing any more.
   let isDead: () -> Bool
   /// How many of the next attempts meet an error that lasts only a moment.
@@ -21,13 +23,14 @@ final class SimulatedRunHost: RunHost {
   var checkBegin: (Run, String) -> Void = { _, _ in }
 
   init(
-    hooks: HookStore, processes: HookProcesses, timers: ProcessTimers, manager: any AnsweringManager, seed: UInt64,
+    hooks: HookStore, processes: HookProcesses, timers: ProcessTimers, manager: any AnsweringManager, seed: UInt64, name: String,
     isDead: @escaping () -> Bool
   ) {
     self.hooks = hooks
     self.processes = processes
     self.timers = timers
     self.manager = manager
+    self.name = name
     self.isDead = isDead
     chance = Chance(seed)
   }
@@ -98,7 +101,7 @@ private final class SimulatedAttempt: RunAttempt {
     if host.takeError() { throw SpawnError(step: .create, code: 11) }
     host.checkBegin(run, place)
     let process = host.processes.spawn(
-      run, place: place, definition: hook.definition, fails: host.fails(run.hook), isParallel: hook.definition.parallel)
+      run, place: place, by: host.name, fails: host.fails(run.hook), isParallel: hook.definition.parallel)
     self.process = process
     process.onEnd = { [weak self] exit in
       guard let self, !host.isDead() else { return }

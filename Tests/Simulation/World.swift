@@ -29,6 +29,8 @@ final class World {
   var finished: [RunKey: Int] = [:]
   /// Whether something was made to fail, so that a process may end with an error.
   var hasTrouble = false
+  /// The replay of everything, at the end.
+  var lastReplay = ""
   /// What was found in the course of it.
   var faults: [String] = []
   /// All messages of all processes.
@@ -48,6 +50,7 @@ final class World {
     hooks = HookProcesses(clock: clock, seed: chance.next())
     answers = ManagerAnswers(manager)
     clock.afterCall = { [unowned self] in reap() }
+    journald.unread = { [unowned self] in unread() }
     journald.onChange = { [unowned self] in processes.forEach { $0.host.wakeAll() } }
     manager.outputs.onEntry = { [unowned self] in journald.send($0) }
     manager.outputs.onSignal = { [unowned self] in send($0) }

@@ -1,6 +1,7 @@
 internal import CSimulatedDisk
 internal import RunLedger
 internal import SimulatedSystem
+internal import Systemd
 
 /// A run, as the ledger has it in the end.
 struct LedgerRun {
@@ -11,6 +12,8 @@ struct LedgerRun {
   /// The states of its attempts.
   var attempts: [Int: String] = [:]
   var reason: String
+  /// The time of its event, in microseconds since boot.
+  var monotonic = 0
 
   var key: RunKey { RunKey(event: event.id, hook: hook) }
 }
@@ -31,6 +34,14 @@ extension World {
 
   var openRuns: Int { query("SELECT count(*) FROM runs WHERE open").first?.first?.number ?? 0 }
 
+  /// Says of an entry whether `follow` may not have read it.
+  func unread() -> (JournalEntry) -> Bool {
+    guard let cursor = query("SELECT cursor FROM cursors").first?.first?.text.flatMap({ JournalCursor($0) }) else {
+      return { _ in true }
+    }
+    return { $0.boot == cursor.boot ? $0.monotonic > cursor.monotonic : $0.realtime > cursor.realtime }
+  }
+
   /// The power was cut: what the ledger still has as finished must not be run again.
   func noteFinished() {
     for row in query("SELECT event_id, hook FROM runs WHERE NOT open") {
@@ -45,7 +56,7 @@ extension World {
     let columns = ["invocation", "restart_job", "auto_restart", "source", "boot"]
       .map { "json_extract(event_json, '$.\($0)')" }.joined(separator: ", ")
     for row in query(
-      "SELECT id, event_id, hook, state, reason, unit, event, \(columns) FROM runs ORDER BY id", in: directory)
+      "SELECT id, event_id, hook, state, reason, unit, event, \(columns), event_monotonic FROM runs ORDER BY id", in: directory)
     {
       func text(_ column: Int) -> String { row[column].text ?? "" }
       let event = SeenEvent(
@@ -54,7 +65,8 @@ extension World {
         source: text(10))
       places[row[0].number] = runs.count
       runs.append(
-        LedgerRun(id: Int64(row[0].number), event: event, hook: text(2), state: text(3), reason: text(4)))
+        LedgerRun(id: Int64(row[0].number), event: event, hook: text(2), state: text(3), reason: text(4),
+          monotonic: row[12].number))
     }
     for row in query("SELECT run, attempt, state FROM attempts", in: directory) {
       if let place = places[row[0].number] { runs[place].attempts[row[1].number] = row[2].text ?? "" }

@@ -93,6 +93,9 @@ struct TrackerStep {
     if state.invocation == nil {
       // systemd 232–234 names it in some of an invocation's entries only.
       state.invocation = invocation
+      // A start that was refused is of no invocation: what comes now is the first one's, and no late message of one that is over.
+      let isStart = entry.kind == .starting || entry.kind == .started
+      if isStart, state.phase == .down, !state[.succeededWhileStarting] { state.phase = .unknown }
     } else {
       if state.phase == .up { goDownUnseen() }
       state.begin(invocation)
