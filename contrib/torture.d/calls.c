@@ -93,6 +93,15 @@ static int kind_of(const struct ptrace_syscall_info *info) {
   return -1;
 }
 
+// Whether a call can fail. EPOLL_CTL_DEL needs no memory. To release a lock as it was taken needs none either: SQLite relies on that, and
+// would wait ten seconds for itself.
+static bool can_fail(pid_t pid, int kind, const struct ptrace_syscall_info *info) {
+  if (calls[kind].number == SYS_epoll_ctl) return info->entry.args[1] != EPOLL_CTL_DEL;
+  if (kind != 0) return true;
+  const long lock = ptrace(PTRACE_PEEKDATA, pid, info->entry.args[2], 0);
+  return (short)lock != F_UNLCK;
+}
+
 // The first is for use before a call: the kernel skips it. The second is for use after it: the program gets this result.
 static void skip_call(pid_t pid) {
 #if defined(__x86_64__)
@@ -243,9 +252,7 @@ int main(int argc, char **argv) {
         const bool entry = info.op == PTRACE_SYSCALL_INFO_ENTRY;
         const int kind = entry ? kind_of(&info) : -1;
         if (entry) last = kind;
-        // EPOLL_CTL_DEL needs no memory, so it cannot fail with ENOMEM.
-        const bool can_fail = kind < 0 || calls[kind].number != SYS_epoll_ctl || info.entry.args[1] != EPOLL_CTL_DEL;
-        if (kind >= 0 && can_fail && ++counts[kind] == fail_at && kind == failing) {
+        if (kind >= 0 && can_fail(pid, kind, &info) && ++counts[kind] == fail_at && kind == failing) {
           skip_call(pid);
           failed = pid;
           reached = kind;
