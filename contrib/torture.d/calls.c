@@ -5,7 +5,7 @@
 //
 //   -k N             kill the program at its Nth stop. Each call has two stops: before the kernel does it, and after
 //   -h MS            if the Nth stop is a new process's before it executes its program: hold that process for so long
-//   -e CALL:N:ERRNO  make the Nth CALL fail with this number, without doing it
+//   -e CALL:N:ERRNO  make the Nth CALL fail with this number, without doing it (but close(2) is done, as in the kernel)
 //   -c               count: print each kind of call with its number
 //   -o FILE          write the output of the program to this file
 //   -g CGROUP        start the program in this cgroup, a directory which is created if it is missing
@@ -253,7 +253,8 @@ int main(int argc, char **argv) {
         const int kind = entry ? kind_of(&info) : -1;
         if (entry) last = kind;
         if (kind >= 0 && can_fail(pid, kind, &info) && ++counts[kind] == fail_at && kind == failing) {
-          skip_call(pid);
+          // close(2) closes the descriptor also when it reports an error.
+          if (calls[kind].number != SYS_close) skip_call(pid);
           failed = pid;
           reached = kind;
         }
