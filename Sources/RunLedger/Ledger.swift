@@ -35,8 +35,8 @@ package final class Ledger {
   package lazy var isAlive: (_ owner: String) -> Bool? = { [stateDirectory] owner in
     owner == RunOwner.follow ? LedgerLock.isHeld(in: stateDirectory) : RunOwner(owner)?.isAlive
   }
-  /// The inode of the database that is open.
-  private var inode: UInt64 = 0
+  /// The inode of the database that is open; nil as long as it is not known.
+  private var inode: UInt64?
 
   /// How long to wait for a lock of another process while the event loop runs, in milliseconds. Deadlines, output and signals
   /// have to wait for the same time.
@@ -100,12 +100,17 @@ package final class Ledger {
   }
 
   /// Whether the database that is open is still the one at its path: somebody may have removed or replaced it.
-  package var isInPlace: Bool { database.vfs != nil || Ledger.inode(of: database.path) == inode }
+  /// A disk that cannot say what is there at this moment has removed nothing.
+  package var isInPlace: Bool {
+    guard let inode, let found = Ledger.inode(of: database.path) else { return true }
+    return found == inode
+  }
 
-  /// 0 if there is none.
-  private static func inode(of path: String) -> UInt64 {
+  /// 0 if there is none; nil if that cannot be known now.
+  private static func inode(of path: String) -> UInt64? {
     var status = stat()
-    return unsafe stat(path, &status) == 0 ? UInt64(status.st_ino) : 0
+    if unsafe stat(path, &status) == 0 { return UInt64(status.st_ino) }
+    return errno == ENOENT || errno == ENOTDIR ? 0 : nil
   }
 
   /// Limits the wait for a lock of another process to `busyTimeout` from now on. To be called before the event loop runs.

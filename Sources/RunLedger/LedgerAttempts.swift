@@ -199,10 +199,10 @@ extension Ledger {
   /// Gives the unfinished runs of an owner to another one.
   ///
   /// Runs that were never started are removed, as a replay can be repeated. But runs whose events follow has passed over,
-  /// because the replay had them, go to follow.
+  /// because the replay had them, go to follow. A run that waits to be tried again has been started: the new owner tries it.
   package func changeOwner(from old: String, to new: String) throws(SQLiteError) {
     try database.transaction { () throws(SQLiteError) in
-      try releasePending(owner: old)
+      try releaseUnstarted(owner: old)
       try database.query("UPDATE runs SET owner = ? WHERE owner = ? AND open", .text(new), .text(old))
       try database.query(
         """
@@ -212,9 +212,15 @@ extension Ledger {
     }
   }
 
-  /// Records that an owner starts no more runs. The runs whose events follow has passed over go to follow.
+  /// Records that an owner starts no more runs. The runs whose events follow has passed over go to follow. Of the rest, runs that
+  /// waited to be tried again have failed.
   package func dropPending(owner: String) throws(SQLiteError) {
-    try database.transaction { () throws(SQLiteError) in try releasePending(owner: owner) }
+    try database.transaction { () throws(SQLiteError) in
+      try releaseUnstarted(owner: owner)
+      try database.query(
+        "UPDATE runs SET state = 'failed', open = 0, due = NULL, wait = NULL WHERE wait = 'retry' AND open AND owner = ?",
+        .text(owner))
+    }
   }
 
   /// Whether other owners have runs that go to follow if they do not do them.
@@ -242,16 +248,13 @@ extension Ledger {
   }
 
   /// Gives up the runs of an owner that are not under way. The runs whose events follow has passed over go to follow. Of the
-  /// rest, runs that were never started are removed, and runs that waited for a retry have failed. To be called in a
-  /// transaction.
-  private func releasePending(owner: String) throws(SQLiteError) {
+  /// rest, runs that were never started are removed. To be called in a transaction.
+  private func releaseUnstarted(owner: String) throws(SQLiteError) {
     try database.query(
       "UPDATE runs SET owner = ?, wanted = 0 WHERE wanted AND open AND state <> 'running' AND owner = ?",
       .text(RunOwner.follow), .text(owner))
     try database.query(
-      "UPDATE runs SET state = 'failed', open = 0, due = NULL, wait = NULL WHERE wait = 'retry' AND open AND owner = ?",
-      .text(owner))
-    try database.query("DELETE FROM runs WHERE owner = ? AND state = 'pending' AND open", .text(owner))
+      "DELETE FROM runs WHERE owner = ? AND state = 'pending' AND open AND wait IS NOT 'retry'", .text(owner))
   }
 
   /// Marks open runs as failed whose event can no longer be read, and returns their numbers.

@@ -84,12 +84,12 @@ extension Ledger {
     let overtaken = try runs(
       where: """
         wait IN ('settle', 'retry') AND unit = ? AND machine = ? AND manager = ? AND open AND turn = ?
-          AND event_id <> ? AND (wait = 'retry' OR settle_until >= ?)
+          AND event_id <> ? AND (wait = 'retry' OR settle_until >= ?) AND \(Ledger.isNotAfter)
         """,
       [
         .text(event.unit), .text(event.machine), .text(event.manager.ledgerName), .text(direction.opposite.rawValue),
         .text(event.id), SQLiteValue(event.realtime),
-      ])
+      ] + Ledger.time(of: event))
     for run in overtaken {
       try database.query(
         """
@@ -98,6 +98,18 @@ extension Ledger {
         """, SQLiteValue(now), .text(Ledger.reason(supersededBy: event.kind)), .integer(run.id))
     }
     return overtaken
+  }
+
+  /// Whether the event of a run is not later than another one, whose `time(of:)` are the values. A span of the journal can be read
+  /// again, by `follow --since` or by a replay: what came before the event of a run does not supersede it. The monotonic clock
+  /// counts within a boot, because the other one may have jumped.
+  private static let isNotAfter = """
+    CASE WHEN json_valid(event_json) AND json_extract(event_json, '$.boot') = ? THEN event_monotonic <= ?
+      ELSE event_time <= ? END
+    """
+
+  private static func time(of event: LifecycleEvent) -> [SQLiteValue] {
+    [.text(event.boot), SQLiteValue(event.monotonic), SQLiteValue(event.realtime)]
   }
 
   /// The reason of a run that an event of a kind has superseded.
@@ -134,8 +146,9 @@ extension Ledger {
       case nil: []
       }
     let kinds = ([event.kind] + opposite).map { "'\($0.rawValue)'" }.joined(separator: ", ")
-    let condition = "held AND unit = ? AND event IN (\(kinds)) AND event_id <> ? AND machine = ?"
-    let values: [SQLiteValue] = [.text(event.unit), .text(event.id), .text(event.machine)]
+    let condition =
+      "held AND unit = ? AND event IN (\(kinds)) AND event_id <> ? AND machine = ? AND \(Ledger.isNotAfter)"
+    let values: [SQLiteValue] = [.text(event.unit), .text(event.id), .text(event.machine)] + Ledger.time(of: event)
     let overtaken = try database.query("SELECT hook, count(*) FROM runs WHERE \(condition) GROUP BY hook", values)
     for row in overtaken {
       guard let hook = row[0].text, let count = row[1].integer else { continue }

@@ -52,6 +52,17 @@ import Testing
     return true
   }
 
+  @Test func whatCannotBeLookedUpIsNotTakenForRemoved() throws {
+    let path = directory.directory("state")
+    let ledger = try Ledger(stateDirectory: path)
+    #expect(ledger.isInPlace)
+    #expect(rename(path, path + ".moved") == 0)
+    #expect(!ledger.isInPlace)
+    // ELOOP, which here stands for the errors of a disk.
+    _ = directory.link("state", to: "state")
+    #expect(ledger.isInPlace)
+  }
+
   /// A change to the file of a ledger with 300 runs, which are all in the database file.
   enum Harm: CaseIterable {
     case emptied, truncated, firstPageZeroed, garbage, rootPagesZeroed, firstPageGarbled

@@ -67,6 +67,24 @@ import Testing
     #expect(try runs() == ["a follow interrupted", "b follow pending"])
   }
 
+  @Test func aRetryOfAKilledReplayIsLeftToTheNext() throws {
+    let replayed = try plan("abc", "replay-1-1").runs
+    let retry = RunConsequence.retry(after: 10, due: DueTime(monotonic: 100, realtime: 100))
+    for run in replayed[...1] {
+      _ = try ledger.record(.init(state: .failed, exit: .exited(1)), of: run, retry, owner: "replay-1-1", now: 3)
+    }
+    // Follow has passed over the second one.
+    _ = try plan("b", "follow")
+    try ledger.changeOwner(from: "replay-1-1", to: "replay-2-2")
+    #expect(try runs() == ["a replay-2-2 pending", "b follow pending"], "c was not started")
+    #expect(try ledger.waitingRetries(owner: "replay-2-2").map(\.id) == [1])
+    #expect(try ledger.nextDue(owner: "replay-2-2") == 100)
+    #expect(try ledger.waitingRetries(owner: "follow").map(\.id) == [2])
+    // One that ends by itself leaves none.
+    try ledger.dropPending(owner: "replay-2-2")
+    #expect(try runs() == ["a replay-2-2 failed", "b follow pending"])
+  }
+
   @Test func aSecondReplayGetsTheRunsOfOthers() throws {
     let first = try plan("ab", "replay-1-1").runs
     let second = try plan("abc", "replay-2-2")

@@ -70,6 +70,19 @@ import Testing
     #expect(try ledger.openRuns(owner: "follow", after: 0, limit: 9).map(\.event.id) == ["4"])
   }
 
+  @Test func whatIsReadAgainSupersedesNothingThatCameLater() throws {
+    let ledger = try Ledger(stateDirectory: directory.path)
+    let (up, down) = (event("1", .started, at: 100), event("2", .stopped, at: 105))
+    #expect(try commit(ledger, [up, down], [settling(up), settling(down)]).superseded.map(\.event.id) == ["1"])
+    // As with `follow --since`, or a replay beside follow.
+    #expect(try commit(ledger, [up], [settling(up)]).superseded.isEmpty)
+    #expect(try states(ledger) == ["superseded", "pending"])
+    // The clock may have been set back; the monotonic one shows what came later.
+    var later = event("3", .started, at: 110)
+    later.realtime = 50
+    #expect(try commit(ledger, [later]).superseded.map(\.event.id) == ["2"])
+  }
+
   @Test func aRetryIsSupersededUntilItStarts() throws {
     let ledger = try Ledger(stateDirectory: directory.path)
     func fail(_ id: String) throws {

@@ -143,7 +143,7 @@ extension SystemTests {
       let answer = try #require(output.lines.last, "\(output)")
       let numbers = answer.split(separator: " ").prefix(5).compactMap { Int($0) }
       try #require(numbers.count == 5, "\(output)")
-      if numbers[2] + numbers[3] > 0 { print(try box.sh("head -n 20 /root/torture/judged").text) }
+      if numbers[2] + numbers[3] > 0 { print(answer, try box.sh("head -n 20 /root/torture/judged").text) }
       return numbers
     }
 
@@ -157,6 +157,37 @@ extension SystemTests {
       let numbers = try play("power", "4", "1")
       #expect(numbers[0] == 4 && numbers[1] > 0)
       #expect(numbers[2...3] == [0, 0])
+    }
+
+    /// Builds the tracer, and puts it into the box.
+    private func putTracer() throws -> String {
+      let box = try #require(Box.current)
+      let text = #"""
+        ! "$2" run "$3" test -e /root/calls || exit 0
+        t=$(mktemp)
+        $(command -v cc || command -v clang) -O1 -o "$t" "$1" && "$2" put "$3" "$t" /root/calls
+        rm "$t"
+        """#
+      let source = Repository.path + "/contrib/torture.d/calls.c"
+      try Command.run(["bash", "-euc", text, "bash", source, Repository.box, box.name]).check()
+      return "/root/calls"
+    }
+
+    @Test func `the judges of the torture find what is planted`() throws {
+      let numbers = try play("self-test", putTracer())
+      #expect(numbers[0] > 30 && numbers[1] > 600)
+      #expect(numbers[2...3] == [0, 0])
+    }
+
+    /// A sample of the points, spread over the whole run from a random one on. A failure prints the seed.
+    @Test(arguments: ["one", "retry", "settle", "beside", "reload", "migrate", "user"])
+    func `killed at a system call, or with a call that fails, it loses nothing`(_ story: String) throws {
+      let tracer = try putTracer()
+      for (fault, containment) in [("kill", "trees"), ("fail", "cgroups")] {
+        let numbers = try play("calls", tracer, fault, story, "follow", containment, "2")
+        #expect(numbers[0] > 0 && numbers[1] > 0)
+        #expect(numbers[2...3] == [0, 0], "\(fault)")
+      }
     }
   }
 }

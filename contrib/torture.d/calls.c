@@ -5,13 +5,15 @@
 //
 //   -k N             kill the program at its Nth stop. Each call has two stops: before the kernel does it, and after
 //   -h MS            if the Nth stop is a new process's before it executes its program: hold that process for so long
-//   -e CALL:N:ERRNO  make the Nth CALL fail with this number, without doing it
+//   -e CALL:N:ERRNO  make the Nth CALL fail with this number, without doing it (but close(2) is done, as in the kernel)
 //   -c               count: print each kind of call with its number
 //   -o FILE          write the output of the program to this file
 //   -g CGROUP        start the program in this cgroup, a directory which is created if it is missing
 //   -d               mark the cgroup as delegated, as systemd does
 //   -t MS            kill the program after this time
 //   -u FILE          send SIGTERM to the program as soon as this file exists
+//   -r FILE          send SIGHUP to the program once, as soon as this file exists
+//   -U UID           start the program as this user and group, and give them the cgroup
 //
 // It stops at the calls of the program, and at those of its children until they execute a program. At the end it prints one line,
 // `WHAT VALUE STOPS CPU CALL FIRST`. WHAT: killed (-k), late (-t), exited or signaled. VALUE: the exit status or the signal. STOPS: their
@@ -22,6 +24,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -90,6 +93,15 @@ static int kind_of(const struct ptrace_syscall_info *info) {
   return -1;
 }
 
+// Whether a call can fail. EPOLL_CTL_DEL needs no memory. To release a lock as it was taken needs none either: SQLite relies on that, and
+// would wait ten seconds for itself.
+static bool can_fail(pid_t pid, int kind, const struct ptrace_syscall_info *info) {
+  if (calls[kind].number == SYS_epoll_ctl) return info->entry.args[1] != EPOLL_CTL_DEL;
+  if (kind != 0) return true;
+  const long lock = ptrace(PTRACE_PEEKDATA, pid, info->entry.args[2], 0);
+  return (short)lock != F_UNLCK;
+}
+
 // The first is for use before a call: the kernel skips it. The second is for use after it: the program gets this result.
 static void skip_call(pid_t pid) {
 #if defined(__x86_64__)
@@ -116,11 +128,16 @@ static void set_result(pid_t pid, long result) {
 
 // Like fork, but into a cgroup if there is one: to move there would take about 10 ms. The C library does not know this fork, so the
 // child cannot use raise().
-static pid_t fork_into(const char *cgroup, bool delegated) {
+static pid_t fork_into(const char *cgroup, bool delegated, uid_t user) {
   if (!cgroup) return fork();
   if (mkdir(cgroup, 0755) < 0 && errno != EEXIST) fail(cgroup);
+  // The second is for users, who cannot read the first.
   if (delegated && setxattr(cgroup, "trusted.delegate", "1", 1, 0) < 0) fail(cgroup);
+  if (delegated && setxattr(cgroup, "user.delegate", "1", 1, 0) < 0) fail(cgroup);
   int directory = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  static const char *const given[] = {".", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"};
+  for (size_t i = 0; delegated && user && i < sizeof given / sizeof *given; i++)
+    if (fchownat(directory, given[i], user, user, 0) < 0) fail(cgroup);
   struct clone_args arguments = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)directory};
   return directory < 0 ? -1 : (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
 }
@@ -139,10 +156,11 @@ static void release(pid_t pid, int milliseconds) {
 int main(int argc, char **argv) {
   unsigned long stops = 0, first = 0, kill_at = 0, fail_at = 0;
   int failing = -1, error = 0, hold = 0, option;
+  uid_t user = 0;
   long long deadline = 0;
   bool counting = false, delegated = false;
-  const char *output = "/dev/null", *cgroup = NULL, *until = NULL;
-  while ((option = getopt(argc, argv, "+k:h:e:co:g:dt:u:")) != -1) {
+  const char *output = "/dev/null", *cgroup = NULL, *until = NULL, *reload = NULL;
+  while ((option = getopt(argc, argv, "+k:h:e:co:g:dt:u:r:U:")) != -1) {
     char name[32];
     switch (option) {
       case 'k': kill_at = strtoul(optarg, NULL, 10); break;
@@ -159,6 +177,8 @@ int main(int argc, char **argv) {
       case 'd': delegated = true; break;
       case 't': deadline = now() + atoll(optarg); break;
       case 'u': until = optarg; break;
+      case 'r': reload = optarg; break;
+      case 'U': user = (uid_t)strtoul(optarg, NULL, 10); break;
       default: return 2;
     }
   }
@@ -166,11 +186,12 @@ int main(int argc, char **argv) {
   struct sigaction action = {.sa_handler = tick};
   sigaction(SIGALRM, &action, NULL);
 
-  const pid_t program = fork_into(cgroup, delegated);
+  const pid_t program = fork_into(cgroup, delegated, user);
   if (program < 0) fail("calls: fork");
   if (program == 0) {
     int file = open(output, O_WRONLY | O_CREAT | O_APPEND, 0600);
     if (file < 0 || dup2(file, STDOUT_FILENO) < 0 || dup2(file, STDERR_FILENO) < 0 || close(file) < 0) _exit(126);
+    if (user && (setgroups(0, NULL) < 0 || setgid(user) < 0 || setuid(user) < 0)) _exit(126);
     if (tracing && (ptrace(PTRACE_TRACEME, 0, 0, 0) < 0 || kill(getpid(), SIGSTOP) != 0)) _exit(126);
     execvp(argv[optind], argv + optind);
     _exit(127);
@@ -201,6 +222,10 @@ int main(int argc, char **argv) {
       until = NULL;
       kill(program, SIGTERM);
     }
+    if (reload && access(reload, F_OK) == 0) {
+      reload = NULL;
+      kill(program, SIGHUP);
+    }
     if (pid < 0) continue;
     if (!WIFSTOPPED(status)) {
       if (pid == program) break;
@@ -227,10 +252,9 @@ int main(int argc, char **argv) {
         const bool entry = info.op == PTRACE_SYSCALL_INFO_ENTRY;
         const int kind = entry ? kind_of(&info) : -1;
         if (entry) last = kind;
-        // EPOLL_CTL_DEL needs no memory, so it cannot fail with ENOMEM.
-        const bool can_fail = kind < 0 || calls[kind].number != SYS_epoll_ctl || info.entry.args[1] != EPOLL_CTL_DEL;
-        if (kind >= 0 && can_fail && ++counts[kind] == fail_at && kind == failing) {
-          skip_call(pid);
+        if (kind >= 0 && can_fail(pid, kind, &info) && ++counts[kind] == fail_at && kind == failing) {
+          // close(2) closes the descriptor also when it reports an error.
+          if (calls[kind].number != SYS_close) skip_call(pid);
           failed = pid;
           reached = kind;
         }

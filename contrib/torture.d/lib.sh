@@ -5,7 +5,7 @@
 #   $stage/hooks    the hooks: one, which records the events that it was run for, and the fence
 #   $stage/state    the ledger of a follow that is started by hand; the ledger of the service is in /var/lib/journalhook
 #   $stage/real     the lines that the units have written: `started|stopped INVOCATION UNIT MILLISECONDS`
-#   $stage/record   the lines that the hook has written: `begin|end EVENT-ID RUN ATTEMPT UNIT EVENT INVOCATION`
+#   $stage/record   the lines that the hook has written: `begin|end EVENT-ID RUN ATTEMPT UNIT EVENT INVOCATION RESULT RESTART`
 set -euo pipefail
 export LC_ALL=C
 stage=/root/torture
@@ -33,7 +33,9 @@ set_stage() {
 # RateLimitBurst=0
 read -r json
 id=\${json#*'"id":"'}
-line="\${id%%'"'*} \$JOURNALHOOK_RUN_ID \$JOURNALHOOK_ATTEMPT \$JOURNALHOOK_UNIT \$JOURNALHOOK_EVENT \${JOURNALHOOK_INVOCATION:--}"
+case \$json in *'"restart_job":true'*) restart=yes ;; *'"restart_job":false'*) restart=no ;; *) restart=- ;; esac
+line="\${id%%'"'*} \$JOURNALHOOK_RUN_ID \$JOURNALHOOK_ATTEMPT \$JOURNALHOOK_UNIT \$JOURNALHOOK_EVENT"
+line="\$line \${JOURNALHOOK_INVOCATION:--} \${JOURNALHOOK_RESULT:--} \$restart"
 file=$stage/record
 [ ! -e "\$JOURNALHOOK_STATE_DIRECTORY/record" ] || file=\$JOURNALHOOK_STATE_DIRECTORY/record
 echo "begin \$line" >>"\$file"
@@ -115,54 +117,24 @@ settle() {
   done
 }
 
-# Prints events as `EVENT-ID UNIT EVENT MACHINE`. The options are those of `journalhook events`.
-events_of() {
-  journalhook events -q -o json "$@" |
-    sed -E 's/^\{"id":"([^"]*)","event":"([^"]*)","unit":"([^"]*)".*,"machine":"([^"]*)".*/\1 \3 \2 \4/'
-}
-# The same, as soon as journald has written what it has received.
+# `truth SINCE UNITS [OPTION]...`: prints the events that the journal contains, as soon as journald has written what it has received:
+# `UNIT EVENT INVOCATION RESULT RESTART AUTO MACHINE`. SINCE is in seconds since 1970, UNITS a regular expression, and the options are those
+# of journalctl. journalhook has no part in this: what it misses, or makes up, is a difference.
 truth() {
   journalctl --sync || true
-  events_of "$@"
+  journalctl -q -o json --all "${@:3}" _PID=1 | awk -v since="$1" -v only="$2" -f "$(dirname "${BASH_SOURCE[0]}")/truth.awk"
 }
 
-# `judge TRUTH RECORD LEDGER`: compares the events with the lines of the hook, and prints `EVENTS LOST DOUBLED REPEATED`.
-# Lost: an event without a run that has ended, unless it was interrupted three times. Doubled: an attempt that started twice, that
-# started although the attempt before was not interrupted, that overlaps with it, that has no event, or that is out of the
-# order of its unit's events on its machine.
+# `judge TRUTH RECORD LEDGER`: compares the events with the lines of the hook, and prints `EVENTS LOST DOUBLED REPEATED`. What is wrong is
+# in $stage/judged, and the events with their ids in $stage/ids (`ID UNIT EVENT MACHINE`).
+# Lost: an event without a run that has ended, unless it was interrupted three times. Doubled: a run for an event that has not
+# happened, or that happened otherwise (another kind, result or restart_job), and an attempt that started twice, that started although the
+# attempt before was not interrupted, that overlaps with it, or that is out of the order of its unit's events on its machine.
 # Repeated: attempts after one that was interrupted, which is correct.
 judge() {
   ask "$3" "SELECT run, attempts.attempt, attempts.state FROM attempts JOIN runs ON runs.id = run" | tr '|' ' ' >"$stage/attempts"
-  awk -v details="$stage/judged" '
-    function complain(what) { print what >details }
-    FILENAME == ARGV[1] { event[$1] = $3; machine[$1] = $4; order[$1] = ++events; next }
-    FILENAME == ARGV[2] { state[$1, $2] = $3; next }
-    $1 == "begin" {
-      key = $2 SUBSEP $4
-      if (!($2 in event)) { doubled++; complain("no such event: " $0) }
-      if (key in begun) { doubled++; complain("started twice: " $0) }
-      begun[key] = 1
-      if ($2 in last && last[$2] >= $4) { doubled++; complain("an earlier attempt again: " $0) }
-      if ($4 > 1) {
-        repeated++
-        if (state[$3, $4 - 1] != "interrupted") { doubled++; complain("the attempt before was not interrupted: " $0) }
-      } else if (order[$2] < newest[machine[$2], $5]) { doubled++; complain("out of order: " $0) }
-      if (order[$2] > newest[machine[$2], $5]) newest[machine[$2], $5] = order[$2]
-      last[$2] = $4
-      run[$2] = $3
-    }
-    $1 == "end" {
-      if (last[$2] != $4) { doubled++; complain("an attempt outlived the next: " $0) }
-      ended[$2] = 1
-    }
-    END {
-      for (id in event) {
-        if (id in ended || (id in run && state[run[id], 3] == "interrupted")) continue
-        lost++
-        complain("lost: " id " " event[id])
-      }
-      print events + 0, lost + 0, doubled + 0, repeated + 0
-    }' "$1" "$stage/attempts" "$2"
+  : >"$stage/judged"
+  awk -v details="$stage/judged" -v ids="$stage/ids" -f "$(dirname "${BASH_SOURCE[0]}")/judge.awk" "$1" "$stage/attempts" "$2"
 }
 
 # Prints the result of a scenario: `FAULTS EVENTS LOST DOUBLED REPEATED WHAT-IS-COMPARED`.

@@ -95,6 +95,7 @@ package final class JournalFeed {
     do {
       // A file is closed only after it was read completely: a deleted file can be read as long as it is open.
       var isChanged = true
+      var isAppended = false
       var ends: [End] = []
       while isChanged {
         isAtEnd = false
@@ -111,10 +112,13 @@ package final class JournalFeed {
         for reader in change.new { try client.found(reader) }
         if !change.new.isEmpty { checkWatches() }
         isChanged = change.isChanged
+        isAppended = change.isAppended
       }
       client.reachedEnd()
       scheduleFlush()
       watch.resume()
+      // What came between the last read and `process()` was reported to that call, and to nobody else.
+      if isAppended { lookSoon() }
     } catch {
       reopen(after: error)
     }

@@ -286,6 +286,6 @@ package final class EventReader {
 
   /// Opens new files and closes removed ones. The content of removed files has to be read before.
   ///
-  /// - Returns: whether there were any. Then there may be more to read.
-  package func process() throws(SystemError) -> Bool { try journal.process() == .invalidated }
+  /// - Returns: what has changed. If anything has, there may be more to read.
+  package func process() throws(SystemError) -> Journal.Change { try journal.process() }
 }

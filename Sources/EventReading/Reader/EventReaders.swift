@@ -103,8 +103,10 @@ package final class EventReaders {
   package struct Change {
     /// The readers of new machines, at the start of their entries.
     package var new: [EventReader] = []
-    /// Whether there may be more to read.
+    /// Whether there may be more to read, in files that have come or gone.
     package var isChanged = false
+    /// Whether entries were appended. They may have come after everything was read, and nothing else reports them.
+    package var isAppended = false
   }
 
   /// Opens new files and closes removed ones. To be called when everything was read.
@@ -114,12 +116,19 @@ package final class EventReaders {
       result.new = try scan()
       result.isChanged = !result.new.isEmpty
     } else if let change = try watchJournal?.process() {
+      result.isAppended = change == .appended
       // Before the first call, changes were not yet watched.
       if change != .none || !hasScanned { result.new = try scan() }
       result.isChanged = !result.new.isEmpty
       hasScanned = true
     }
-    for reader in all where try reader.process() { result.isChanged = true }
+    for reader in all {
+      switch try reader.process() {
+      case .invalidated: result.isChanged = true
+      case .appended: result.isAppended = true
+      case .none: break
+      }
+    }
     return result
   }
 

@@ -67,6 +67,7 @@ final class RunEngine {
       ledger, owner: owner, hooks: hooks, executor.host, reporter, now: timers.realtime,
       isStale: executor.isOfEarlierBoot)
     try executor.answer(failures: failures)
+    try executor.due.takeUp()
   }
 
   /// From here on nothing waits for a lock that somebody else holds: what is refused is tried again.

@@ -99,6 +99,7 @@ final class StoredRuns {
     do {
       try engine.recoverFromDeadReplays()
       isMoreToCome = try engine.ledger.hasWantedRunsOfOthers()
+      // Runs of a replay that has ended by itself are follow's, too.
       try engine.executor.due.takeUp()
       loadAll()
     } catch {

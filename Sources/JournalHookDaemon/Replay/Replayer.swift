@@ -121,7 +121,7 @@ package final class Replayer {
   /// Takes the runs that are this replay's already.
   private func takeLeft() throws {
     let left = try engine.ledger.openRuns(owner: engine.owner, after: 0, limit: .max)
-    progress.runs += left.count
+    progress.runs += left.count + (try engine.ledger.waitingRetries(owner: engine.owner).count)
     engine.executor.add(left)
   }
 
