@@ -35,6 +35,8 @@ package final class Ledger {
   package lazy var isAlive: (_ owner: String) -> Bool? = { [stateDirectory] owner in
     owner == RunOwner.follow ? LedgerLock.isHeld(in: stateDirectory) : RunOwner(owner)?.isAlive
   }
+  /// What changes the files beside the database.
+  var files: any LedgerFiles = RealFiles()
   /// The inode of the database that is open.
   private var inode: UInt64 = 0
 
@@ -138,16 +140,10 @@ package final class Ledger {
   package func makeDurable() throws {
     try database.query("PRAGMA wal_checkpoint(PASSIVE)")
     if database.vfs == nil {
-      try Ledger.syncDirectory(stateDirectory)
+      try files.syncDirectory(stateDirectory)
     } else {
       try database.syncDirectory()
     }
-  }
-
-  /// Waits until the names of a state directory's files are on disk.
-  static func syncDirectory(_ path: String) throws {
-    let directory = try OwnedDescriptor.open(path, O_RDONLY | O_DIRECTORY)
-    try SystemError.checkErrno(fsync(directory.rawValue), "write to disk", path: path)
   }
 
   private func checkVersion(atLeast oldest: Int64) throws {
@@ -177,19 +173,25 @@ package final class Ledger {
   }
 
   /// Creates a state directory and its parents where they do not exist.
-  package static func makeDirectory(_ path: String) throws {
+  package static func makeDirectory(_ path: String) throws { try makeDirectory(path, files: RealFiles()) }
+
+  static func makeDirectory(_ path: String, files: some LedgerFiles) throws {
     // Mode 0711, whatever the umask: hooks that run as other users can reach their own directories below it, and list nothing.
     let mask = umask(0o066)
     defer { umask(mask) }
-    var made = ""
+    var parent = path.hasPrefix("/") ? "/" : "."
     for part in path.split(separator: "/") {
-      made += "/\(part)"
-      if unsafe mkdir(path.hasPrefix("/") ? made : String(made.dropFirst()), 0o711) != 0, errno != EEXIST {
+      let made = parent == "." ? String(part) : parent == "/" ? "/\(part)" : "\(parent)/\(part)"
+      if unsafe mkdir(made, 0o711) == 0 {
+        // A ledger that is on disk is lost if its directory is not. Who may create a directory may not always read its parent.
+        try? files.syncDirectory(parent)
+      } else if errno != EEXIST {
         throw LedgerError(
           kind: .unusable,
           description: "Cannot create the state directory \(path): \(SystemError("mkdir").reason). Create it, or name "
             + "another one with --state-dir.")
       }
+      parent = made
     }
   }
 }
