@@ -138,7 +138,11 @@ package final class Ledger {
   /// A power cut must not remove the ledger's existence and its first cursors. Otherwise the next start would be a first start,
   /// and skip everything that the journal has until then.
   package func makeDurable() throws {
-    try database.query("PRAGMA wal_checkpoint(PASSIVE)")
+    // A commit that waits for the disk takes all earlier ones with it. A checkpoint would wait for nothing while another process
+    // reads the ledger or makes a checkpoint. The number is the one that is there: any change will do.
+    try database.execute("PRAGMA synchronous=FULL")
+    defer { try? database.execute("PRAGMA synchronous=NORMAL") }
+    try database.execute("PRAGMA user_version=\(LedgerSchema.version)")
     if database.vfs == nil {
       try files.syncDirectory(stateDirectory)
     } else {

@@ -95,7 +95,9 @@ final class LedgerLife {
     try makeDurable()
   }
 
-  func makeDurable() throws { try promise { try ledger.makeDurable() } }
+  func makeDurable() throws {
+    try promise { if fault != .synchronousOff { try ledger.makeDurable() } }
+  }
 
   /// What `follow` does before it reads.
   func recover(boot: String) throws {
