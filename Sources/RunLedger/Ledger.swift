@@ -35,6 +35,8 @@ package final class Ledger {
   package lazy var isAlive: (_ owner: String) -> Bool? = { [stateDirectory] owner in
     owner == RunOwner.follow ? LedgerLock.isHeld(in: stateDirectory) : RunOwner(owner)?.isAlive
   }
+  /// What changes the files beside the database.
+  var files: any LedgerFiles = RealFiles()
   /// The inode of the database that is open; nil as long as it is not known.
   private var inode: UInt64?
 
@@ -141,18 +143,16 @@ package final class Ledger {
   /// A power cut must not remove the ledger's existence and its first cursors. Otherwise the next start would be a first start,
   /// and skip everything that the journal has until then.
   package func makeDurable() throws {
-    try database.query("PRAGMA wal_checkpoint(PASSIVE)")
+    // A commit that waits for the disk takes all earlier ones with it. A checkpoint would wait for nothing while another process
+    // reads the ledger or makes a checkpoint. The number is the one that is there: any change will do.
+    try database.execute("PRAGMA synchronous=FULL")
+    defer { try? database.execute("PRAGMA synchronous=NORMAL") }
+    try database.execute("PRAGMA user_version=\(LedgerSchema.version)")
     if database.vfs == nil {
-      try Ledger.syncDirectory(stateDirectory)
+      try files.syncDirectory(stateDirectory)
     } else {
       try database.syncDirectory()
     }
-  }
-
-  /// Waits until the names of a state directory's files are on disk.
-  static func syncDirectory(_ path: String) throws {
-    let directory = try OwnedDescriptor.open(path, O_RDONLY | O_DIRECTORY)
-    try SystemError.checkErrno(fsync(directory.rawValue), "write to disk", path: path)
   }
 
   private func checkVersion(atLeast oldest: Int64) throws {
@@ -182,19 +182,25 @@ package final class Ledger {
   }
 
   /// Creates a state directory and its parents where they do not exist.
-  package static func makeDirectory(_ path: String) throws {
+  package static func makeDirectory(_ path: String) throws { try makeDirectory(path, files: RealFiles()) }
+
+  static func makeDirectory(_ path: String, files: some LedgerFiles) throws {
     // Mode 0711, whatever the umask: hooks that run as other users can reach their own directories below it, and list nothing.
     let mask = umask(0o066)
     defer { umask(mask) }
-    var made = ""
+    var parent = path.hasPrefix("/") ? "/" : "."
     for part in path.split(separator: "/") {
-      made += "/\(part)"
-      if unsafe mkdir(path.hasPrefix("/") ? made : String(made.dropFirst()), 0o711) != 0, errno != EEXIST {
+      let made = parent == "." ? String(part) : parent == "/" ? "/\(part)" : "\(parent)/\(part)"
+      if unsafe mkdir(made, 0o711) == 0 {
+        // A ledger that is on disk is lost if its directory is not. Who may create a directory may not always read its parent.
+        try? files.syncDirectory(parent)
+      } else if errno != EEXIST {
         throw LedgerError(
           kind: .unusable,
           description: "Cannot create the state directory \(path): \(SystemError("mkdir").reason). Create it, or name "
             + "another one with --state-dir.")
       }
+      parent = made
     }
   }
 }

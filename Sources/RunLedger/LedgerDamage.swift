@@ -21,7 +21,11 @@ extension Ledger {
   /// Opens the ledger for `follow`, which holds the lock of the state directory. A damaged ledger is set aside, and a new one is
   /// created; its `damage` then says so.
   package static func openForFollowing(stateDirectory: String) throws -> Ledger {
-    let mark = DamageMark(stateDirectory: stateDirectory)
+    try openForFollowing(stateDirectory: stateDirectory, files: RealFiles())
+  }
+
+  static func openForFollowing(stateDirectory: String, files: any LedgerFiles) throws -> Ledger {
+    let mark = DamageMark(stateDirectory: stateDirectory, files: files)
     var damage = mark.read(in: stateDirectory)
     if damage == nil {
       do {
@@ -33,8 +37,9 @@ extension Ledger {
     guard var damage else { return try Ledger(stateDirectory: stateDirectory) }
     // The mark comes first: if this is interrupted, the next start repeats it, instead of taking the directory for a new one.
     try mark.write(damage)
-    damage.setAside = try setAside(in: stateDirectory)
+    damage.setAside = try setAside(in: stateDirectory, files)
     let ledger = try Ledger(stateDirectory: stateDirectory)
+    ledger.files = files
     ledger.damage = damage
     return ledger
   }
@@ -121,12 +126,12 @@ extension Ledger {
   /// Renames the database and the files that belong to it.
   ///
   /// - Returns: the new path; nil if there was no database, or an empty one.
-  private static func setAside(in stateDirectory: String) throws -> String? {
+  private static func setAside(in stateDirectory: String, _ files: any LedgerFiles) throws -> String? {
     let path = "\(stateDirectory)/journalhook.db"
-    defer { _ = unsafe unlink(completeMark(in: stateDirectory)) }
+    defer { files.remove(completeMark(in: stateDirectory)) }
     if obviousDamage(in: stateDirectory) != nil {
       // An empty database holds nothing to keep.
-      for suffix in ["", "-wal", "-shm"] { _ = unsafe unlink(path + suffix) }
+      for suffix in ["", "-wal", "-shm"] { files.remove(path + suffix) }
       return nil
     }
     let name = "\(path).damaged-\(utcName(of: time(nil)))"
@@ -139,12 +144,11 @@ extension Ledger {
     }
     var result: String?
     for suffix in ["", "-wal", "-shm"] {
-      if unsafe rename(path + suffix, free + suffix) == 0 {
-        if suffix.isEmpty { result = free }
-      } else if errno != ENOENT {
+      do throws(SystemError) {
+        if try files.rename(path + suffix, to: free + suffix), suffix.isEmpty { result = free }
+      } catch {
         throw LedgerError(
-          kind: .unusable,
-          description: "The ledger \(path) is damaged and cannot be set aside: \(SystemError("rename").reason).")
+          kind: .unusable, description: "The ledger \(path) is damaged and cannot be set aside: \(error.reason).")
       }
     }
     return result
@@ -171,7 +175,7 @@ extension Ledger {
 
   /// Removes the mark of `markDamaged`, when the new ledger is complete.
   package func removeDamageMark() {
-    if database.vfs == nil { DamageMark(stateDirectory: stateDirectory).remove() }
+    if database.vfs == nil { DamageMark(stateDirectory: stateDirectory, files: files).remove() }
   }
 
   /// Marks this ledger as damaged: the next start sets it aside and continues from `damage.since`.
@@ -180,7 +184,7 @@ extension Ledger {
   package func markDamaged(_ damage: LedgerDamage) -> Bool {
     guard database.vfs == nil else { return false }
     do {
-      try DamageMark(stateDirectory: stateDirectory).write(damage)
+      try DamageMark(stateDirectory: stateDirectory, files: files).write(damage)
       return true
     } catch {
       return false
@@ -193,9 +197,15 @@ extension Ledger {
 
 /// A file beside a database that has to be set aside: the time up to which events were processed, and the reason.
 private struct DamageMark {
+  private let directory: String
   private let path: String
+  private let files: any LedgerFiles
 
-  init(stateDirectory: String) { path = "\(stateDirectory)/journalhook.db-damaged" }
+  init(stateDirectory: String, files: any LedgerFiles) {
+    directory = stateDirectory
+    path = "\(stateDirectory)/journalhook.db-damaged"
+    self.files = files
+  }
 
   func read(in stateDirectory: String) -> LedgerDamage? {
     guard let text = readText(path) else { return nil }
@@ -205,21 +215,19 @@ private struct DamageMark {
       since: lines.first.flatMap { UInt64($0) } ?? Clock.now().microseconds)
   }
 
-  /// Writes the file completely or not at all.
+  /// Writes the file completely or not at all, and waits until it is on disk: the database is not renamed before. After a power
+  /// cut in between, there would be no ledger and no mark, as before the first start.
   func write(_ damage: LedgerDamage) throws {
-    if unsafe access(path, F_OK) == 0 { return }
     let new = path + "-new"
-    let file = unsafe open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
-    defer { close(file) }
-    let text = Array("\(damage.since)\n\(damage.reason)\n".utf8)
     do {
-      try SystemError.checkErrno(file, "open", path: new)
-      let written = unsafe Glibc.write(file, text, text.count)
-      try SystemError.checkErrno(written == text.count ? 0 : -1, "write", path: new)
-      try SystemError.checkErrno(fsync(file), "write to disk", path: new)
-      try SystemError.checkErrno(unsafe rename(new, path), "rename", path: new)
+      // A mark that an earlier start has left behind may not be on disk yet either.
+      if unsafe access(path, F_OK) != 0 {
+        try files.write("\(damage.since)\n\(damage.reason)\n", to: new)
+        _ = try files.rename(new, to: path)
+      }
+      try files.syncDirectory(directory)
     } catch {
-      _ = unsafe unlink(new)
+      files.remove(new)
       throw LedgerError(
         kind: .unusable,
         description:
@@ -228,5 +236,9 @@ private struct DamageMark {
     }
   }
 
-  func remove() { _ = unsafe unlink(path) }
+  /// Removes the file, also from the disk: after a power cut it would set the new ledger aside, with what was done since.
+  func remove() {
+    files.remove(path)
+    try? files.syncDirectory(directory)
+  }
 }

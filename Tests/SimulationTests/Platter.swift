@@ -11,6 +11,16 @@ struct Platter {
   struct File {
     var durable: [UInt8] = []
     var changes: [Change] = []
+
+    /// Its size with all changes.
+    var size: Int {
+      changes.reduce(durable.count) { size, change in
+        switch change {
+        case .write(let offset, let bytes): max(size, offset + bytes.count)
+        case .truncate(let size): size
+        }
+      }
+    }
   }
 
   private(set) var files: [Int32: File] = [:]
@@ -37,7 +47,7 @@ struct Platter {
       for change in synced.changes { Platter.apply(change, to: &synced.durable) }
       synced.changes = []
       files[file] = synced
-      noteDurable(file)
+      noteDurable()
     case .create(let file, let name):
       files[file] = File()
       entries[name, default: [nil]].append(file)
@@ -46,6 +56,7 @@ struct Platter {
       for (name, history) in entries { entries[name] = [history[history.count - 1]] }
       let named = Set(entries.values.compactMap { $0[0] })
       files = files.filter { named.contains($0.key) }
+      noteDurable()
     case .mark(let value): mark = value
     }
   }
@@ -56,22 +67,36 @@ struct Platter {
     apply(.create(file: file, name: name))
   }
 
-  private mutating func noteDurable(_ file: Int32) {
-    guard let log = entries.first(where: { $0.key.hasSuffix("-wal") }), log.value == [file],
-      let database = entries.first(where: { $0.key.hasSuffix(".db") }), database.value.count == 1
+  private mutating func noteDurable() {
+    guard let log = entries.first(where: { $0.key.hasSuffix("-wal") })?.value, log.count == 1, let file = log[0],
+      files[file]?.changes.isEmpty == true, entries.first(where: { $0.key.hasSuffix(".db") })?.value.count == 1
     else { return }
     durableMark = mark
   }
 
-  static func apply(_ change: Change, to bytes: inout [UInt8]) {
+  private static func apply(_ change: Change, to bytes: inout [UInt8]) {
     switch change {
-    case .write(let offset, let new):
-      if bytes.count < offset + new.count { bytes += [UInt8](repeating: 0, count: offset + new.count - bytes.count) }
-      bytes.replaceSubrange(offset..<offset + new.count, with: new)
+    case .write(let offset, let new): put(new, new.indices, at: offset, into: &bytes)
     case .truncate(let size):
       if bytes.count > size { bytes.removeLast(bytes.count - size) }
-      if bytes.count < size { bytes += [UInt8](repeating: 0, count: size - bytes.count) }
+      extend(&bytes, to: size)
     }
+  }
+
+  /// Writes a part of some new bytes, of which the first would be at `offset`.
+  private static func put(_ new: [UInt8], _ part: Range<Int>, at offset: Int, into bytes: inout [UInt8]) {
+    extend(&bytes, to: offset + part.upperBound)
+    // Bytes that are copied one by one take most of the time of a debug build.
+    new.withUnsafeBytes { new in
+      bytes.withUnsafeMutableBytes { bytes in
+        let (from, to) = (UnsafeRawBufferPointer(rebasing: new[part]), offset + part.lowerBound)
+        UnsafeMutableRawBufferPointer(rebasing: bytes[to..<to + part.count]).copyMemory(from: from)
+      }
+    }
+  }
+
+  private static func extend(_ bytes: inout [UInt8], to size: Int) {
+    if bytes.count < size { bytes += [UInt8](repeating: 0, count: size - bytes.count) }
   }
 
   /// How many things are not certain.
@@ -85,9 +110,11 @@ struct Platter {
   typealias State = [String: [UInt8]]
 
   /// The state in which `keeps` says of each change what is left of it, by the file and the index of the change: which of its
-  /// bytes are on the disk; and `entry` which of its files a name has.
+  /// bytes are on the disk; `entry` which of its files a name has; and `keepsSize` which files have their size without what was
+  /// written there.
   func state(
-    entry: (String, [Int32?]) -> Int32?, keeps: (Int32, Int) -> [Range<Int>]
+    entry: (String, [Int32?]) -> Int32?, keepsSize: (Int32) -> Bool = { _ in false },
+    keeps: (Int32, Int) -> [Range<Int>]
   ) -> State {
     var state: State = [:]
     for (name, history) in entries.sorted(by: { $0.key < $1.key }) {
@@ -98,11 +125,10 @@ struct Platter {
         switch change {
         case .truncate: if !kept.isEmpty { Platter.apply(change, to: &bytes) }
         case .write(let offset, let new):
-          for range in kept {
-            Platter.apply(.write(offset: offset + range.lowerBound, bytes: Array(new[range])), to: &bytes)
-          }
+          for range in kept { Platter.put(new, range, at: offset, into: &bytes) }
         }
       }
+      if keepsSize(number) { Platter.extend(&bytes, to: file.size) }
       state[name] = bytes
     }
     return state

@@ -272,4 +272,22 @@ import Testing
     #expect(try reader.position(of: "local") == .from(17))
     #expect(throws: LedgerError.self) { _ = try Ledger(stateDirectory: "/nowhere/else", readOnly: true, vfs: disk.vfs) }
   }
+
+  /// While a process reads a ledger whose log is all in the database, no checkpoint can be made.
+  @Test func theFirstPlaceIsOnTheDiskAlsoWhileAnotherProcessReads() throws {
+    let log = "/nowhere/state/journalhook.db-wal"
+    let ledger = try Ledger(stateDirectory: "/nowhere/state", vfs: disk.vfs)
+    try ledger.database.query("PRAGMA wal_checkpoint(TRUNCATE)")
+    let other = try disk.as(2) { try Ledger(stateDirectory: "/nowhere/state", readOnly: true, vfs: disk.vfs) }
+    try other.database.query("BEGIN")
+    #expect(try other.position(of: "local") == nil)
+    try ledger.begin([.init(reader: "local", at: .from(17))])
+    #expect(simdisk_unsynced(disk.raw, log) > 0)
+    try ledger.makeDurable()
+    #expect(simdisk_unsynced(disk.raw, log) == 0)
+    // What follows does not wait for the disk.
+    try ledger.begin([.init(reader: "local", at: .from(18))])
+    #expect(simdisk_unsynced(disk.raw, log) > 0)
+    try other.database.query("COMMIT")
+  }
 }
