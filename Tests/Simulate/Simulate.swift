@@ -34,7 +34,7 @@ internal import Simulation
       let again = Simulation.play(small, hookSets: hookSets)
       for complaint in again.complaints.prefix(8) { print("  ✘ \(complaint)") }
       for line in again.story { print("    \(line)") }
-      for message in again.messages.suffix(12) { print("    \(message)") }
+      for message in again.messages.suffix(40) { print("    \(message)") }
     }
     let seconds = max(1, time(nil) - begin)
     print(

@@ -7,7 +7,10 @@ struct LifeJudge {
   /// Invocations of which, or of whose neighbours, messages were lost or are hidden.
   private var dim: Set<String> = []
 
-  init(_ life: Oracle.Life, lost: Oracle.Lost) {
+  private let isOrdered: Bool
+
+  init(_ life: Oracle.Life, lost: Oracle.Lost, isOrdered: Bool) {
+    self.isOrdered = isOrdered
     self.life = life
     self.lost = lost
   }
@@ -60,15 +63,23 @@ struct LifeJudge {
     case .restartBroken:
       one.isRestartFailed = true
       // It is told of what went down and did not come back.
-      one.invocation = life.facts[..<rank].last { $0.kind == .wentDown }?.invocation ?? fact.invocation
-      one.isRequired = one.isRequired && !isDim(one.invocation)
+      let down = life.facts[..<rank].last { $0.kind == .wentDown }
+      one.invocation = down?.invocation ?? fact.invocation
+      one.isRequired = one.isRequired && !isDim(one.invocation) && down.map(isTold) ?? true
       one.restartJob = false
       one.isRequired = one.isRequired && fact.restartJob == true
     case .startRefused, .startSkipped: one.isOfAnyInvocation = true
     default: break
     }
-    if isDim(fact.invocation) { (one.restartJob, one.autoRestart) = (nil, nil) }
+    if isDim(fact.invocation) || !isTold(fact) { (one.restartJob, one.autoRestart) = (nil, nil) }
     expected.append(one)
+    if fact.kind == .ranToEnd, isDim(fact.invocation) {
+      // Without its beginning, the end of a oneshot looks like the end of a unit that was active.
+      var stopped = one
+      stopped.kind = "stopped"
+      stopped.isRequired = false
+      expected.append(stopped)
+    }
     guard fact.kind == .cameUp, fact.isRestarted != false || isDim(fact.invocation) else { return }
     var restarted = one
     restarted.kind = "restarted"
@@ -96,7 +107,7 @@ struct LifeJudge {
       checkFlags(of: event)
       // When a restart is known to have failed is another matter: see `checkPairs`.
       if one.isRestartFailed { continue }
-      if let last = newest, one.rank < last.rank, !(one.mayFollowFailure && last.kind == "failed") {
+      if isOrdered, let last = newest, one.rank < last.rank, !(one.mayFollowFailure && last.kind == "failed") {
         complain("too late: \(event.text), behind \(last.kind)")
       } else {
         newest = one

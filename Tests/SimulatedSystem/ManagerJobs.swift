@@ -48,6 +48,11 @@ extension SimulatedManager {
       } else {
         let merged = job.kind.merged(with: kind)
         // A job that is running goes on if it does what is asked anyway; a reload does not, as it may have begun too early.
+        if job.isRunning, job.kind == .start, merged == .restart, unit.truth.restartJob === job {
+          // A restart is asked for in the middle of one: if the unit fails now, the first one may be said to have failed.
+          note(.restartBroken, unit) { $0.restartJob = nil }
+          unit.truth.restartFlag = nil
+        }
         if job.isRunning, merged != job.kind || kind == .reload { job.isRunning = false }
         job.kind = merged
         if unit.truth.isAutoPending != isAutomatic { unit.truth.isAutoShared = true }

@@ -64,7 +64,8 @@ extension SimulatedManager {
       fact.restartJob = isByRestartJob ? truth.restartFlag : false
       fact.autoRestart = truth.isAutoPending
       if truth.isAutoPending {
-        fact.isRestarted = truth.hasGoneDown && !truth.wasStartedByHand
+        // If somebody has started it in between, that is a matter of opinion.
+        fact.isRestarted = truth.hasGoneDown ? (truth.wasStartedByHand ? nil : true) : false
         if truth.wasRestartedByHand, fact.isRestarted == true { fact.isRestarted = nil }
         if truth.isAutoShared { (fact.autoRestart, fact.isRestarted) = (nil, nil) }
       } else if isByRestartJob {

@@ -32,8 +32,9 @@ package struct Oracle {
   ///   - facts: what happened, in the order of time.
   ///   - events: what a reader has told, in its order.
   ///   - lost: what the reader could not read. About the invocations around it less is demanded.
+  ///   - isOrdered: whether the events of a unit are in the order of time. A replay beside follow may tell some before others.
   /// - Returns: complaints; none if all is well.
-  package static func judge(_ facts: [TrueFact], events: [SeenEvent], lost: Lost = Lost()) -> [String] {
+  package static func judge(_ facts: [TrueFact], events: [SeenEvent], lost: Lost = Lost(), isOrdered: Bool = true) -> [String] {
     var complaints: [String] = []
     var ids: Set<String> = []
     for event in events where !ids.insert(event.id).inserted { complaints.append("told twice: \(event.text)") }
@@ -64,7 +65,7 @@ package struct Oracle {
     }
     for index in lives.indices {
       lives[index].isOver = lives[index].boot != boots.last
-      var judge = LifeJudge(lives[index], lost: lost)
+      var judge = LifeJudge(lives[index], lost: lost, isOrdered: isOrdered)
       complaints += judge.judge()
     }
     return complaints

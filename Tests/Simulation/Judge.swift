@@ -52,11 +52,11 @@ struct Judge {
   /// Nothing lost, nothing invented, restart pairs closed: the oracle knows what has really happened.
   private mutating func judgeEvents() {
     var lost = Oracle.Lost()
-    for entry in world.journald.lost { lost.insert(entry) }
+    for entry in world.journald.lost + world.journald.late { lost.insert(entry) }
     // What has happened in the last moments may still be on its way.
     let facts = world.manager.facts
-    for entry in world.journald.sentSince(world.clock.passed - min(world.clock.passed, Judge.way)) { lost.insert(entry) }
-    complaints += Oracle.judge(facts, events: seen, lost: lost)
+    for entry in world.journald.sentSince(world.settledAt - min(world.settledAt, Judge.way)) { lost.insert(entry) }
+    complaints += Oracle.judge(facts, events: seen, lost: lost, isOrdered: !has(.startReplay))
   }
 
   /// How long it takes at most until what happens is a run, in microseconds.
@@ -153,7 +153,7 @@ struct Judge {
     guard !has(.otherHooks, .vacuum), world.journald.lost.isEmpty else { return }
     for line in world.hooks.lines where line.by == world.lastReplay && line.deed == .begin && line.attempt == 1 {
       // If the bus has told before journald, the begin of something may be told twice: nothing but its time identifies it.
-      if has(.stallJournald), ["starting", "stopping", "reloading"].contains(line.event.kind.rawValue) { continue }
+      if has(.stallJournald), line.event.kind.rawValue.hasSuffix("ing") { continue }
       complaints.append(
         "the replay of everything has done run \(line.run) of \(line.hook): \(line.event.unit) \(line.event.kind.rawValue)")
     }

@@ -124,6 +124,15 @@ final class SimulatedJournal: JournalFiles {
 
   /// Moves before the first entry after the time of a cursor.
   private func seekBehind(_ cursor: JournalCursor) {
+    // libsystemd goes by the number in files with the same sequence, and by time in others.
+    let parts = cursor.description.split(separator: ";")
+    if let number = parts.first(where: { $0.hasPrefix("i=") }).flatMap({ Int($0.dropFirst(2), radix: 16) }),
+      let sequence = parts.first(where: { $0.hasPrefix("s=") }), journald.stored.last?.sequence == String(sequence)
+    {
+      let index = journald.stored.firstIndex { $0.number > number && $0.sequence == String(sequence) }
+      position = .before(journald.first + (index ?? journald.stored.count))
+      return
+    }
     let index = journald.stored.firstIndex {
       $0.entry.realtime >= cursor.realtime && ($0.entry.boot != cursor.boot || $0.entry.monotonic > cursor.monotonic)
     }

@@ -11,6 +11,13 @@ final class SimulatedJournald {
     let unit: String
     let machine: String
     let message: SentEntry
+
+    /// The beginning of its cursor, `s=…`, and its number there.
+    var sequence: String { String(entry.cursor.prefix { $0 != ";" }) }
+    var number: Int {
+      let part = entry.cursor.split(separator: ";").dropFirst().first ?? ""
+      return Int(part.dropFirst(2), radix: 16) ?? 0
+    }
   }
 
   private let clock: WorldClock
@@ -29,6 +36,8 @@ final class SimulatedJournald {
   private var waiting: [Int: SentEntry] = [:]
   /// Messages that it has lost.
   private(set) var lost: [SentEntry] = []
+  /// Messages that it has stored much later: what they tell may be known by then.
+  private(set) var late: [SentEntry] = []
   /// All messages, with the time that had passed.
   private var sent: [(message: SentEntry, passed: UInt64)] = []
   private var lastDelivery: UInt64 = 0
@@ -53,7 +62,10 @@ final class SimulatedJournald {
   /// Takes a message that was sent to it: it is stored a moment later, in the order of sending.
   func send(_ message: SentEntry) {
     var delay = chance.time(upTo: 20_000)
-    if clock.monotonic < stalledUntil { delay += stalledUntil - clock.monotonic }
+    if clock.monotonic < stalledUntil {
+      delay += stalledUntil - clock.monotonic
+      late.append(message)
+    }
     let time = max(lastDelivery, clock.monotonic + delay)
     lastDelivery = time
     waiting[message.number] = message

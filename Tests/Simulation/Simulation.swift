@@ -23,6 +23,7 @@ package enum Simulation {
     for step in history.steps { world.apply(step, hookSets: hookSets) }
     world.settle()
     let told = world.ledgerRuns()
+    world.settledAt = world.clock.passed
     world.replayAll()
     let runs = world.ledgerRuns()
     let complaints = Judge.complaints(about: world, history, told: told)
@@ -31,6 +32,7 @@ package enum Simulation {
       runs: runs.count, messages: world.messages)
     if let first = complaints.first, let unit = StoryPrinter.unit(in: first, of: world) {
       result.story = StoryPrinter.lines(world, unit: unit)
+      result.messages.removeAll { !$0.contains(unit) && $0.contains("Hook ") }
     }
     return result
   }

@@ -29,6 +29,8 @@ final class World {
   var finished: [RunKey: Int] = [:]
   /// Whether something was made to fail, so that a process may end with an error.
   var hasTrouble = false
+  /// How much time had passed when all had come to its end, in microseconds.
+  var settledAt: UInt64 = 0
   /// The replay of everything, at the end.
   var lastReplay = ""
   /// What was found in the course of it.

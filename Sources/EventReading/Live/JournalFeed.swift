@@ -24,13 +24,16 @@ package final class JournalFeed {
   private var pollTimer: Timer?
   private var isPolling = false
   /// The number of successive errors at one place of the journal, and the reader that had them.
-  private var failures: (count: Int, reader: EventReader?) = (0, nil)
+  private var failures: (count: Int, limit: Int, reader: EventReader?) = (0, failureLimit, nil)
   private var directories: DirectoryWatcher?
 
   /// How many entries to read in one turn of the loop, so that processes and timers are handled in between.
   private static let batchSize = 256
   /// How often to try to read an entry.
   private static let failureLimit = 5
+  /// The same for errors that say nothing about the file: there is no memory, or no descriptor. An entry may be passed over only
+  /// because a damaged length can look like want of memory.
+  private static let shortageLimit = 300
   /// How long to wait after a failure, in microseconds.
   private static let retryInterval: UInt64 = 1_000_000
   /// The shortest time between two calls of `takeUnexplained()`, in microseconds: the reason why it has to wait may last.
@@ -249,6 +252,8 @@ package final class JournalFeed {
   private func reopen(after error: any Error) {
     isAtEnd = false
     failures.count += 1
+    let isShortage = [ENOMEM, EMFILE, ENFILE].contains((error as? SystemError)?.code ?? 0)
+    failures.limit = isShortage ? JournalFeed.shortageLimit : JournalFeed.failureLimit
     client?.say("\(error). The journal is opened again.", priority: .warning)
     reopen(in: JournalFeed.retryInterval)
   }
@@ -259,7 +264,7 @@ package final class JournalFeed {
       reopenTimer = nil
       do {
         for (reader, place) in try readers.reopen() { try client?.lost(place, of: reader) }
-        if failures.count >= JournalFeed.failureLimit, let reader = failures.reader { skipEntry(of: reader) }
+        if failures.count >= failures.limit, let reader = failures.reader { skipEntry(of: reader) }
         client?.reopened()
         try watchJournal()
         look()
