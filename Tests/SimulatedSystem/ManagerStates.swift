@@ -73,6 +73,7 @@ extension SimulatedManager {
       } else {
         // A restart job that has ended the wait for an automatic restart has stopped nothing.
         fact.isRestarted = truth.wasRestartedByHand && truth.hasGoneDown ? nil : false
+        if fact.isRestarted == nil || truth.restartFlag == nil { fact.restartJob = nil }
       }
       if truth.isAdrift {
         fact.isRestarted = truth.hasGoneDown ? nil : false

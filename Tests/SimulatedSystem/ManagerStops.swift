@@ -12,6 +12,10 @@ extension SimulatedManager {
       unit.truth.isAutoPending = unit.truth.isAutoPending && unit.job?.kind == .restart
       if unit.job?.isAutomatic == false {
         unit.truth.wasRestartedByHand = true
+        // And so is whether it has taken the unit down.
+        if let down = facts.lastIndex(where: { $0.unit == unit.name && $0.kind == .wentDown && $0.boot == boot.id }) {
+          facts[down].restartJob = nil
+        }
         if unit.truth.isAutoPending { unit.truth.isAutoShared = true }
       }
       setState(unit, unit.result == .success ? .dead : .failed, isRefusal: true)
