@@ -80,7 +80,8 @@ final class HookProcesses {
     }
     let process = Process(run, place: place, by: creator)
     lines.append(
-      Line(deed: .begin, by: creator, run: run.id, attempt: run.attempt, hook: run.hook, event: run.event, epoch: epoch,
+      Line(
+        deed: .begin, by: creator, run: run.id, attempt: run.attempt, hook: run.hook, event: run.event, epoch: epoch,
         monotonic: clock.monotonic))
     living.append(process)
     if isParallel { parallelHooks.insert(run.hook) }
@@ -107,8 +108,8 @@ final class HookProcesses {
     living.removeAll { $0 === process }
     lines.append(
       Line(
-        deed: .end, by: process.creator, run: process.run.id, attempt: process.run.attempt, hook: process.hook, event: process.run.event,
-        epoch: epoch, monotonic: clock.monotonic))
+        deed: .end, by: process.creator, run: process.run.id, attempt: process.run.attempt, hook: process.hook,
+        event: process.run.event, epoch: epoch, monotonic: clock.monotonic))
     process.onEnd?(exit)
   }
 

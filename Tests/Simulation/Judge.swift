@@ -154,12 +154,14 @@ struct Judge {
     let turns = told.filter { $0.hook == HookSet.all.name && Judge.isUp($0.event) != nil }
     var last: [String: LedgerRun] = [:]
     for turn in turns { last[turn.event.unit] = turn }
-    for run in told where ["superseded", "rate-limited"].contains(run.state) && last[run.event.unit]?.event.id == run.event.id {
+    for run in told where ["superseded", "rate-limited"].contains(run.state) {
+      guard last[run.event.unit]?.event.id == run.event.id else { continue }
       complaints.append("run \(run.id) of \(run.hook) for the last turn of \(run.event.unit) is \(run.state)")
     }
     // When it is known that a unit has turned back is certain only while nothing is held up.
-    let isSteady = !has(.stallJournald, .killJournald, .vacuum, .flush, .readError, .diskError, .diskFull, .diskLocked, .hookError)
-    guard isSteady, world.manager.boot.number == 1 else { return }
+    let isHeldUp = has(
+      .stallJournald, .killJournald, .vacuum, .flush, .readError, .diskError, .diskFull, .diskLocked, .hookError)
+    guard !isHeldUp, world.manager.boot.number == 1 else { return }
     var states: [Int64: LedgerRun] = [:]
     for run in told { states[run.id] = run }
     for line in world.hooks.lines where line.deed == .begin {
@@ -168,12 +170,10 @@ struct Judge {
       // It settles for two seconds. The bus tells a turn a second later than the journal.
       let end = isRetry ? Int(line.monotonic) - 1_500_000 : run.monotonic + 800_000
       guard isRetry || line.hook == "40-settle" && line.attempt == 1 else { continue }
-      let isOvertaken = turns.contains {
-        $0.event.unit == run.event.unit && Judge.isUp($0.event) == !isUp && $0.monotonic > run.monotonic && $0.monotonic < end
-      }
-      if isOvertaken {
-        complaints.append(
-          "attempt \(line.attempt) of run \(line.run) of \(line.hook) for \(run.event.unit) begins, although the unit has turned back")
+      let back = turns.filter { $0.event.unit == run.event.unit && Judge.isUp($0.event) == !isUp }
+      if back.contains(where: { $0.monotonic > run.monotonic && $0.monotonic < end }) {
+        let what = "attempt \(line.attempt) of run \(line.run) of \(line.hook) for \(run.event.unit)"
+        complaints.append("\(what) begins, although the unit has turned back")
       }
     }
   }
