@@ -1,12 +1,13 @@
 internal import Glibc
 internal import Simulation
 
-/// Plays histories from a range of seeds: `simulate FIRST COUNT [--seed N]`; see contrib/simulate.
+/// Plays histories from a range of seeds: `simulate FIRST COUNT [--first-failure]`; see contrib/simulate. With `--first-failure` it ends
+/// at the first one that fails, and prints its seed and its complaints alone.
 @main struct Simulate {
   static func main() {
     let arguments = CommandLine.arguments.dropFirst().compactMap { UInt64($0) }
     guard arguments.count == 2 else {
-      print("simulate FIRST COUNT")
+      print("simulate FIRST COUNT [--first-failure]")
       exit(2)
     }
     var template = Array((geteuid() == 0 ? "/run" : "/run/user/\(getuid())").utf8 + Array("/simulate-XXXXXX\0".utf8)).map { CChar(bitPattern: $0) }
@@ -16,6 +17,7 @@ internal import Simulation
     }
     let directory = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
     let hookSets = HookSet.make(in: directory)
+    let endsAtFailure = CommandLine.arguments.contains("--first-failure")
     var failed = 0
     var totals = (events: 0, runs: 0, passed: UInt64(0))
     let begin = time(nil)
@@ -27,6 +29,11 @@ internal import Simulation
       totals.passed += result.passed
       if result.complaints.isEmpty { continue }
       failed += 1
+      if endsAtFailure {
+        print("seed \(seed)")
+        for complaint in result.complaints { print("  ✘ \(complaint)") }
+        exit(1)
+      }
       if failed > 5 { continue }
       let small = Simulation.shrink(history, hookSets: hookSets)
       print("seed \(seed): \(history.steps.count) steps, smaller: \(small.steps.count)")

@@ -23,6 +23,8 @@ final class HookProcesses {
     var event: LifecycleEvent
     /// The ledger's life: it counts the power cuts.
     var epoch: Int
+    /// When, in microseconds since the boot.
+    var monotonic: UInt64
   }
 
   /// A process of a hook.
@@ -78,7 +80,9 @@ final class HookProcesses {
     }
     let process = Process(run, place: place, by: creator)
     lines.append(
-      Line(deed: .begin, by: creator, run: run.id, attempt: run.attempt, hook: run.hook, event: run.event, epoch: epoch))
+      Line(
+        deed: .begin, by: creator, run: run.id, attempt: run.attempt, hook: run.hook, event: run.event, epoch: epoch,
+        monotonic: clock.monotonic))
     living.append(process)
     if isParallel { parallelHooks.insert(run.hook) }
     process.exit = .exited(fails ? 1 : 0)
@@ -104,8 +108,8 @@ final class HookProcesses {
     living.removeAll { $0 === process }
     lines.append(
       Line(
-        deed: .end, by: process.creator, run: process.run.id, attempt: process.run.attempt, hook: process.hook, event: process.run.event,
-        epoch: epoch))
+        deed: .end, by: process.creator, run: process.run.id, attempt: process.run.attempt, hook: process.hook,
+        event: process.run.event, epoch: epoch, monotonic: clock.monotonic))
     process.onEnd?(exit)
   }
 

@@ -29,6 +29,7 @@ struct Judge {
     judge.judgeRuns()
     judge.judgeAttempts()
     judge.judgeOrder()
+    judge.judgeTurns()
     judge.judgeReplay()
     judge.judgeMessages()
     return judge.complaints
@@ -142,6 +143,47 @@ struct Judge {
         complaints.append("run \(line.run) for \(line.event.unit) begins after run \(before.run)")
       }
       last[lane] = (line.run, line.epoch)
+    }
+  }
+
+  // MARK: Turns
+
+  /// What waits is superseded by the opposite turn of the unit, and by nothing else: the last turn has its run.
+  private mutating func judgeTurns() {
+    guard !has(.startReplay, .otherHooks) else { return }
+    let turns = told.filter { $0.hook == HookSet.all.name && Judge.isUp($0.event) != nil }
+    var last: [String: LedgerRun] = [:]
+    for turn in turns { last[turn.event.unit] = turn }
+    for run in told where ["superseded", "rate-limited"].contains(run.state) {
+      guard last[run.event.unit]?.event.id == run.event.id else { continue }
+      complaints.append("run \(run.id) of \(run.hook) for the last turn of \(run.event.unit) is \(run.state)")
+    }
+    // When it is known that a unit has turned back is certain only while nothing is held up.
+    let isHeldUp = has(
+      .stallJournald, .killJournald, .vacuum, .flush, .readError, .diskError, .diskFull, .diskLocked, .hookError)
+    guard !isHeldUp, world.manager.boot.number == 1 else { return }
+    var states: [Int64: LedgerRun] = [:]
+    for run in told { states[run.id] = run }
+    for line in world.hooks.lines where line.deed == .begin {
+      guard let run = states[line.run], let isUp = Judge.isUp(run.event) else { continue }
+      let isRetry = line.attempt > 1 && ["failed", "timed-out"].contains(run.attempts[line.attempt - 1])
+      // It settles for two seconds. The bus tells a turn a second later than the journal.
+      let end = isRetry ? Int(line.monotonic) - 1_500_000 : run.monotonic + 800_000
+      guard isRetry || line.hook == "40-settle" && line.attempt == 1 else { continue }
+      let back = turns.filter { $0.event.unit == run.event.unit && Judge.isUp($0.event) == !isUp }
+      if back.contains(where: { $0.monotonic > run.monotonic && $0.monotonic < end }) {
+        let what = "attempt \(line.attempt) of run \(line.run) of \(line.hook) for \(run.event.unit)"
+        complaints.append("\(what) begins, although the unit has turned back")
+      }
+    }
+  }
+
+  /// Where an event leaves its unit; nil if it says nothing of that.
+  private static func isUp(_ event: SeenEvent) -> Bool? {
+    switch event.kind {
+    case "started": true
+    case "stopped", "failed", "gave-up": false
+    default: nil
     }
   }
 
