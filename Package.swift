@@ -53,7 +53,9 @@ let package = Package(
     .testTarget(name: "JournalHookDaemonTests", dependencies: daemonRooms + ["JournalHookDaemon", "TestSupport"]),
     .testTarget(
       name: "SimulationTests",
-      dependencies: ["RunLedger", "Runs", "Hooks", "Lifecycle", "Systemd", "CSQLite", "CSimulatedDisk", "TestSupport"]),
+      dependencies: [
+        "RunLedger", "Runs", "Hooks", "Lifecycle", "Systemd", "CSQLite", "CSimulatedDisk", "Simulation", "TestSupport",
+      ]),
     .target(name: "SimulatedSystem", dependencies: ["Systemd"], path: "Tests/SimulatedSystem"),
     .target(
       name: "Simulation", dependencies: daemonRooms + ["JournalHookDaemon", "SimulatedSystem", "CSimulatedDisk"],
@@ -85,5 +87,7 @@ for target in package.targets where target.type != .system && !cTargets.contains
     .treatAllWarnings(as: .error),
   ]
   // Tests call C freely; the macros of Swift Testing are not written for strict memory safety.
-  if target.type != .test, !["TestSupport", "Simulation", "SimulatedSystem", "simulate"].contains(target.name) { target.swiftSettings?.append(.strictMemorySafety()) }
+  if target.type != .test, !["TestSupport", "Simulation", "SimulatedSystem", "simulate"].contains(target.name) {
+    target.swiftSettings?.append(.strictMemorySafety())
+  }
 }

@@ -1,8 +1,8 @@
 internal import Glibc
 internal import Simulation
 
-/// Plays histories from a range of seeds: `simulate FIRST COUNT [--first-failure]`; see contrib/simulate. With `--first-failure` it ends
-/// at the first one that fails, and prints its seed and its complaints alone.
+/// Plays histories from a range of seeds; contrib/simulate explains it. With `--first-failure` it ends at the first one that fails,
+/// and prints its seed and its complaints alone.
 @main struct Simulate {
   static func main() {
     let arguments = CommandLine.arguments.dropFirst().compactMap { UInt64($0) }
@@ -10,7 +10,8 @@ internal import Simulation
       print("simulate FIRST COUNT [--first-failure]")
       exit(2)
     }
-    var template = Array((geteuid() == 0 ? "/run" : "/run/user/\(getuid())").utf8 + Array("/simulate-XXXXXX\0".utf8)).map { CChar(bitPattern: $0) }
+    var template = Array((geteuid() == 0 ? "/run" : "/run/user/\(getuid())").utf8 + Array("/simulate-XXXXXX\0".utf8))
+      .map { CChar(bitPattern: $0) }
     guard mkdtemp(&template) != nil else {
       perror("mkdtemp")
       exit(2)
@@ -32,6 +33,7 @@ internal import Simulation
       if endsAtFailure {
         print("seed \(seed)")
         for complaint in result.complaints { print("  ✘ \(complaint)") }
+        HookSet.remove(hookSets, in: directory)
         exit(1)
       }
       if failed > 5 { continue }
@@ -47,6 +49,7 @@ internal import Simulation
     print(
       "\(arguments[1]) seeds, \(failed) failed; \(totals.events) events, \(totals.runs) runs, "
         + "\(totals.passed / 3_600_000_000) hours, \(seconds) s")
+    HookSet.remove(hookSets, in: directory)
     exit(failed == 0 ? 0 : 1)
   }
 }

@@ -34,7 +34,9 @@ package struct Oracle {
   ///   - lost: what the reader could not read. About the invocations around it less is demanded.
   ///   - isOrdered: whether the events of a unit are in the order of time. A replay beside follow may tell some before others.
   /// - Returns: complaints; none if all is well.
-  package static func judge(_ facts: [TrueFact], events: [SeenEvent], lost: Lost = Lost(), isOrdered: Bool = true) -> [String] {
+  package static func judge(_ facts: [TrueFact], events: [SeenEvent], lost: Lost = Lost(), isOrdered: Bool = true)
+    -> [String]
+  {
     var complaints: [String] = []
     var ids: Set<String> = []
     for event in events where !ids.insert(event.id).inserted { complaints.append("told twice: \(event.text)") }

@@ -84,7 +84,8 @@ package struct UnitDescription: Sendable {
   package static func mixed(using numbers: inout SeededNumbers) -> [UnitDescription] {
     var units: [UnitDescription] = [
       UnitDescription("app.service", .simple, restart: .always, [.isEnabled, .canReload]),
-      UnitDescription("web.service", .notify, restart: .onFailure, [.isEnabled, .canReload, .hasStopPost], text: "Web"),
+      UnitDescription(
+        "web.service", .notify, restart: .onFailure, [.isEnabled, .canReload, .hasStopPost], text: "Web"),
       UnitDescription("batch.service", .oneshot, [.isFragile]),
       UnitDescription("setup.service", .oneshot, [.isEnabled, .remainsAfterExit]),
       UnitDescription("multi-user.target", .target, .isEnabled, text: "Multi-User System"),

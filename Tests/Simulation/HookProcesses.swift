@@ -90,7 +90,8 @@ final class HookProcesses {
     let hangs = chance.once(in: 40)
     process.isStubborn = hangs && chance.once(in: 2)
     if !hangs {
-      process.timer = clock.makeTimer(at: clock.monotonic + 500 + chance.time(upTo: 3_000_000)) { [unowned self, process] in
+      process.timer = clock.makeTimer(at: clock.monotonic + 500 + chance.time(upTo: 3_000_000)) {
+        [unowned self, process] in
         onAct(process.run)
         end(process, process.exit)
       }

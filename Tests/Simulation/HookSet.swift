@@ -11,16 +11,16 @@ package struct HookSet: Sendable {
   static let all = (
     name: "10-all",
     text: """
-      [Match]
-      Unit=*
-      Event=starting started finished stopping stopped failed gave-up restarting restarted reloading reloaded
-      Event=reload-failed skipped oom
-      [Hook]
-      Exec=/bin/true
-      PreviousBoots=yes
-      RateLimitBurst=0
-      TimeoutSec=5s
-      """
+    [Match]
+    Unit=*
+    Event=starting started finished stopping stopped failed gave-up restarting restarted reloading reloaded
+    Event=reload-failed skipped oom
+    [Hook]
+    Exec=/bin/true
+    PreviousBoots=yes
+    RateLimitBurst=0
+    TimeoutSec=5s
+    """
   )
 
   private static let others: [(name: String, text: String)] = [
@@ -29,7 +29,10 @@ package struct HookSet: Sendable {
     ("40-settle", "[Match]\nUnit=*\nEvent=stopped started\n[Hook]\nExec=/bin/true\nSettleSec=2s\nPreviousBoots=yes\n"),
     ("50-parallel", "[Match]\nUnit=*\nEvent=started\n[Hook]\nExec=/bin/true\nParallel=yes\n"),
     ("60-latest", "[Match]\nUnit=*\nEvent=stopped started\n[Hook]\nExec=/bin/true\nCatchUp=latest\n"),
-    ("70-limit", "[Match]\nUnit=*\nEvent=stopped started\n[Hook]\nExec=/bin/true\nRateLimitIntervalSec=10s\nRateLimitBurst=2\nPreviousBoots=yes\n"),
+    (
+      "70-limit",
+      "[Match]\nUnit=*\nEvent=stopped started\n[Hook]\nExec=/bin/true\nRateLimitIntervalSec=10s\nRateLimitBurst=2\nPreviousBoots=yes\n"
+    ),
     ("90-answer", "[Match]\nUnit=nothing.service\n[Hook]\nExec=/bin/true\nPreviousBoots=yes\n"),
   ]
   private static let retry =
@@ -50,6 +53,15 @@ package struct HookSet: Sendable {
       }
       return HookSet(directory: directory, names: hooks.map(\.name))
     }
+  }
+
+  /// Removes directories that were made, and their parent.
+  package static func remove(_ sets: [HookSet], in parent: String) {
+    for set in sets {
+      for name in set.names { unlink("\(set.directory)/\(name).hook") }
+      rmdir(set.directory)
+    }
+    rmdir(parent)
   }
 
   // MARK: What is expected of them
@@ -73,7 +85,7 @@ package struct HookSet: Sendable {
   static func mayEnd(_ hook: String, _ state: String, hasBooted: Bool, areOthers: Bool) -> Bool {
     // A hook that is not there any more.
     if areOthers, ["stale", "refused", "interrupted"].contains(state) { return true }
-    return     switch state {
+    return switch state {
     case "succeeded", "failed", "timed-out": true
     case "superseded": ["30-fails", "31-fails", "40-settle", "60-latest", "70-limit"].contains(hook)
     case "rate-limited": hook == "70-limit"

@@ -72,7 +72,8 @@ struct Judge {
     for run in runs {
       byKey[run.key] = run
       if !HookSet.mayEnd(run.hook, run.state, hasBooted: world.manager.boot.number > 1, areOthers: has(.otherHooks)) {
-        complaints.append("run \(run.id) of \(run.hook) for \(run.event.unit) \(run.event.kind) is \(run.state) \(run.reason)")
+        complaints.append(
+          "run \(run.id) of \(run.hook) for \(run.event.unit) \(run.event.kind) is \(run.state) \(run.reason)")
       }
     }
     guard !has(.otherHooks) else { return }
@@ -104,7 +105,8 @@ struct Judge {
     for line in world.hooks.lines {
       let key = RunKey(event: line.event.id, hook: line.hook)
       let attempt = Attempt(key: key, number: line.attempt, epoch: line.epoch)
-      let what = "attempt \(line.attempt) of run \(line.run) of \(line.hook) for \(line.event.unit) \(line.event.kind.rawValue)"
+      let what =
+        "attempt \(line.attempt) of run \(line.run) of \(line.hook) for \(line.event.unit) \(line.event.kind.rawValue)"
       if line.deed == .end {
         ended.insert(attempt)
         continue
@@ -119,7 +121,8 @@ struct Judge {
       }
       if run.attempts[line.attempt] == nil { complaints.append("\(what) is not among the ledger's attempts") }
       if line.attempt > 1, let before = run.attempts[line.attempt - 1] {
-        let mayRepeat = before == "interrupted" || (HookSet.isRetried(line.hook) && ["failed", "timed-out"].contains(before))
+        let mayRepeat =
+          before == "interrupted" || (HookSet.isRetried(line.hook) && ["failed", "timed-out"].contains(before))
         if !mayRepeat { complaints.append("\(what) begins, although the attempt before is \(before)") }
       }
     }
@@ -135,7 +138,9 @@ struct Judge {
   /// The first attempts of one hook that waits for nothing begin in the order of the unit's events.
   private mutating func judgeOrder() {
     // What a replay that was killed has left is done when it is found.
-    if has(.startReplay) && has(.killReplay, .endReplay, .killWriting, .reboot, .powerCut, .readError, .diskError) { return }
+    if has(.startReplay) && has(.killReplay, .endReplay, .killWriting, .reboot, .powerCut, .readError, .diskError) {
+      return
+    }
     var last: [String: (run: Int64, epoch: Int)] = [:]
     for line in world.hooks.lines where line.deed == .begin && line.attempt == 1 && line.hook == HookSet.all.name {
       let lane = "\(line.by.prefix { $0 != " " }) \(line.event.unit)"
@@ -195,7 +200,8 @@ struct Judge {
     guard !has(.otherHooks, .vacuum), world.journald.lost.isEmpty, world.journald.late.isEmpty else { return }
     for line in world.hooks.lines where line.by == world.lastReplay && line.deed == .begin && line.attempt == 1 {
       complaints.append(
-        "the replay of everything has done run \(line.run) of \(line.hook): \(line.event.unit) \(line.event.kind.rawValue)")
+        "the replay of everything has done run \(line.run) of \(line.hook): \(line.event.unit) \(line.event.kind.rawValue)"
+      )
     }
   }
 

@@ -74,7 +74,8 @@ final class SimulatedHost: DaemonHost, ReadingHost {
     hooks: HookStore, reporter: Reporter, stateDirectory: String, manager: Manager
   ) -> any RunHost {
     let host = SimulatedRunHost(
-      hooks: hooks, processes: world.hooks, timers: processTimers, manager: world.answers, seed: chance.next(), name: name,
+      hooks: hooks, processes: world.hooks, timers: processTimers, manager: world.answers, seed: chance.next(),
+      name: name,
       isDead: { [unowned self] in isGone })
     runs = host
     return host

@@ -78,7 +78,9 @@ final class SimulatedJournald {
   private func store(_ message: SentEntry) {
     number += 1
     // journald stamps entries one after the other (journald-server.c, server_dispatch_message_real).
-    lastStored = (lastStored.boot == message.boot ? max(clock.monotonic, lastStored.monotonic + 1) : clock.monotonic, message.boot)
+    lastStored = (
+      lastStored.boot == message.boot ? max(clock.monotonic, lastStored.monotonic + 1) : clock.monotonic, message.boot
+    )
     let monotonic = lastStored.monotonic
     let realtime = clock.realtime + (monotonic - clock.monotonic)
     func value(_ name: String) -> String { message.fields.first { $0.name == name }?.text ?? "" }

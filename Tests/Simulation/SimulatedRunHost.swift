@@ -23,7 +23,8 @@ final class SimulatedRunHost: RunHost {
   var checkBegin: (Run, String) -> Void = { _, _ in }
 
   init(
-    hooks: HookStore, processes: HookProcesses, timers: ProcessTimers, manager: any AnsweringManager, seed: UInt64, name: String,
+    hooks: HookStore, processes: HookProcesses, timers: ProcessTimers, manager: any AnsweringManager, seed: UInt64,
+    name: String,
     isDead: @escaping () -> Bool
   ) {
     self.hooks = hooks

@@ -56,7 +56,8 @@ struct StoryPrinter {
     func value(_ field: String) -> String? { message.fields.first { $0.name == field }?.text }
     var words = [StoryPrinter.kinds[value("MESSAGE_ID") ?? ""] ?? "-", "inv=\(name(value("INVOCATION_ID")))"]
     if let job = value("JOB_TYPE") {
-      words.append("job=" + [value("JOB_ID") ?? "0", job, value("JOB_RESULT")].compactMap(\.self).joined(separator: "/"))
+      words.append(
+        "job=" + [value("JOB_ID") ?? "0", job, value("JOB_RESULT")].compactMap(\.self).joined(separator: "/"))
     }
     if let result = value("UNIT_RESULT") { words.append("ur=\(result)") }
     words.append("\"\(value("MESSAGE") ?? "")\"")

@@ -133,7 +133,8 @@ final class World {
   /// Gives up processes that have died or ended.
   func reap() {
     for process in processes where process.isOver {
-      if let code = process.host.processLoop.exitCode, code != 0, !process.host.isGone, !process.mayFail, !hasTrouble, process.progress?.failed ?? 0 == 0
+      if let code = process.host.processLoop.exitCode, code != 0, !process.host.isGone, !process.mayFail, !hasTrouble,
+        process.progress?.failed ?? 0 == 0
       {
         faults.append("\(process.name) ended with \(code): \(process.lastMessage)")
       }

@@ -56,7 +56,8 @@ extension World {
     let columns = ["invocation", "restart_job", "auto_restart", "source", "boot"]
       .map { "json_extract(event_json, '$.\($0)')" }.joined(separator: ", ")
     for row in query(
-      "SELECT id, event_id, hook, state, reason, unit, event, \(columns), event_monotonic FROM runs ORDER BY id", in: directory)
+      "SELECT id, event_id, hook, state, reason, unit, event, \(columns), event_monotonic FROM runs ORDER BY id",
+      in: directory)
     {
       func text(_ column: Int) -> String { row[column].text ?? "" }
       let event = SeenEvent(
@@ -65,7 +66,8 @@ extension World {
         source: text(10))
       places[row[0].number] = runs.count
       runs.append(
-        LedgerRun(id: Int64(row[0].number), event: event, hook: text(2), state: text(3), reason: text(4),
+        LedgerRun(
+          id: Int64(row[0].number), event: event, hook: text(2), state: text(3), reason: text(4),
           monotonic: row[12].number))
     }
     for row in query("SELECT run, attempt, state FROM attempts", in: directory) {

@@ -149,7 +149,9 @@ final class LedgerLife {
 
   /// A run begins.
   func begin(_ run: Run) throws {
-    try step { _ = try ledger.begin(run, container: "/runs/\(run.id)", now: EventNumber.time(last)) }
+    try step {
+      _ = try ledger.begin(run, container: "/runs/\(run.id)", owner: RunOwner.follow, now: EventNumber.time(last))
+    }
   }
 
   /// A run ends.
@@ -192,7 +194,7 @@ final class LedgerLife {
       runs = try second?.commit(step, owner: owner, now: EventNumber.time(last)).runs ?? []
     }
     guard let run = runs.first else { fatalError("the replay has no runs") }
-    try step { _ = try second?.begin(run, container: nil, now: EventNumber.time(last)) }
+    try step { _ = try second?.begin(run, container: nil, owner: owner, now: EventNumber.time(last)) }
     try read()
     try step {
       _ = try second?.record(
