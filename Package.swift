@@ -40,7 +40,9 @@ let package = Package(
     .target(name: "CSimulatedDisk", dependencies: ["CSQLite"], path: "Tests/CSimulatedDisk"),
     .target(name: "TestSupport", dependencies: ["Lifecycle", "Systemd"], path: "Tests/TestSupport"),
     .testTarget(name: "SystemdTests", dependencies: ["Systemd", "CSystemd", "TestSupport"]),
-    .testTarget(name: "LifecycleTests", dependencies: ["Lifecycle", "Systemd", "TestSupport"], exclude: ["Fixtures"]),
+    .testTarget(
+      name: "LifecycleTests", dependencies: ["Lifecycle", "Systemd", "SimulatedSystem", "TestSupport"],
+      exclude: ["Fixtures"]),
     .testTarget(name: "HooksTests", dependencies: ["Hooks", "Lifecycle", "Systemd", "TestSupport"]),
     .testTarget(name: "RunsTests", dependencies: ["Runs", "Hooks", "Lifecycle", "Systemd", "TestSupport"]),
     .testTarget(name: "TrustedFilesTests", dependencies: ["TrustedFiles", "Systemd", "TestSupport"]),
@@ -54,7 +56,8 @@ let package = Package(
     .testTarget(
       name: "SimulationTests",
       dependencies: [
-        "RunLedger", "Runs", "Hooks", "Lifecycle", "Systemd", "CSQLite", "CSimulatedDisk", "Simulation", "TestSupport",
+        "RunLedger", "Runs", "Hooks", "Lifecycle", "Systemd", "CSQLite", "CSimulatedDisk", "SimulatedSystem",
+        "Simulation", "TestSupport",
       ]),
     .target(name: "SimulatedSystem", dependencies: ["Systemd"], path: "Tests/SimulatedSystem"),
     .target(

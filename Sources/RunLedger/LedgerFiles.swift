@@ -23,7 +23,9 @@ struct RealFiles: LedgerFiles {
     let bytes = Array(text.utf8)
     try SystemError.checkErrno(file, "open", path: path)
     let written = unsafe Glibc.write(file, bytes, bytes.count)
-    try SystemError.checkErrno(written == bytes.count ? 0 : -1, "write", path: path)
+    try SystemError.checkErrno(Int32(clamping: written), "write", path: path)
+    // There was room for a part of it.
+    guard written == bytes.count else { throw SystemError("write", path: path, code: ENOSPC) }
     try SystemError.checkErrno(fsync(file), "write to disk", path: path)
   }
 

@@ -43,9 +43,10 @@ package struct LedgerLock: ~Copyable {
         description: "Another journalhook follow (process \(holder.pid)) is already running with the state directory "
           + "\(stateDirectory). Stop it first, or name another directory with --state-dir.")
     }
-    ftruncate(file.rawValue, 0)
     let text = Array("\(RunOwner().text)\n".utf8)
+    // In this order: at no moment is the file empty. What is left of a longer text is another line.
     _ = unsafe pwrite(file.rawValue, text, text.count, 0)
+    ftruncate(file.rawValue, off_t(text.count))
     return file
   }
 
@@ -69,6 +70,6 @@ package struct LedgerLock: ~Copyable {
 
   /// The last `follow` that has run with a state directory; nil if there was none.
   static func holder(in stateDirectory: String) -> RunOwner? {
-    readText("\(stateDirectory)/follow.lock").flatMap { RunOwner(text: $0) }
+    readText("\(stateDirectory)/follow.lock").flatMap { RunOwner(text: $0.prefix { $0 != "\n" }) }
   }
 }

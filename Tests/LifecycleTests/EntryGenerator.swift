@@ -1,27 +1,8 @@
+import SimulatedSystem
 import Systemd
 import TestSupport
 
 @testable import Lifecycle
-
-/// Numbers that a seed decides.
-struct SeededNumbers: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
-  }
-
-  mutating func isOne(in count: Int) -> Bool { next() % UInt64(count) == 0 }
-
-  /// A number below another; without the generic code that makes debug builds slow.
-  mutating func below(_ count: Int) -> Int { Int(next() % UInt64(count)) }
-}
 
 /// What service managers of several versions say about several units: lives as they are, with entries lost, and entries
 /// that no manager would write.

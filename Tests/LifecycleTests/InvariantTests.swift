@@ -1,3 +1,4 @@
+import SimulatedSystem
 import Systemd
 import TestSupport
 import Testing

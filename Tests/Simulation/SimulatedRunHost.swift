@@ -19,8 +19,6 @@ final class SimulatedRunHost: RunHost {
   let isDead: () -> Bool
   /// How many of the next attempts meet an error that lasts only a moment.
   var errors = 0
-  /// Whether the attempt may begin: the ledger has to know of it.
-  var checkBegin: (Run, String) -> Void = { _, _ in }
 
   init(
     hooks: HookStore, processes: HookProcesses, timers: ProcessTimers, manager: any AnsweringManager, seed: UInt64,
@@ -100,7 +98,6 @@ private final class SimulatedAttempt: RunAttempt {
   func begin() throws {
     if host.isDead() { throw SystemError("create a process", code: 4) }
     if host.takeError() { throw SpawnError(step: .create, code: 11) }
-    host.checkBegin(run, place)
     let process = host.processes.spawn(
       run, place: place, by: host.name, fails: host.fails(run.hook), isParallel: hook.definition.parallel)
     self.process = process

@@ -1,10 +1,12 @@
+import SimulatedSystem
+
 extension Platter {
   /// Which states a power cut can leave: all subsets of the changes with all combinations of directory entries, and torn pages.
   ///
   /// - Parameters:
   ///   - sample: how many states are taken if there are more than 2 to the power of `limit`.
   ///   - body: called for each state. Different choices can lead to the same state.
-  func eachState(sample: Int, limit: Int, using generator: inout SeededGenerator, _ body: (State) throws -> Void)
+  func eachState(sample: Int, limit: Int, using generator: inout SeededNumbers, _ body: (State) throws -> Void)
     rethrows
   {
     guard uncertain <= limit else {
@@ -62,7 +64,7 @@ extension Platter {
   }
 
   /// Any state.
-  private func random(using generator: inout SeededGenerator) -> State {
+  private func random(using generator: inout SeededNumbers) -> State {
     let odds = [0, 1, 4, 7, 8]
     var byFile: [Int32: (odds: Int, end: Int, isTorn: Bool, keepsSize: Bool)] = [:]
     for (file, content) in files.sorted(by: { $0.key < $1.key }) {

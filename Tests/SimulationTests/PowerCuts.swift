@@ -1,4 +1,5 @@
 import Glibc
+import SimulatedSystem
 
 /// The power is cut at each moment of a life, and each state that the disk may be in then is opened.
 struct PowerCuts {
@@ -38,7 +39,7 @@ struct PowerCuts {
     in life: LedgerLife, from platter: Platter = Platter(), record: [DiskEvent]? = nil, seed: UInt64 = 1
   ) throws -> Findings {
     var judge = try PowerCutJudge(life, platter)
-    var generator = SeededGenerator(seed: seed)
+    var generator = SeededNumbers(seed: seed)
     func cut() throws {
       if judge.platter.uncertain <= limit { judge.findings.exhausted += 1 } else { judge.findings.sampled += 1 }
       var states: [Platter.State] = []

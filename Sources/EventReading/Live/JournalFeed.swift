@@ -23,7 +23,7 @@ package final class JournalFeed {
   /// Runs while the journal cannot be watched.
   private var pollTimer: Timer?
   private var isPolling = false
-  /// The number of successive errors at one place of the journal, and the reader that had them.
+  /// The number of successive errors at one place of the journal, how many there may be, and the reader that had them.
   private var failures: (count: Int, limit: Int, reader: EventReader?) = (0, failureLimit, nil)
   private var directories: DirectoryWatcher?
 
@@ -254,7 +254,10 @@ package final class JournalFeed {
     failures.count += 1
     let isShortage = [ENOMEM, EMFILE, ENFILE].contains((error as? SystemError)?.code ?? 0)
     failures.limit = isShortage ? JournalFeed.shortageLimit : JournalFeed.failureLimit
-    client?.say("\(error). The journal is opened again.", priority: .warning)
+    // A shortage may last: it is reported once.
+    if !isShortage || failures.count == 1 {
+      client?.say("\(error). The journal is opened again.", priority: .warning)
+    }
     reopen(in: JournalFeed.retryInterval)
   }
 

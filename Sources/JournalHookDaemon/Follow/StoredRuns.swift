@@ -99,7 +99,7 @@ final class StoredRuns {
     do {
       try engine.recoverFromDeadReplays()
       isMoreToCome = try engine.ledger.hasWantedRunsOfOthers()
-      // Runs of a replay that has ended by itself are follow's, too.
+      // Once more, and after the question: a replay that ends by itself gives its runs to follow at any moment.
       try engine.executor.due.takeUp()
       loadAll()
     } catch {
