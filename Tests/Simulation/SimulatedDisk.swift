@@ -6,8 +6,9 @@ final class SimulatedDisk {
   let name: String
 
   init(seed: UInt64) {
-    name = "disk-\(seed)"
-    guard let handle = simdisk_new(name) else { fatalError("no memory for a disk") }
+    // SQLite knows it by this name, and nothing in the history does: two histories of one seed may be played at the same time.
+    name = "disk-\(seed)-\(UInt64.random(in: 0 ... .max))"
+    guard let handle = simdisk_new(name) else { fatalError("cannot register the disk \(name)") }
     self.handle = handle
     simdisk_seed(handle, seed)
   }
